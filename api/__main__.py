@@ -96,7 +96,8 @@ def add_key(
         bool,
         typer.Option(
             "--notifications",
-            help="Allow reading and sending messages of its tenant; announcements only of the merchants allowed.",
+            help="Allow sending and reading messages of the tenant; announcements only of summaries that the key may "
+            "read.",
         ),
     ] = False,
     operate: Annotated[

@@ -62,7 +62,7 @@ class ProblemKind(Enum):
         "no-key",
         401,
         "A key is needed",
-        "Send Authorization: Bearer KEY. The operator makes keys with: python -m api keys add, and links for the "
+        "Send Authorization: Bearer KEY. The operator creates keys with: python -m api keys add, and links for the "
         "dashboard with: python -m api sign-in.",
     )
     BAD_KEY = ProblemType(
@@ -75,7 +75,7 @@ class ProblemKind(Enum):
         "bad-link",
         403,
         "The sign-in link is not valid",
-        "Each link works once, for ten minutes. The operator makes another with: python -m api sign-in.",
+        "Each link works once, within ten minutes. The operator creates another with: python -m api sign-in.",
     )
     CROSS_SITE = ProblemType(
         "cross-site",
@@ -93,7 +93,7 @@ class ProblemKind(Enum):
         "unknown-merchant",
         404,
         "There is no such merchant",
-        "Merchants are named as in the source of the transactions.",
+        "Use the id of the merchant in the source of the transactions.",
     )
     UNKNOWN_NOTIFICATION = ProblemType(
         "unknown-notification", 404, "There is no such notification", "Use the id in the response that created it."
@@ -104,8 +104,9 @@ class ProblemKind(Enum):
     NOT_POSSIBLE = ProblemType(
         "not-possible",
         409,
-        "The notification is in no state that allows this",
-        "Read the status of its logs: dead, unknown and printed ones can be retried, open ones cancelled.",
+        "The status of the notification does not allow this",
+        "Read the status of its logs: you can retry dead, unknown and printed logs, and cancel logs that are not "
+        "finished.",
     )
     IDEMPOTENCY_CONFLICT = ProblemType(
         "idempotency-conflict",
@@ -113,7 +114,7 @@ class ProblemKind(Enum):
         "The Idempotency-Key was used for another request",
         "Use a new key for a new request, and the same body for a repeated one.",
     )
-    NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address", "/openapi.json lists what there is.")
+    NOT_FOUND = ProblemType("not-found", 404, "There is nothing at this address", "/openapi.json lists all addresses.")
     METHOD_NOT_ALLOWED = ProblemType(
         "method-not-allowed", 405, "The address does not allow the method", "Use a method that the header Allow lists."
     )
@@ -135,8 +136,8 @@ class ProblemKind(Enum):
     INTERNAL_ERROR = ProblemType(
         "internal-error",
         500,
-        "The server made a mistake",
-        "Report it with the request_id, by which the operator finds it in the log.",
+        "Internal error",
+        "Report the request_id to the operator, who finds the error in the log with it.",
     )
     NOT_BUILT_YET = ProblemType(
         "not-built-yet",
@@ -147,7 +148,7 @@ class ProblemKind(Enum):
     OVERLOADED = ProblemType(
         "overloaded",
         503,
-        "The server has too much to do",
+        "The server is overloaded",
         "Try again after the seconds in Retry-After.",
     )
     STORE_UNAVAILABLE = ProblemType(
@@ -213,8 +214,8 @@ class ParameterError:
     code: Annotated[
         ErrorCode,
         Field(
-            description="What is wrong with it, for programs; `invalid` where only `detail` says it. More codes may be "
-            "added."
+            description="What is wrong with it, for programs; `invalid` if only `detail` explains it. More codes may "
+            "be added."
         ),
     ] = "invalid"
 
@@ -228,7 +229,7 @@ class ProblemDetails(Body):
     detail: str = Field(description="What failed this time.")
     hint: str = Field(description="What to do about it.")
     request_id: str | None = Field(
-        description="The `X-Request-Id` of the response, by which the operator finds the request in the log."
+        description="The `X-Request-Id` of the response, with which the operator finds the request in the log."
     )
     errors: list[ParameterError] | Missing = Field(
         default=None, description="With `/problems/bad-parameter` only: every error in the request."

@@ -114,7 +114,7 @@ AllowShrink = Annotated[
     bool,
     typer.Option(
         "--allow-shrink",
-        help="Publish although days lose more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
+        help="Publish even if days lose more transactions than REFRESH_MAX_LOSS_RATIO and REFRESH_MAX_LOSS_COUNT "
         "allow. Otherwise the run stops with exit code 5.",
     ),
 ]
@@ -124,7 +124,7 @@ LookBack = Annotated[
         min=0,
         max=36_500,
         metavar="DAYS",
-        help="Days that refresh recomputes before the collection was last read. [default: REFRESH_LOOK_BACK_DAYS]",
+        help="Number of days before the last reading that refresh recomputes too. [default: REFRESH_LOOK_BACK_DAYS]",
     ),
 ]
 Cluster = Annotated[
@@ -209,7 +209,7 @@ def _reading(
             min=0,
             max=1_048_576,
             metavar="MIB",
-            help="Maximum size of the file of rejects; later rejects are only counted. [default: MAX_QUARANTINE_MB]",
+            help="Maximum size of the quarantine file; further rejects are only counted. [default: MAX_QUARANTINE_MB]",
         ),
     ] = None,
 ) -> None:
@@ -281,14 +281,12 @@ def rebuild(
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace all summaries of the store.")] = False,
     first: From = None,
     last: To = None,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Continue although no document is counted.")
-    ] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Publish even if no document is counted.")] = False,
     allow_shrink: Annotated[
         bool,
         typer.Option(
             "--allow-shrink",
-            help="Publish although this removes more than half of the published transactions of the replaced days. "
+            help="Publish even if this removes more than half of the published transactions of the replaced days. "
             "Otherwise the run stops with exit code 5.",
         ),
     ] = False,
@@ -296,8 +294,8 @@ def rebuild(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Store the results of finished parts of the sources in this folder, or at a URL such as s3://…. After "
-            "a kill, the same command continues from there. Deleted after publishing.",
+            help="Store the results of finished parts of the sources in this folder, or at a URL such as s3://…. "
+            "After a kill, the same command reuses them. They are deleted after publishing.",
         ),
     ] = None,
     keep_checkpoint: Annotated[
@@ -375,7 +373,7 @@ def verify(
     reading: Reading,
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SOURCE...", help="As for rebuild: all sources of the compared days."),
+        typer.Argument(metavar="SOURCE...", help="As for rebuild; must contain all days that are compared."),
     ] = None,
     first: From = None,
     last: To = None,
@@ -483,7 +481,7 @@ def export(
     out: Annotated[
         str,
         typer.Argument(
-            help="File to write; its extension is the format. Also s3://… or gs://…; - for standard output."
+            help="File to write; its extension selects the format. Also s3://… or gs://…; - for standard output."
         ),
     ],
     mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
@@ -532,9 +530,9 @@ def sample(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a sample export of one Jalali year.
+    """Write a generated export of one Jalali year.
 
-    The extension of the file chooses the format, of mongodump or mongoexport.
+    The extension of the file selects the format.
     """
     with importing():
         from jobs.runs.signals import signals_as_errors
@@ -555,10 +553,10 @@ def prune(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Remove old files of rejects, and old rows of the ledger.
+    """Remove old quarantine files, and old rows of the ledger.
 
-    Summaries do not change. The latest 100 runs and publications, the run that made the current publication and its
-    rejects are never removed.
+    Summaries do not change. The latest 100 runs and publications, the run that made the current publication, and the
+    quarantine file of that run are never removed.
     """
     with importing():
         from core.instants import iso_instant, to_the_second
@@ -579,7 +577,7 @@ def prune(
             print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
         else:
             typer.echo(
-                f"{'Would remove' if dry_run else 'Removed'} {len(prunable.files):,} files of rejects "
+                f"{'Would remove' if dry_run else 'Removed'} {len(prunable.files):,} quarantine files "
                 f"({prunable.size:,} bytes), {len(prunable.runs):,} runs and {len(prunable.publications):,} "
                 f"publications of before {to_the_second(before_ms)}."
             )
@@ -639,8 +637,8 @@ def import_merchants(
 ) -> None:
     """Import names of merchants from rows with an id, a name and its language.
 
-    Imports all rows, or none if one is invalid (exit code 3). Names of other merchants and languages do not change. The
-    API and the dashboard show a merchant without a name in the reader's language with the name in the other language.
+    Imports all rows, or none if one is invalid (exit code 3). Names that are not in SOURCE do not change. If a merchant
+    has no name in the language of the reader, the API and the dashboard show the name in the other language.
     """
     with importing():
         from jobs.cli import merchants as command
@@ -662,7 +660,7 @@ def list_merchants(
 ) -> None:
     """List the names of merchants, by id.
 
-    merchants import reads the output of --json.
+    You can import the output of --json with merchants import.
     """
     with importing():
         from jobs.cli import merchants as command

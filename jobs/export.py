@@ -64,7 +64,7 @@ COLUMNS: Final = (
         "amount",
         pa.int64(),
         "currency",
-        "the exact sum of the amounts of its transactions, in units of the scale; refunds lower it",
+        "the exact sum of the amounts of its transactions, in minor units; refunds lower it",
     ),
     ExportColumn("count", pa.int64(), "transactions", "the number of its transactions"),
     ExportColumn("period_start", _INSTANT, "", "the first instant of the period, UTC"),

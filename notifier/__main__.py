@@ -72,8 +72,8 @@ Tenant = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Tenant of the user, from python -m api keys list; operator: users without a tenant. "
-        "[default: operator, unless a tenant has a user of this id]",
+        help="Tenant of the user, from python -m api keys list, or operator. [default: operator; required if a tenant "
+        "has a user with this id]",
     ),
 ]
 
@@ -110,9 +110,7 @@ def retry(
     channel: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be repeated.")
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All messages with --status, of notifications of the last --hours.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Send all messages with --status of the last --hours.")] = False,
     status: Annotated[
         list[RetriableOption] | None,
         typer.Option(help="With --all: only this status; may be repeated. [default: dead]"),
@@ -129,7 +127,7 @@ def retry(
     ] = None,
     tenant: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="With --all: only this tenant; operator: messages without a tenant."),
+        typer.Option(metavar="NAME", help="With --all: only messages of this tenant; operator for the operator's own."),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="With --all: maximum number of notifications to examine.")
@@ -137,10 +135,10 @@ def retry(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Send again messages that are dead, unknown or printed.
+    """Send messages again that are dead, unknown or printed.
 
-    A message that is unknown may have arrived, so the user may receive it twice. --all therefore leaves out unknown
-    and printed messages, unless --status names them. Days of --from and --to begin at midnight UTC.
+    An unknown message may have arrived, so the user may receive it twice. --all sends only dead messages, unless
+    --status names others. Days of --from and --to begin at midnight UTC.
     """
     from notifier.commands import retry as command
 
@@ -172,8 +170,7 @@ def send(
 ) -> None:
     """Send a message to a user, as the API does.
 
-    The message is stored and queued, and a worker sends it. status ID shows its delivery. Standard output has only
-    the id.
+    Stores and queues the message, and prints its id; a worker sends it. The command status ID shows the delivery.
     """
     from notifier.commands import send as command
 
@@ -182,9 +179,9 @@ def send(
 
 @app.command()
 def announce(store: Store = None, as_json: Json = False) -> None:
-    """Announce ended periods to subscribers.
+    """Announce ended periods to subscribers now.
 
-    Creates the notifications that are due now, once, as beat does every minute.
+    beat does the same every minute.
     """
     from notifier.commands import due as command
 
@@ -193,15 +190,15 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 
 @app.command(
     help="Remove old notifications with their history, and old ended subscriptions.\n\nNotifications that are not "
-    "finished are never removed. An Idempotency-Key is removed with its notification, so at least "
-    f"{RETENTION_DAYS} days are kept, and a day more than NOTIFY_NOT_AFTER_S."
+    "finished are never removed. An Idempotency-Key is removed with its notification, so DAYS must be at least "
+    f"{RETENTION_DAYS}, and at least a day more than NOTIFY_NOT_AFTER_S."
 )
 def prune(
     older_than: Annotated[
         int, typer.Option(min=1, max=36_500, metavar="DAYS", help="Minimum number of days since they were finished.")
     ],
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Also notifications with a message whose outcome is unknown.")
+        bool, typer.Option("--unknown", help="Also remove notifications with a message whose outcome is unknown.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     store: Store = None,
@@ -216,7 +213,7 @@ def prune(
 def sweep(store: Store = None, as_json: Json = False) -> None:
     """Queue the messages that are due.
 
-    Does so once, as beat does every few seconds.
+    beat does the same every few seconds.
     """
     from notifier.commands import due as command
 
@@ -308,8 +305,8 @@ def add_subscription(
 ) -> None:
     """Subscribe a user to summaries.
 
-    Messages go to the contacts that the tenant has set for the user. The keys of the tenant see the subscription.
-    Standard output has only its id.
+    Prints the id of the subscription. Messages are sent to the contacts that the tenant has set for the user. All API
+    keys of the tenant see the subscription.
     """
     from notifier.commands import subscriptions as command
 
@@ -319,9 +316,10 @@ def add_subscription(
 
 @subscriptions.command("list")
 def list_subscriptions(
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Only users with this id.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Only subscriptions of users with this id.")] = None,
     tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only this tenant; operator: subscriptions without a tenant.")
+        str | None,
+        typer.Option(metavar="NAME", help="Only subscriptions of this tenant; operator for the operator's own."),
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also ended subscriptions.")] = False,
     store: Store = None,
@@ -341,7 +339,7 @@ def end_subscription(
 ) -> None:
     """End a subscription permanently.
 
-    Messages announced before are still sent.
+    Messages that were already created are still sent.
     """
     from notifier.commands import subscriptions as command
 

@@ -20,7 +20,7 @@ from core.command_line import Version, edge
 
 
 def run(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the API; 0 for any.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the API; 0 for any free port.")] = 8000,
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port of the worker's metrics. [default: the next one]")
     ] = None,
@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run the API, a worker, beat and Redis on loopback until Ctrl-C.
 
-    The store is an SQLite file in the folder, unless STORE_URL is set. All other settings apply too.
+    The store is an SQLite file in the folder of --data, unless STORE_URL is set. Other settings also apply.
     """
     from stack.service import serve
 

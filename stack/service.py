@@ -91,8 +91,8 @@ def _print_ready(places: Places, file: Path) -> None:
     typer.echo(
         f"Ready. Dashboard: {api}/  API: {api}/docs  Metrics: {api}/metrics, http://{HOST}:{places.metrics}/metrics\n"
         f"For commands in another terminal, first: . {shlex.quote(_from_here(file))}\n"
-        f"Make summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
-        "Without data of your own, `make demo` makes some: SOURCE is then demo/sample.archive.gz\n"
+        f"Build summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
+        "If you have no data, `make demo` writes a sample: SOURCE is then demo/sample.archive.gz\n"
         f"Sign in to the dashboard there: {_from_here(Path(sys.executable))} -m api sign-in\n"
         "Ctrl-C stops."
     )

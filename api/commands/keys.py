@@ -80,7 +80,7 @@ def show(store_url: str | None, as_json: bool) -> None:
             print_json({"keys": [_as_json(key, last_used_ms.get(key.id)) for key in keys]})
             return
         if not keys:
-            typer.echo("There is no valid key: python -m api keys add NAME --summaries makes one.")
+            typer.echo("There is no valid key: python -m api keys add NAME --summaries creates one.")
             return
         instants = ("made", "expires", "last used", "revoked")
         rows = [["id", "name", "tenant", *instants, "allows"]]

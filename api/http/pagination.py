@@ -23,9 +23,7 @@ NOT_GIVEN: Final = "is not one that a page before gave"
 """The error of a cursor that this API did not make."""
 
 PageLimit = Annotated[WholeNumber, Field(ge=1, le=1000, description="The number of entries in a page.")]
-PageCursor = Annotated[
-    str | None, Field(min_length=1, description="The start of a page: `next_cursor` of the page before.")
-]
+PageCursor = Annotated[str | None, Field(min_length=1, description="`next_cursor` of the previous page.")]
 
 _DIGEST_BYTES: Final = 6
 

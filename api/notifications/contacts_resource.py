@@ -40,7 +40,7 @@ class UsersParameters(PageParameters):
     tenant: str | None = Field(
         default=None,
         min_length=1,
-        description="The tenant of the users (for keys of the operator). Default: that of the key.",
+        description="The tenant of the users, for API keys of the operator. Default: the tenant of the API key.",
         examples=[OPERATOR],
     )
     limit: PageLimit = 100

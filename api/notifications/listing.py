@@ -63,8 +63,8 @@ class NotificationsParameters(PageParameters, NarrowingParameters):
     )
     log_status: tuple[LogStatus, ...] = Field(
         default=(),
-        description="Only notifications with a log of one of these statuses, repeated for several; with `channel`, a "
-        "log of that channel.",
+        description="Only notifications with a log in one of these statuses (repeat the parameter for several). With "
+        "`channel`, the log of that channel must have the status.",
     )
     limit: PageLimit = 100
     cursor: PageCursor = None

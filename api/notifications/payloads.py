@@ -38,7 +38,7 @@ class Retry(Payload):
     """The channels to send again. The body may also be absent, for all of them."""
 
     channels: Channels | None = Field(
-        default=None, description="Only these channels. Without it: all whose log is `dead`, `unknown` or `printed`."
+        default=None, description="Only these channels. Default: all whose log is `dead`, `unknown` or `printed`."
     )
 
 
@@ -53,19 +53,19 @@ class RetryAll(Payload):
         description="Only messages with these statuses: `dead`, `unknown`, `printed`. A message that is `unknown` may "
         "have arrived, and may then arrive twice."
     )
-    channels: Channels | None = Field(default=None, description="Only messages over these channels. Without it: all.")
-    user_id: UserId | None = Field(default=None, description="Only messages to this user. Without it: to all.")
+    channels: Channels | None = Field(default=None, description="Only messages over these channels. Default: all.")
+    user_id: UserId | None = Field(default=None, description="Only messages to this user. Default: all users.")
     created_from: Instant | None = Field(
-        default=None, description="Only of notifications created then or later: RFC 3339 with an offset from UTC."
+        default=None, description="Only messages created at this time or later: RFC 3339 with an offset from UTC."
     )
     created_before: Instant | None = Field(
-        default=None, description="Only of notifications created before: RFC 3339 with an offset from UTC."
+        default=None, description="Only messages created before this time: RFC 3339 with an offset from UTC."
     )
     limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
         default=100, description="The largest number of notifications to examine, newest first."
     )
     cursor: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
-        default=None, description="Where to go on: `next_cursor` of the response before, with the same filter."
+        default=None, description="`next_cursor` of the previous response to a request with the same filter."
     )
 
 
@@ -87,7 +87,7 @@ class NewSubscription(Payload):
         description="The user who receives them. Their addresses are those of `/api/users/{user_id}/contacts`."
     )
     merchant_id: MerchantId | None = Field(
-        default=None, description="The merchant. Needed unless `all_merchants` is true; then it must be absent."
+        default=None, description="The merchant. Required, unless `all_merchants` is true; it must then be absent."
     )
     all_merchants: StrictBool = Field(
         default=False,

@@ -28,8 +28,8 @@ class SubscriptionsParameters(PageParameters):
     user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
     locale: bodies.Locale | None = Field(
         default=None,
-        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `merchant_name`. A merchant "
-        "without a name in that language has the one in the other.",
+        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `merchant_name`. If a "
+        "merchant has no name in that language, its name in the other language is used.",
     )
     limit: PageLimit = 100
     cursor: PageCursor = None

@@ -32,7 +32,7 @@ class OfTenant(Parameters):
     tenant: str | None = Field(
         default=None,
         min_length=1,
-        description="Only those of this tenant (for keys of the operator; `operator` names its own).",
+        description="Only data of this tenant; `operator`: the operator's own data. For API keys of the operator.",
         examples=[OPERATOR],
     )
 
@@ -43,8 +43,8 @@ class OfUser(Parameters):
     tenant: str | None = Field(
         default=None,
         min_length=1,
-        description="The tenant of the user (for keys of the operator; `operator` names its own). Required when "
-        "another tenant has a user of this id.",
+        description="The tenant of the user; `operator`: a user of the operator. For API keys of the operator, and "
+        "required if a tenant has a user with this id.",
         examples=[OPERATOR],
     )
 

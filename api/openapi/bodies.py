@@ -55,7 +55,7 @@ class Body(BaseModel):
 
 _CURRENCY: Final = "The currency of amounts, an ISO 4217 code."
 _SCALE: Final = (
-    "The decimal places of amounts, which are integers in units of the last one: with 2, 123450 is 1,234.50."
+    "The number of decimal places of amounts, which are integers in minor units: with 2, 123450 is 1,234.50."
 )
 
 # Points and merchants come in thousands, and are dictionaries: models would take three times as long to write.
@@ -71,9 +71,9 @@ class Point(TypedDict):
     value: Annotated[
         Int64 | Decimal,
         Field(
-            description="With `type=amount` the sum of amounts, in the `currency` of `/api/me` and in units of its "
-            "`scale`; with `type=count` the number of transactions. Exact. Text with `values=string`, and with "
-            "`unit=major` in major units."
+            description="With `type=amount`, the sum of amounts in minor units of the `currency` of `/api/me`; with "
+            "`type=count`, the number of transactions. Exact. Text with `values=string`; text in major units with "
+            "`unit=major`."
         ),
     ]
     merchant_id: NotRequired[
@@ -126,13 +126,13 @@ class Merchant(TypedDict):
     amount: Annotated[
         Exact | Decimal,
         Field(
-            description="The sum of amounts in the periods requested, in the `currency` of `/api/me` and in units of "
-            "its `scale`. Exact; may exceed 64 bits. Text with `values=string`, and with `unit=major` in major units."
+            description="The sum of amounts in the requested periods, in minor units of the `currency` of `/api/me`. "
+            "Exact; may exceed 64 bits. Text with `values=string`; text in major units with `unit=major`."
         ),
     ]
     count: Annotated[
         Exact | Digits,
-        Field(description="The number of transactions in the periods requested. Exact; text with `values=string`."),
+        Field(description="The number of transactions in the requested periods. Exact; text with `values=string`."),
     ]
     name: NotRequired[
         Annotated[
@@ -179,7 +179,7 @@ class PublishedDays(_Publication):
 
 
 class Me(Body):
-    """The caller's access, and what a client needs to know for its next requests."""
+    """The rights of the caller, and what a client needs for other requests."""
 
     open: bool = Field(description="True when the server accepts this caller without a key (`API_ACCESS`).")
     signed_in: bool = Field(description="True when the request carries the session cookie of a signed-in person.")
@@ -220,7 +220,7 @@ class PublishedState(_Publication):
     age_s: float = Field(ge=0, description="Seconds since `as_of`.")
     summaries: Int64 = Field(ge=0, description="The number of summary rows: days, weeks and months of all merchants.")
     total_amount: Exact = Field(
-        description="The sum of all amounts, in the `currency` and in units of the `scale`. Exact; may exceed 64 bits."
+        description="The sum of all amounts, in minor units of the `currency`. Exact; may exceed 64 bits."
     )
     total_count: Int64 = Field(ge=0, description="The number of all transactions counted.")
     currency: str = Field(description=_CURRENCY)
@@ -235,8 +235,8 @@ class PublishedState(_Publication):
         description="Where the rules of the time zone came from, such as `tzdata 2026.6`; null if unknown."
     )
     zone_rules_agree: bool | None = Field(
-        description="True when this server has the same rules of the time zone. Where it is false, a job on this host "
-        "must rebuild everything. Null if unknown."
+        description="True if this server has the same rules of the time zone. If false, jobs on this host can only "
+        "rebuild everything. Null if unknown."
     )
     filters: list[Filter] = Field(description="Only transactions that match all of these filters are counted.")
 
@@ -249,7 +249,7 @@ class Rejects(Body):
 
 
 class Conservation(Body):
-    """A balance of the documents of a run: `read` = `counted` + `rejected` + `filtered` + `out_of_range`."""
+    """The document counts of a run: `read` = `counted` + `rejected` + `filtered` + `out_of_range`."""
 
     read: Int64 = Field(description="Documents read from the source.")
     counted: Int64 = Field(description="Documents counted in the summaries.")
@@ -265,7 +265,7 @@ class Failure(Body):
     run_id: Int64 = Field(description="The number of the run.")
     status: Literal["failed", "interrupted", "died"] = Field(
         description="`failed`: it stopped with an error. `interrupted`: a signal stopped it. `died`: its process ended "
-        "without a word."
+        "without reporting an error."
     )
     ended_at: Instant | None = Field(description="When it ended (UTC); null if unknown.")
     error: str | None = Field(description="The error in one sentence; null if unknown.")
@@ -276,7 +276,7 @@ class Refreshes(Body):
 
     every_s: float = Field(description="Seconds from one refresh to the next.")
     due_at: Instant = Field(description="When the next refresh is due (UTC).")
-    missed: Int64 = Field(ge=0, description="Refreshes that should have read the collection since it was last read.")
+    missed: Int64 = Field(ge=0, description="The number of refreshes that were due since the collection was last read.")
 
 
 class Running(Body):
@@ -285,7 +285,7 @@ class Running(Body):
     run_id: Int64 = Field(description="The number of the run.")
     phase: str = Field(description="The current step: `reading`, `checking` or `publishing`.")
     started_at: Instant = Field(description="When it started (UTC).")
-    heartbeat_at: Instant = Field(description="When its process last reported that it is alive (UTC).")
+    heartbeat_at: Instant = Field(description="The last heartbeat of its process (UTC).")
     read: Int64 = Field(description="Documents read so far.")
     counted: Int64 = Field(description="Documents counted so far.")
 
@@ -303,14 +303,16 @@ class Status(Body):
     )
     published: PublishedState | None = Field(description="The published summaries; null before the first publication.")
     refreshes: Refreshes | None = Field(
-        description="The schedule of refreshes: `REFRESH_EVERY_S`, else the usual interval of the last refreshes; null "
-        "if none are expected or the interval is not known yet."
+        description="The schedule of refreshes, from `REFRESH_EVERY_S` or estimated from the last refreshes; null if "
+        "no refreshes are expected, or if the interval is not known yet."
     )
     rejects: Rejects | None = Field(description="The rejects of the last successful run; null without one.")
-    conservation: Conservation | None = Field(description="The balance of the last successful run; null without one.")
+    conservation: Conservation | None = Field(
+        description="The document counts of the last successful run; null without one."
+    )
     warnings: list[str] = Field(
-        description="Warnings of the last successful run, such as days that were kept although their documents are "
-        "gone from the source."
+        description="Warnings of the last successful run, for example about days that kept their totals because their "
+        "documents are missing in the source."
     )
     failures_in_a_row: Int64 = Field(ge=0, description="Runs that failed since the last successful run.")
     last_failure: Failure | None = Field(description="The latest run that failed since the last successful run.")
@@ -327,7 +329,8 @@ class Ready(Body):
     """Summaries are served."""
 
     status: Literal["ready", "degraded"] = Field(
-        description="`ready`, or `degraded`: summaries are served, and `/api/status` says what is wrong with them."
+        description="`ready`, or `degraded`: summaries are served, but may be outdated or incomplete; `/api/status` "
+        "has the causes."
     )
     version: str | Missing = Field(
         default=None, description="The `version` of `/api/me`; only for callers with the scope `operate`."
@@ -341,8 +344,8 @@ class HistoryEvent(Body):
     kind: EventKind = Field(
         description="`attempt`: sending started. `success`: the gateway accepted the message. `printed`: it was only "
         "logged. `failed`: the attempt failed. `maybe`: the attempt failed, but the gateway may have the message and "
-        "recognises a repetition. `dead`: delivery was given up. `unknown`: the gateway may have the message. `cancel` "
-        "and `retry`: a client requested it."
+        "recognises a repetition. `dead`: no more attempts are made. `unknown`: the gateway may have the message. "
+        "`cancel` and `retry`: a client requested it."
     )
     at: Instant = Field(description="When it happened (UTC).")
     until: Instant | None = Field(
@@ -407,16 +410,16 @@ class Notification(ListedNotification):
 
 
 class NotificationDetails(Notification):
-    """A notification, its delivery, and where its user is reached."""
+    """A notification, its delivery, and the addresses of its user."""
 
     addresses: dict[str, str] = Field(
-        description="The masked address of the user for each channel of the notification, such as `+98912***4567`, as "
-        "the contacts are now. A channel without an address is absent."
+        description="The masked current address of the user for each channel of the notification, such as "
+        "`+98912***4567`. A channel without an address is absent."
     )
 
 
 class NotificationCount(Body):
-    """How many notifications have the same channels, with the same statuses."""
+    """The number of notifications with the same channels and statuses."""
 
     status: NotificationStatus = Field(description="The status of these notifications.")
     logs: dict[str, LogStatus] = Field(description="The status of the log of each of their channels.")
@@ -424,11 +427,11 @@ class NotificationCount(Body):
 
 
 class NotificationCounts(Body):
-    """How many notifications there are. Sums of `counts` give the number by status, by channel, or by both."""
+    """The number of notifications. Add up `counts` to get the number by status, by channel, or by both."""
 
     counts: list[NotificationCount] = Field(description="The number for each combination of channels and statuses.")
     complete: bool = Field(
-        description="False when there may be more: then only the newest 100,000 notifications are counted."
+        description="False if only the newest 100,000 notifications were counted, and there may be more."
     )
     created_from: Instant | None = Field(
         description="When the first day of the request begins (UTC); null without `from`."
@@ -444,13 +447,13 @@ class Notifications(Body):
 
 
 class RetriedNotifications(Body):
-    """What a retry by filter did."""
+    """The result of a retry by filter."""
 
     notifications: int = Field(ge=0, description="The number of notifications that are sent again.")
     messages: int = Field(ge=0, description="The number of their messages: one for each channel.")
     expired: int = Field(ge=0, description="The number of notifications left out because they have expired.")
     next_cursor: str | None = Field(
-        description="There may be more: send the same request with this as `cursor`. Null when all were examined."
+        description="The `cursor` of the next request with the same filter; null if all notifications were examined."
     )
 
 
@@ -487,17 +490,17 @@ class Subscription(Body):
 
 
 class SubscriptionWarning(Body):
-    """Something that may keep messages from the user, as things are now."""
+    """A reason why the user may receive no messages at present."""
 
     code: WarningCode = Field(
-        description="`unknown-merchant`: the merchant has no summaries. `channel-not-set-up`: nothing delivers "
-        "messages over the channel. `no-address`: the user has no address for a channel."
+        description="`unknown-merchant`: the merchant has no summaries. `channel-not-set-up`: the channel has no "
+        "gateway, so that nobody receives its messages. `no-address`: the user has no address for a channel."
     )
     detail: str = Field(description="The warning in a sentence.")
 
 
 class CreatedSubscription(Subscription):
-    """A subscription and what may keep its messages from the user."""
+    """A subscription, with warnings about its delivery."""
 
     warnings: list[SubscriptionWarning] = Field(description="Why the user may receive nothing; empty if all is set up.")
 

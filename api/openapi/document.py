@@ -26,30 +26,29 @@ _ABOUT: Final = """\
 Exact daily, weekly and monthly summaries of the transactions of merchants, and notifications to users.
 
 **Summaries** come from the last publication, never from a mix of two. Responses have a strong `ETag`: send it back as \
-`If-None-Match`, and you receive 304 without a body while nothing has changed.
+`If-None-Match`, and you receive 304 without a body if nothing has changed.
 
 **Requests.** The body of a request is one JSON object in UTF-8 with `Content-Type: application/json`. A parameter or \
-field that is unknown, repeated or wrong is an error, and one response lists all of them. `HEAD` works wherever `GET` \
-does; `OPTIONS` lists the methods of a path in `Allow`.
+field that is unknown, repeated or wrong is an error. One response lists all errors. `HEAD` works wherever `GET` \
+does. `OPTIONS` returns the methods of a path in `Allow`.
 
 **Failures** are `application/problem+json` (RFC 9457). Rely on `type`, which never changes; it is also the path of a \
-page about it. What is not valid HTTP is refused with 400, 408, 414 or 431 and the type \
-`/problems/bad-request`.
+page about it. Requests that are not valid HTTP get 400, 408, 414 or 431 with the type `/problems/bad-request`.
 
-**Units.** Amounts are integers in the `currency` that `/api/me` names, in units of its last decimal place: with a \
-`scale` of 2, 123450 is 1,234.50. Summaries have them as exact decimal strings with `unit=major`. Times are RFC 3339 \
-in UTC. Fields whose name ends with `_s` are seconds."""
+**Units.** Amounts are integers in minor units of the `currency` of `/api/me`: with a `scale` of 2, 123450 is \
+1,234.50. With `unit=major`, amounts of summaries are exact decimal strings. Times are RFC 3339 in UTC. Fields whose \
+name ends with `_s` are seconds."""
 _KEYS: Final = """\
 A key that the operator created with `python -m api keys add`, sent as `Authorization: Bearer KEY`. Its scopes: \
 `summaries` (of all merchants), `merchant:ID` (the summaries of that merchant), `notifications`, `operate`.
 
-Each key belongs to a tenant: the one named by `--tenant`, that of all keys of the same merchants, or the operator. \
-Notifications, users with their contacts, subscriptions and idempotency keys belong to a tenant, and those of other \
-tenants are answered as if they did not exist. Keys of the operator see all tenants, and name one with `tenant`.
+Each key belongs to a tenant: the tenant in `--tenant`, the tenant of all keys of the same merchants, or the operator. \
+Notifications, users with their contacts, subscriptions and idempotency keys belong to a tenant. For a key, those of \
+other tenants do not exist. Keys of the operator see all tenants, and select one with `tenant`.
 
 A person who signed in to the dashboard with a link of `python -m api sign-in` has a session cookie instead, with all \
-scopes. Writes with it are accepted from pages of this server only. With `API_ACCESS=open-loopback` programs on the \
-server's own host need no key."""
+scopes. With the cookie, only pages of this server may write. With `API_ACCESS=open-loopback`, programs on the host of \
+the server need no key."""
 _SCHEME: Final = "key"
 
 _EVERYWHERE: Final = (ProblemKind.BODY_TOO_LARGE, ProblemKind.INTERNAL_ERROR)
@@ -224,7 +223,7 @@ def _header(description: str, *, required: bool = True, **schema: Any) -> Json:
 
 _HEADERS: Final = {
     "X-Request-Id": _header(
-        "The id of the request in the server's log. A valid `X-Request-Id` of the request is taken over."
+        "The id of the request in the server's log. If the request has a valid `X-Request-Id`, that id is used."
     ),
     "ETag": _header("The version of this body. Strong, and different for each content encoding."),
     "Cache-Control": _header("Whether and how the response may be cached. Revalidate it with `If-None-Match`."),

@@ -62,10 +62,10 @@ _USER_ID: Final = (
 _IDEMPOTENCY_KEY: Final = (
     in_header(
         HEADER,
-        "A name that you choose for this request, 1 to 255 visible ASCII characters. When you send the request again "
-        "with the same key and body, nothing new is created and you receive what the first request created. All API "
-        "keys of a tenant share these names, and those of different tenants are independent. A name is remembered for "
-        f"at least {RETENTION_DAYS} days after what it created has ended.",
+        "An idempotency key that you choose for this request: 1 to 255 visible ASCII characters. If you repeat the "
+        "request with the same key and body, nothing new is created, and you receive what the first request created. "
+        "All API keys of a tenant share their idempotency keys. An idempotency key is stored for at least "
+        f"{RETENTION_DAYS} days after the notification is finished or the subscription has ended.",
         pattern=PATTERN,
     ),
 )
@@ -78,15 +78,14 @@ OPERATIONS: Final = (
         "Get the daily, weekly or monthly series of merchants",
         "Returns one value for each period, ascending by key: the sum of amounts or the number of transactions of one "
         "merchant, of each of several merchants, or of all merchants together. Values are exact integers, also above "
-        "2^53, which JavaScript's `JSON.parse` rounds: ask for `values=string` there.\n\n"
-        "Keys follow the calendar that `/api/me` names, in ASCII digits; `from` and `to` also accept Persian digits, "
-        "and Gregorian dates. "
-        "With `limit`, the header `Link` leads to the next page. All pages come from one publication: once another "
-        "one replaces it, the cursor is refused with 409, and you start again without it.",
+        "2^53, which `JSON.parse` of JavaScript would round: use `values=string` in JavaScript.\n\n"
+        "Keys of periods are in the calendar of `/api/me`, in ASCII digits. `from` and `to` also accept Persian digits "
+        "and Gregorian dates. With `limit`, the header `Link` has the next page. All pages are from one publication: "
+        "after a new publication, the cursor is refused with 409, and you start again without a cursor.",
         "The series, ascending by key. Periods without transactions are absent unless `fill=zero`. With `format=csv` "
         "the columns are the fields of a point, in this order: `merchant_id`, `key`, `value`, `label`, `start`, `end`, "
-        "`complete`, `merchant_name`. All but `key` and `value` are there only when they are asked for. An id or a "
-        "name that a spreadsheet would take for a formula has an apostrophe before it.",
+        "`complete`, `merchant_name`. Columns other than `key` and `value` are present only if requested. Ids and "
+        "names that a spreadsheet would evaluate as a formula are prefixed with an apostrophe.",
         {JSON: bodies.Series, "text/csv": None},
         parameters=SummaryParameters,
         problems=(*_SUMMARIES, ProblemKind.UNKNOWN_MERCHANT),
@@ -99,12 +98,11 @@ OPERATIONS: Final = (
         MERCHANTS_PATH,
         Tag.SUMMARIES,
         "List merchants with their totals",
-        "Returns merchants with the sum of their amounts and the number of their transactions, over all days or "
-        "those from `from` to `to`, which are keys of days, weeks or months. A key limited to merchants sees only "
-        "these.",
+        "Returns merchants with the sum of their amounts and the number of their transactions: of all days, or of the "
+        "periods from `from` to `to`. An API key for some merchants receives only these merchants.",
         "A page of merchants, in the order of `sort`. With `format=csv` the columns are `merchant_id`, `amount`, "
-        "`count`, and with `locale` `name`; an id or a name that a spreadsheet would take for a formula has an "
-        "apostrophe before it.",
+        "`count`, and with `locale` `name`. Ids and names that a spreadsheet would evaluate as a formula are prefixed "
+        "with an apostrophe.",
         {JSON: bodies.Merchants, "text/csv": None},
         parameters=MerchantsParameters,
         problems=_SUMMARIES,
@@ -117,11 +115,11 @@ OPERATIONS: Final = (
         NOTIFICATIONS_PATH,
         Tag.NOTIFICATIONS,
         "Send a message to a user",
-        "Stores the message with one delivery log for each channel; it is sent soon after, also when the queue is "
-        "down at the moment. The address of the tenant's user is looked up at each attempt.\n\n"
-        "After a 503, or without any response, send the request again with the same `Idempotency-Key`: the message is "
-        "created once. A text that is too long for a channel (ten short messages for SMS, 4096 UTF-16 units for "
-        "Telegram) is a `bad-parameter` that names the channel and its limit.",
+        "Stores the message with one delivery log per channel. A worker sends it soon; if the queue is down, it "
+        "is sent when the queue is back. The address of the user is read at each attempt.\n\n"
+        "If you receive 503 or no response, send the request again with the same `Idempotency-Key`: the message is "
+        "created only once. A text that is too long for a channel (SMS: ten short messages, Telegram: 4096 UTF-16 "
+        "units) is a `bad-parameter` that names the channel and its limit.",
         "The notification was created.",
         {JSON: bodies.Notification},
         method="POST",
@@ -137,8 +135,8 @@ OPERATIONS: Final = (
         NOTIFICATIONS_PATH,
         Tag.NOTIFICATIONS,
         "List notifications",
-        "Returns the notifications of the tenant, newest first, in pages that do not shift when others are created. "
-        "The `status` in a list may be a moment old; that of a single notification is current. Announcements of "
+        "Returns the notifications of the tenant, newest first. New notifications do not shift the pages. The `status` "
+        "in a list may be slightly outdated; the status of a single notification is current. Announcements of "
         "summaries that the key may not read are left out.",
         "A page of notifications, newest first.",
         {JSON: bodies.Notifications},
@@ -152,10 +150,10 @@ OPERATIONS: Final = (
         f"{NOTIFICATIONS_PATH}/counts",
         Tag.NOTIFICATIONS,
         "Count notifications by status and channel",
-        "Returns how many notifications of the tenant there are of each combination of channels and statuses. One "
-        "request is enough for all sums: the notifications of a status, the messages of a channel, or both. Of more "
-        f"than {COUNTED:,} notifications only the newest are counted, and `complete` is false. Announcements of "
-        "summaries that the key may not read are left out.",
+        "Returns the number of notifications of the tenant for each combination of channels and statuses. Add up these "
+        "numbers to count notifications by status, messages by channel, or both. If there are more than "
+        f"{COUNTED:,} notifications, only the newest are counted, and `complete` is false. Announcements of summaries "
+        "that the key may not read are left out.",
         "The number of notifications of each combination.",
         {JSON: bodies.NotificationCounts},
         parameters=NarrowingParameters,
@@ -168,8 +166,8 @@ OPERATIONS: Final = (
         Tag.NOTIFICATIONS,
         "Get a notification and its delivery",
         "Returns the notification with the delivery log of each channel and its events. To read, retry or cancel an "
-        "announcement of summaries, the key must be allowed to read those summaries. A notification of another tenant "
-        "is unknown.",
+        "announcement of summaries, the key must be allowed to read those summaries. For a notification of another "
+        "tenant, the response is 404.",
         "The notification with its delivery logs, and the masked addresses of its user.",
         {JSON: bodies.NotificationDetails},
         path_parameters=_NOTIFICATION_ID,
@@ -181,9 +179,9 @@ OPERATIONS: Final = (
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/retry",
         Tag.NOTIFICATIONS,
         "Send a notification again",
-        "Sends the notification again over the channels whose log is `dead`, `unknown` or `printed`. Where it is "
-        "`unknown`, the user may receive the message twice. Fails with `not-possible` when no log has one of these "
-        "states, or the notification has expired.",
+        "Sends the notification again over the channels whose log is `dead`, `unknown` or `printed`. If a log is "
+        "`unknown`, the user may receive the message twice. Fails with `not-possible` if no log has one of these "
+        "statuses, or if the notification has expired.",
         "The notification, with the logs that are now `pending` again.",
         {JSON: bodies.Notification},
         method="POST",
@@ -197,11 +195,11 @@ OPERATIONS: Final = (
         "retryNotifications",
         f"{NOTIFICATIONS_PATH}/retry",
         Tag.NOTIFICATIONS,
-        "Send all notifications again that match a filter",
-        "Sends messages again whose log has one of `statuses`, of the newest notifications first. At most `limit` "
-        "notifications are examined; while there is a `next_cursor`, send the same request with it as `cursor`. "
+        "Send all messages that match a filter again",
+        "Sends again the messages whose log has one of `statuses`, the newest notifications first. At most `limit` "
+        "notifications are examined. If the response has a `next_cursor`, repeat the request with it as `cursor`. "
         "Announcements of summaries that the key may not read are left out.",
-        "The numbers of what is sent again.",
+        "The numbers of notifications and messages that are sent again.",
         {JSON: bodies.RetriedNotifications},
         method="POST",
         parameters=OfTenant,
@@ -214,9 +212,9 @@ OPERATIONS: Final = (
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/cancel",
         Tag.NOTIFICATIONS,
         "Cancel a notification",
-        "Cancels delivery over every channel where it is still open. An attempt in progress is completed "
-        "(`cancelling`) and not repeated. Cancelling again changes nothing. Fails with `not-possible` when delivery "
-        "has already ended on every channel.",
+        "Cancels the delivery over every channel on which it is not finished. An attempt in progress is completed "
+        "(`cancelling`) and not repeated. Cancelling again changes nothing. Fails with `not-possible` if the delivery "
+        "is finished on every channel.",
         "The notification after the cancellation.",
         {JSON: bodies.Notification},
         method="POST",
@@ -231,7 +229,7 @@ OPERATIONS: Final = (
         _CONTACTS_PATH,
         Tag.CONTACTS,
         "Get the addresses of a user",
-        "Returns the address of the tenant's user for each channel. An unknown user has none.",
+        "Returns the address of the tenant's user for each channel. An unknown user has no addresses.",
         "The addresses of the user.",
         {JSON: bodies.UserContacts},
         path_parameters=_USER_ID,
@@ -257,8 +255,8 @@ OPERATIONS: Final = (
         _CONTACTS_PATH,
         Tag.CONTACTS,
         "Replace the addresses of a user",
-        "Replaces all addresses of the tenant's user. Messages that are not sent yet go to the new ones, so the key "
-        "must be allowed to read all summaries to which the user is subscribed.",
+        "Replaces all addresses of the tenant's user. Messages that are not sent yet are sent to the new "
+        "addresses, so the key must be allowed to read all summaries to which the user is subscribed.",
         "The new addresses, in their normal form.",
         {JSON: bodies.UserContacts},
         method="PUT",
@@ -275,10 +273,12 @@ OPERATIONS: Final = (
         "Subscribe a user to summaries",
         "After the end of each period the user receives a message with its sum and count. Periods that ended before "
         "the subscription, and later corrections, are not announced. The key must be allowed to read the summaries. "
-        'The body has either `merchant_id` or `"all_merchants": true`. The merchant need not have transactions yet, '
-        "nor the user an address, nor the channel a gateway: `warnings` name what is missing.\n\n"
+        'The body has either `merchant_id` or `"all_merchants": true`. The subscription is also created if the '
+        "merchant has no transactions yet, the user no address, or the channel no gateway: `warnings` name what is "
+        "missing.\n\n"
         "Subscriptions may overlap: a user receives one message for each merchant, period and channel, in the language "
-        "of the oldest subscription. A subscription belongs to the tenant, and outlives the key that created it.",
+        "of the oldest subscription. A subscription belongs to the tenant, and stays active when the key that created "
+        "it is revoked.",
         "The subscription was created.",
         {JSON: bodies.CreatedSubscription},
         method="POST",
@@ -286,7 +286,7 @@ OPERATIONS: Final = (
         header_parameters=_IDEMPOTENCY_KEY,
         parameters=OfUser,
         request=NewSubscription,
-        found="An equal subscription is already active. It is the body; nothing was created.",
+        found="An equal subscription is already active. The body is that subscription; nothing was created.",
         problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
         scopes=_NOTIFIES,
     ),
@@ -295,8 +295,8 @@ OPERATIONS: Final = (
         SUBSCRIPTIONS_PATH,
         Tag.SUBSCRIPTIONS,
         "List active subscriptions",
-        "Returns the subscriptions of the tenant that have not ended, oldest first. Those to summaries that the key "
-        "may not read are left out.",
+        "Returns the active subscriptions of the tenant, oldest first. Subscriptions to summaries that the key may not "
+        "read are left out.",
         "A page of active subscriptions, oldest first.",
         {JSON: bodies.Subscriptions},
         parameters=SubscriptionsParameters,
@@ -309,8 +309,8 @@ OPERATIONS: Final = (
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
         Tag.SUBSCRIPTIONS,
         "Get a subscription",
-        "Returns a subscription, active or ended. The key must be allowed to read its summaries. A subscription of "
-        "another tenant is unknown.",
+        "Returns a subscription, active or ended. The key must be allowed to read its summaries. For a "
+        "subscription of another tenant, the response is 404.",
         "The subscription.",
         {JSON: bodies.Subscription},
         path_parameters=_SUBSCRIPTION_ID,
@@ -322,7 +322,7 @@ OPERATIONS: Final = (
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
         Tag.SUBSCRIPTIONS,
         "End a subscription",
-        "Ends the subscription: it announces nothing more. Messages that were created before are still sent unless "
+        "Ends the subscription: no more messages are created. Messages that were created before are still sent, unless "
         "you cancel them. Ending it again changes nothing.",
         "The ended subscription.",
         {JSON: bodies.Subscription},
@@ -335,10 +335,10 @@ OPERATIONS: Final = (
         "getMe",
         "/api/me",
         Tag.ACCOUNT,
-        "Get the caller's access and the published days",
-        "Returns what a client needs first: its scopes, the calendar and time zone of keys, the currency of amounts, "
-        "and the first and last day with transactions.",
-        "The caller's access and the published days.",
+        "Get the rights of the caller and the published days",
+        "Returns what a client needs before other requests: its scopes, the calendar and time zone of periods, the "
+        "currency of amounts, and the first and last day with transactions.",
+        "The rights of the caller and the published days.",
         {JSON: bodies.Me},
         problems=_PARAMETERS,
         scopes=(),
@@ -373,7 +373,7 @@ OPERATIONS: Final = (
         "/api/status",
         Tag.SERVICE,
         "Get the state of the summaries and runs",
-        "Returns what is published and how old it is, the rejects and the balance of the last successful run, the "
+        "Returns what is published and how old it is, the rejects and document counts of the last successful run, the "
         "last failure, and the run in progress.",
         "The state of the summaries.",
         {JSON: bodies.Status},
@@ -385,7 +385,7 @@ OPERATIONS: Final = (
         "/healthz",
         Tag.SERVICE,
         "Check that the process is alive",
-        "Answers without reading the store. Needs no key and is not rate-limited.",
+        "Responds without reading the store. Needs no key and is not rate-limited.",
         "The process is alive.",
         {JSON: bodies.Health},
         guarded=False,
@@ -395,8 +395,8 @@ OPERATIONS: Final = (
         "/readyz",
         Tag.SERVICE,
         "Check that summaries are served",
-        "Answers 200 when the store responds and summaries are published, otherwise 503. Needs no key; only a caller "
-        "with the scope `operate` receives the reason and the version.",
+        "Responds with 200 if the store responds and summaries are published, otherwise with 503. Needs no key; only a "
+        "caller with the scope `operate` receives the reason and the version.",
         "Summaries are served.",
         {JSON: bodies.Ready},
         problems=(ProblemKind.NOT_BUILT_YET,),

@@ -37,13 +37,13 @@ class StartupReport:
     def _access(self) -> str:
         keys = {
             None: "",
-            False: " There is no valid key: python -m api keys add NAME --summaries makes one.",
-            True: " python -m api keys list shows those that there are.",
+            False: " There is no valid key: python -m api keys add NAME --summaries creates one.",
+            True: " python -m api keys list shows all keys.",
         }[self.has_keys]
         if self.open_loopback:
             return (
-                "Programs on this host are served without a key (API_ACCESS=open-loopback): let no proxy on this host "
-                "lead here. All others need a key." + keys
+                "Programs on this host need no key (API_ACCESS=open-loopback): do not put a proxy on this host in "
+                "front of the server. All others need a key." + keys
             )
         return "Programs need a key, and people a link: python -m api sign-in." + keys
 

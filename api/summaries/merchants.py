@@ -48,8 +48,8 @@ class MerchantsParameters(Parameters):
 
     search: str | None = Field(
         default=None,
-        description="Only merchants with this text in their id or in one of their names. Case does not matter, nor do "
-        "blanks, joiners, and forms of letters and digits such as `ی` and `ي`.",
+        description="Only merchants with this text in their id or in one of their names. Ignores case, blanks, "
+        "joiners, and forms of letters and digits such as `ی` and `ي`.",
         examples=["tea"],
     )
     merchant_id: list[Annotated[str, Field(min_length=1)]] | None = Field(
@@ -80,8 +80,8 @@ class MerchantsParameters(Parameters):
     )
     locale: bodies.Locale | None = Field(
         default=None,
-        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `name`. A merchant without "
-        "a name in that language has the one in the other.",
+        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `name`. If a merchant "
+        "has no name in that language, its name in the other language is used.",
     )
     values: Literal["string"] | None = Field(
         default=None,
@@ -92,7 +92,7 @@ class MerchantsParameters(Parameters):
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
     unit: Literal["minor", "major"] = Field(
         default="minor",
-        description="The unit of amounts. `minor`: integers in units of the `scale` of `/api/me`. `major`: exact "
+        description="The unit of amounts. `minor`: integers in minor units, see `scale` of `/api/me`. `major`: exact "
         "decimal strings, such as `1234.50`. It does not change counts.",
     )
     bom: Literal["1"] | None = Field(

@@ -59,14 +59,14 @@ class SummaryParameters(Parameters):
         default=None,
         max_length=_MOST_MERCHANTS,
         description="The id of a merchant in the source of the transactions. Repeat it for several merchants, at most "
-        "100: each then has its own points, as with `group=merchant`. Without it: all merchants together.",
+        "100: each then has its own points, as with `group=merchant`. Default: all merchants together.",
         examples=[["corner-shop"]],
     )
     group: Literal["merchant"] | None = Field(
         default=None,
-        description="`merchant` gives each merchant its own points, with `merchant_id`, ascending by merchant and "
-        "`key`: those of the `merchant_id` parameters, or else all that the key may read. More than 10,000 points "
-        "need `limit`.",
+        description="`merchant` returns separate points for each merchant, with `merchant_id`, ascending by merchant "
+        "and `key`: for the merchants in `merchant_id`, or for all merchants that the API key may read. More than "
+        "10,000 points require `limit`.",
     )
     first: str | None = Field(
         default=None,
@@ -105,7 +105,7 @@ class SummaryParameters(Parameters):
         description="The number of points in a page. The header `Link` leads to the next page.",
     )
     cursor: str | None = Field(
-        default=None, min_length=1, description="The start of a page, from the header `Link` of the page before."
+        default=None, min_length=1, description="The cursor in the header `Link` of the previous page."
     )
     locale: bodies.Locale | None = Field(
         default=None,
@@ -115,7 +115,7 @@ class SummaryParameters(Parameters):
     format: Literal["json", "csv"] = Field(default="json", description="The format of the response.")
     unit: Literal["minor", "major"] = Field(
         default="minor",
-        description="The unit of amounts. `minor`: integers in units of the `scale` of `/api/me`. `major`: exact "
+        description="The unit of amounts. `minor`: integers in minor units, see `scale` of `/api/me`. `major`: exact "
         "decimal strings, such as `1234.50`.",
     )
     bom: Literal["1"] | None = Field(

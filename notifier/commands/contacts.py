@@ -56,7 +56,7 @@ def remove(user: str, channels: Sequence[str], tenant: str | None, store_url: st
 def _pair(given: str) -> tuple[str, str]:
     channel, separator, address = given.partition("=")
     if not separator:
-        raise UsageError(f"{given!r} is no CHANNEL=ADDRESS", "Such as: sms=09127654321 email=sara@example.com.")
+        raise UsageError(f"{given!r} is not CHANNEL=ADDRESS", "Such as: sms=09127654321 email=sara@example.com.")
     return channel, address
 
 

@@ -67,7 +67,7 @@ def run(
             )
         if bool(notification_ids) == (every is not None):
             raise UsageError(
-                "it is not given what to send again",
+                "nothing is selected to send again",
                 "Name notifications by their ids, or give --all; python -m notifier status lists what failed.",
             )
         wanted = None if every is None else _wanted(every, channels)

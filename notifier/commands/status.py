@@ -171,19 +171,19 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     queue = shown["queue"]
     typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
     if shown["paused"] is None:
-        typer.echo("Paused gateways are not known: Redis does not answer, or each worker keeps its own")
+        typer.echo("Paused gateways are unknown: Redis does not answer, or is not used")
     for pause in shown["paused"] or ():
         whose = " ".join(filter(None, (pause["channel"], pause["host"])))
         whose += " to one receiver" if pause["receiver_only"] else ""
         left = f"for {pause['left_s']:,.0f} s" if pause["left_s"] else "until the probe succeeds"
         if pause["is_over"]:
-            typer.echo(f"Over   the pause of {whose}, which the next message probes: {pause['reason']}")
+            typer.echo(f"Ended  pause of {whose}, the next message is a probe: {pause['reason']}")
         else:
             typer.echo(f"Paused {whose} {left}: {pause['reason']}")
     for sentence in notes:
         typer.echo(f"Note   {sentence}")
     if shown["failed"]:
-        typer.echo("\nThe latest that failed; python -m notifier retry ID sends them again:")
+        typer.echo("\nLatest failed notifications; python -m notifier retry ID sends one again:")
         for notification in shown["failed"]:
             whose = f"tenant {notification['tenant']}  user {notification['user_id']}"
             typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  {whose}")

@@ -44,8 +44,8 @@ def add(
     with edge(as_json):
         if (merchant_id is None) != all_merchants:
             raise UsageError(
-                "it is not given which summaries the user subscribes to",
-                "Give --merchant ID, or --all-merchants for those of all together.",
+                "the summaries are not named",
+                "Give --merchant ID, or --all-merchants for the summaries of all merchants together.",
             )
         user_id = checked_user_id(user_id)
         if merchant_id is not None:
@@ -70,7 +70,7 @@ def add(
             print_json(_as_json(stored) | {"warnings": warnings_view(warnings)})
         else:
             typer.echo(stored.id)
-        print_message(f"{'There is already: ' if found.there_was else ''}{_sentence(stored)}")
+        print_message(f"{'This subscription already exists: ' if found.there_was else ''}{_sentence(stored)}")
         warn(warnings)
 
 

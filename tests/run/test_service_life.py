@@ -114,7 +114,7 @@ def test_every_metric_of_alerts_and_dashboard_is_exposed_by_the_running_programs
 
 
 def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) -> None:
-    [shown] = re.findall(r"(?m)^Make summaries there: (.*)$", life.service.said)
+    [shown] = re.findall(r"(?m)^Build summaries there: (.*)$", life.service.said)
     program, *arguments = shlex.split(shown)
     assert os.access(ROOT / program, os.X_OK)
     assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]

@@ -59,9 +59,9 @@ def test_the_start_says_what_is_served_and_to_whom(tmp_path: Path) -> None:
     said = messages(server)
     assert f"Summaries are served at http://127.0.0.1:{server.port}/" in said
     assert any(f"The store is {sqlite_url(tmp_path)}: " in line and "1402/12/27 to 1403/12/30" in line for line in said)
-    assert any(line.startswith("Programs on this host are served without a key") for line in said)
+    assert any(line.startswith("Programs on this host need no key") for line in said)
     assert any(
-        line.endswith("There is no valid key: python -m api keys add NAME --summaries makes one.") for line in said
+        line.endswith("There is no valid key: python -m api keys add NAME --summaries creates one.") for line in said
     )
 
 

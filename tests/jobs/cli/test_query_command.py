@@ -104,7 +104,7 @@ def test_the_list_names_each_query_with_its_purpose_and_parameters(jobs: Command
 
 def test_the_list_of_one_query_describes_it_in_full(jobs: CommandLine) -> None:
     said = jobs("query", "top_merchants", "--list")
-    assert "Merchants with equal values have the same place" in said.out
+    assert "Merchants with equal values share a place" in said.out
     assert "mean_amount    Float64  amount per transaction, in CURRENCY\n" in said.out
 
 
@@ -113,7 +113,7 @@ def test_help_with_a_name_has_the_parameters_and_their_defaults(option: str, job
     said = jobs("query", "top-merchants", option)
     assert (said.code, said.err) == (0, "")
     assert "\n  parameters, and their [defaults]\n" in said.out
-    assert "\n  --limit   integer>=1    [10]      maximum place\n" in said.out
+    assert "\n  --limit   integer>=1    [10]      number of places to show\n" in said.out
 
 
 def test_help_without_a_name_is_that_of_the_command(jobs: CommandLine) -> None:
@@ -179,7 +179,7 @@ def test_the_list_for_machines(jobs: CommandLine) -> None:
     [query] = jobs("query", "top_merchants", "--list", "--json").json_lines
     assert [query] == jobs("query", "top_merchants", "--list", "--format", "json").json
     assert query["parameters"][2] == {
-        "name": "limit", "kind": "integer>=1", "default": "10", "about": "maximum place",
+        "name": "limit", "kind": "integer>=1", "default": "10", "about": "number of places to show",
     }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def test_some_addresses_are_removed_or_all_and_again_changes_nothing(notifier: N
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("sara", "sms"), "'sms' is no CHANNEL=ADDRESS"),
+        (("sara", "sms"), "'sms' is not CHANNEL=ADDRESS"),
         (("sara", "fax=1"), "there is no channel fax"),
         (("sara", "sms=12"), "the address cannot be one for sms: there is no such phone number"),
         (("sara", "sms="), "the address cannot be one for sms: it is empty"),

@@ -104,7 +104,7 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
         redis.kill()
     assert re.search(r"(?m)^Paused email for (600|59\d) s: SMTP: AUTH answered 535$", output)
     assert re.search(r"(?m)^Paused telegram to one receiver for (30|2\d) s: Telegram 429$", output)
-    assert "Over   the pause of sms, which the next message probes: Kavenegar 418: no credit" in output
+    assert "Ended  pause of sms, the next message is a probe: Kavenegar 418: no credit" in output
     assert [(one["channel"], one["host"], one["receiver_only"], one["is_over"]) for one in listed] == [
         ("email", None, False, False),
         ("sms", None, False, True),
@@ -113,7 +113,7 @@ def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
     ]
     assert listed[1]["refused_s"] == pytest.approx(1, abs=0.1)
     assert notifier("status", "--json", CELERY_RESULT_BACKEND=redis.url(1)).json["paused"] is None
-    assert "Paused gateways are not known" in notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
+    assert "Paused gateways are unknown" in notifier("status", CELERY_RESULT_BACKEND=redis.url(1)).out
 
 
 def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -> None:
@@ -290,4 +290,4 @@ def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])
 def test_what_is_to_be_sent_again_must_be_said_in_one_way(notifier: Notifier, arguments: tuple[str, ...]) -> None:
-    assert "it is not given what" in notifier("retry", *arguments).failure(2)
+    assert "nothing is selected to send again" in notifier("retry", *arguments).failure(2)

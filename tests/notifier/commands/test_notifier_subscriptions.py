@@ -39,7 +39,7 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
     assert first.json == again.json
     assert (first.json["merchant_id"], first.json["all_merchants"]) == (None, True)
     assert (first.json["modes"], first.json["locale"]) == (["daily"], "fa")
-    assert "There is already" in again.err
+    assert "This subscription already exists" in again.err
     assert notifier(*asked, "--mode", "weekly").json["id"] != first.json["id"]
     notifier("subscriptions", "end", first.json["id"])
     assert notifier(*asked).json["id"] != first.json["id"]
@@ -48,8 +48,8 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("u1", "--channel", "sms"), "which summaries the user subscribes to"),
-        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "which summaries the user subscribes to"),
+        (("u1", "--channel", "sms"), "the summaries are not named"),
+        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "the summaries are not named"),
         (("", "--channel", "sms", "--merchant", "m1"), "USER is empty"),
         (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER is longer than 128 characters"),
         (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER has line breaks"),
