@@ -8,7 +8,7 @@ is unchanged: the snapshot, the cached key, and the rate limit.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,7 +27,7 @@ from api.summaries.current_publication import CurrentPublication
 from core.errors import StoreError
 from core.stores.api_keys import ApiKey
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Received = tuple[str, bytes, str, tuple[tuple[bytes, bytes], ...]]
 """Path, query, address of the peer, and headers of a request."""
@@ -157,9 +157,9 @@ def _receiving_late(receive: Receive) -> Receive:
 
     An incomplete body raises a `Problem`: `api.http.request_body.read_body` relies on this for chunked ones.
     """
-    first: dict[str, Any] | None = {"type": "http.request", "body": b"", "more_body": True}
+    first: Mapping[str, Any] | None = {"type": "http.request", "body": b"", "more_body": True}
 
-    async def receive_late() -> dict[str, Any]:
+    async def receive_late() -> Mapping[str, Any]:
         nonlocal first
         if first is not None:
             event, first = first, None
