@@ -40,7 +40,7 @@ from api.observability.metrics_resource import MetricsResource
 from api.observability.status_resource import StatusResource
 from api.openapi.problem_pages import ProblemsResource
 from api.openapi.resources import DocsResource, OpenApiResource
-from api.store_access import StoreAccess
+from api.store_access import PATIENCE_S, StoreAccess
 from api.summaries.current_publication import CurrentPublication, Work, in_background
 from api.summaries.merchants import MerchantsResource
 from api.summaries.reader import Reader
@@ -54,6 +54,7 @@ from core.stores.condition import Condition, Limits
 
 _CONDITION_WAIT_S: Final = 0.5
 _LOOKUP_THREADS: Final = 2
+_PAGE_THREADS: Final = 2
 _BYTES_IN_KB: Final = 1024
 _BYTES_IN_MB: Final = 1024 * 1024
 _EXPOSED_HEADERS: Final = ("Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-Id")
@@ -70,6 +71,7 @@ def create_app(
     monotonic: Callable[[], float] = time.monotonic,
     spawn: Callable[[Work], Coroutine[Any, Any, None]] = in_background,
     poll: bool = False,
+    patience_s: float = PATIENCE_S,
 ) -> App:
     """The API over the stores that `open_stores` opens, which is called when the first request needs them.
 
@@ -81,36 +83,46 @@ def create_app(
     :param monotonic: seconds, never going back.
     :param spawn: runs work in the background.
     :param poll: whether to read the current publication also while there are no requests.
+    :param patience_s: for how long a request waits for the store that could be answered without it.
     :raises SettingsError: ``API_RATE_LIMIT_STORAGE`` is not supported.
     """
     metrics = metrics or Metrics()
     addresses = ClientAddresses(settings.trusted_proxies)
     request_log = RequestLog(metrics, addresses, sink=log, clock=clock)
-    access = StoreAccess(open_stores, pause_s=settings.api_freshness_s, monotonic=monotonic)
+    freshness_s, stale_if_error_s = settings.api_freshness_s, settings.api_stale_if_error_s
+    access = StoreAccess(open_stores, pause_s=freshness_s, monotonic=monotonic, patience_s=patience_s)
     # Separate threads, so that requests that wait for a slow store do not block the lookups of every request.
     threads = ThreadPool("requests", settings.api_threads, settings.api_queue)
     # The summaries of an SQLite file are read over one connection, for which several threads would only contend.
     is_sqlite = settings.store_url.startswith("sqlite:")
     reading = ThreadPool("summaries", 1, settings.api_queue) if is_sqlite else threads
     lookups = ThreadPool("lookups", _LOOKUP_THREADS, settings.api_queue)
+    pages = ThreadPool("pages", _PAGE_THREADS, settings.api_queue)  # which need no store
     current = CurrentPublication(
         access,
         lookups,
         reading,
-        freshness_s=settings.api_freshness_s,
+        freshness_s=freshness_s,
+        stale_if_error_s=stale_if_error_s,
         cache_bytes=settings.api_cache_mb * _BYTES_IN_MB,
         monotonic=monotonic,
         spawn=spawn,
     )
-    freshness_s, max_body_bytes = settings.api_freshness_s, settings.api_max_body_kb * _BYTES_IN_KB
+    max_body_bytes = settings.api_max_body_kb * _BYTES_IN_KB
     keys = KeyRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     sessions = SessionRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     rate_limit = RateLimit(settings.api_rate_limit, settings.api_rate_limit_storage, monotonic)
     middleware: list[Any] = [
         request_log,
         BodyLimit(max_body_bytes),
-        Guard(keys, sessions, rate_limit, open_loopback=settings.api_access == "open-loopback"),
-        _Lifespan(current, rate_limit, poll=poll and settings.api_freshness_s > 0),
+        Guard(
+            keys,
+            sessions,
+            rate_limit,
+            open_loopback=settings.api_access == "open-loopback",
+            stale_if_error_s=stale_if_error_s,
+        ),
+        _Lifespan(current, rate_limit, poll=poll and freshness_s > 0),
     ]
     if origins := settings.allowed_origins:
         middleware.insert(1, _CrossOrigin(origins))
@@ -118,7 +130,7 @@ def create_app(
     app.response_cache = ResponseCache(current, keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
-    add_error_handlers(app, request_log, retry_after_s=settings.api_freshness_s)
+    add_error_handlers(app, request_log, retry_after_s=freshness_s)
 
     def blocking(resource: object) -> Blocking:
         return Blocking(resource, threads, max_body_bytes)
@@ -129,7 +141,7 @@ def create_app(
         return access.call(lambda stores: Condition.read(stores, clock(), limits))
 
     reader = Reader(current, calendar_named(settings.calendar))
-    dashboard = DashboardResource()
+    dashboard = DashboardResource(pages)
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
     app.add_route("/api/status", blocking(StatusResource(condition, clock, settings.currency)))
@@ -149,12 +161,23 @@ def create_app(
         app.add_route(path, blocking(resource))
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(current, _degradation(condition, lookups, freshness_s, monotonic)))
-    app.add_route("/metrics", MetricsResource(metrics, lambda: lookups.run(condition), clock))
-    app.add_route("/openapi.json", OpenApiResource())
-    docs = DocsResource()
+    app.add_route(
+        "/metrics",
+        MetricsResource(
+            metrics,
+            lambda: lookups.run(condition),
+            access,
+            pages,
+            clock,
+            monotonic,
+            timeout_s=settings.api_store_timeout_s,
+        ),
+    )
+    app.add_route("/openapi.json", OpenApiResource(pages))
+    docs = DocsResource(pages)
     app.add_route("/docs", docs)
     app.add_route("/assets/docs/{file}", docs, suffix="asset")
-    app.add_route("/problems/{slug}", ProblemsResource())
+    app.add_route("/problems/{slug}", ProblemsResource(pages))
     app.add_route("/", dashboard)
     for page in ("notifications", "subscriptions", "contacts"):
         app.add_route(f"/{page}", dashboard, suffix=page)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from core.errors import StoreBusy, StoreError, StoreUnavailable, StoreUnwritable
 from core.stores import Stores
 
 T = TypeVar("T")
+
+PATIENCE_S: Final = 0.1
+"""For how long a request waits for the store that could be answered without it."""
 
 
 class StoreAccess:
@@ -21,12 +25,22 @@ class StoreAccess:
 
     :param open_stores: opens them; called again after a failure.
     :param monotonic: seconds, never going back.
+    :param patience_s: see `answered`.
     """
 
-    def __init__(self, open_stores: Callable[[], Stores], *, pause_s: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        open_stores: Callable[[], Stores],
+        *,
+        pause_s: float,
+        monotonic: Callable[[], float],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._open_stores = open_stores
         self._pause_s = pause_s
         self._monotonic = monotonic
+        self._patience_s = patience_s
+        self._is_silent = False
         self._stores: Stores | None = None
         self._failure: StoreError | None = None
         self._retry_at = 0.0
@@ -41,7 +55,7 @@ class StoreAccess:
         self.refuse_while_down()
         stores = self._opened()
         try:
-            return use(stores)
+            result = use(stores)
         except (StoreBusy, StoreUnwritable):
             raise  # a failed write does not mean that reads fail
         except StoreUnavailable as error:
@@ -49,6 +63,20 @@ class StoreAccess:
                 self._record(error)
                 self._drop(stores)
             raise
+        self._is_silent = False
+        return result
+
+    async def answered(self, reading: asyncio.Task[Any]) -> bool:
+        """Whether `reading`, which calls the stores, is done; for a request that could be answered without it.
+
+        A request waits for `patience_s`. Once the store has let one wait in vain, or has failed, none waits until the
+        store answers again.
+        """
+        if not reading.done():
+            await asyncio.wait([reading], timeout=0 if self._is_silent else self._patience_s)
+            if not reading.done():
+                self._is_silent = True
+        return reading.done()
 
     def refuse_while_down(self) -> None:
         """Raise the last error, if it was less than `pause_s` ago.
@@ -83,6 +111,7 @@ class StoreAccess:
 
     def _record(self, error: StoreError) -> None:
         self._failure = error
+        self._is_silent = True
         self._retry_at = self._monotonic() + self._pause_s
 
     def _drop(self, stores: Stores) -> None:

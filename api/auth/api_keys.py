@@ -80,6 +80,7 @@ class KeyRing:
         self._keys: Lookups[ApiKey] = Lookups(
             lambda key_id: access.call(lambda stores: stores.keys.get(key_id)),
             lambda: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
+            access=access,
             pool=pool,
             freshness_s=freshness_s,
             monotonic=monotonic,
@@ -90,15 +91,17 @@ class KeyRing:
         key = self._keys.fresh(key_id)
         return key if key is not None and key.is_valid(self._clock()) else None
 
-    async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
+    async def find(
+        self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
+    ) -> Principal | None:
         """The caller with `token`, or None if it belongs to no valid key.
 
-        :param may_guess: see `Lookups.get`.
+        :param may_guess: see `Lookups.get`; likewise `stale_s`.
         :raises Problem: bad key: it has expired.
         :raises StoreUnavailable: the store does not answer.
         """
         key_id = id_in(token)
-        key = None if key_id is None else await self._keys.get(key_id, may_guess)
+        key = None if key_id is None else await self._keys.get(key_id, may_guess, stale_s=stale_s)
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or key.revoked_at_ms is not None:
             return None
         if key.expires_at_ms is not None and key.has_expired(self._clock()):

@@ -58,6 +58,9 @@ _OF_BODIES_AND_PAGES: Final = ("Content-Type", "Transfer-Encoding", "Origin", "S
 _HEALTH: Final = "/healthz"
 _READINESS: Final = "/readyz"
 _FILES: Final = "/assets/"
+_METRICS: Final = "/metrics"
+_METRICS_STALE_S: Final = 86_400.0
+"""For how long ``/metrics``, which reports that the store does not answer, accepts a key as last read."""
 
 
 class Guard:
@@ -67,13 +70,23 @@ class Guard:
     counted by key, by session, or by address, except health checks and the files of pages.
 
     :param open_loopback: whether direct requests from this host are served without a key.
+    :param stale_if_error_s: for how long reads accept a key or session as last read while the store does not answer.
     """
 
-    def __init__(self, keys: KeyRing, sessions: SessionRing, rate_limit: RateLimit, *, open_loopback: bool) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        sessions: SessionRing,
+        rate_limit: RateLimit,
+        *,
+        open_loopback: bool,
+        stale_if_error_s: float,
+    ) -> None:
         self._keys = keys
         self._sessions = sessions
         self._rate_limit = rate_limit
         self._open_loopback = open_loopback
+        self._stale_if_error_s = stale_if_error_s
 
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Authenticate the caller and count the request.
@@ -115,7 +128,9 @@ class Guard:
         try:
             if (authorization := req.get_header("Authorization")) is not None:
                 scheme, _, token = authorization.partition(" ")
-                principal = await self._keys.find(token.strip(), may_guess) if scheme.lower() == "bearer" else None
+                principal = None
+                if scheme.lower() == "bearer":
+                    principal = await self._keys.find(token.strip(), may_guess, stale_s=self._stale_s(req))
                 if principal is None:
                     raise Problem(ProblemKind.BAD_KEY, "The header Authorization has no valid key.")
                 return principal
@@ -136,9 +151,15 @@ class Guard:
             return None
         tokens = req.get_cookie_values(SESSION_COOKIE) or ()
         for token in tokens[:_MOST_COOKIES]:
-            if (person := await self._sessions.find(token, may_guess)) is not None:
+            if (person := await self._sessions.find(token, may_guess, stale_s=self._stale_s(req))) is not None:
                 return person
         return None
+
+    def _stale_s(self, req: Request) -> float:
+        """For how long a key or session may be used as last read; a write needs the store anyway."""
+        if req.method in _WRITES:
+            return 0.0
+        return _METRICS_STALE_S if req.path == _METRICS else self._stale_if_error_s
 
     def _local(self, req: Request) -> Principal | None:
         if not _is_direct_loopback(req.peer, req.get_header("Host") or "") or _were_forwarded(tuple(req.headers_lower)):

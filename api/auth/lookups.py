@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -11,7 +12,9 @@ from typing import Final, Generic, TypeVar
 from cachetools import LRUCache, TTLCache
 
 from api.problems import Problem
+from api.store_access import StoreAccess
 from api.threads import SingleFlight, ThreadPool
+from core.errors import StoreError
 
 T = TypeVar("T")
 
@@ -35,8 +38,11 @@ class _Row(Generic[T]):
 class Lookups(Generic[T]):
     """Rows by id, cached for `freshness_s`, so that a revocation takes effect after that.
 
-    A row in use is read again after half of that time, in the background, so that a slow store delays no request.
+    A row in use is read again after half of that time, in the background, so that a slow store delays no request. Where
+    that was too long ago, a request waits for the store, unless it does not answer: then the row as it was last read is
+    used, for a limited time.
 
+    :param access: knows whether the store answers.
     :param read: returns the row of an id, or None; raises `StoreError`, as does `read_ids`. Both run in `pool`.
     :param read_ids: returns the ids of all rows.
     :param monotonic: seconds, never going back.
@@ -47,12 +53,14 @@ class Lookups(Generic[T]):
         read: Callable[[str], T | None],
         read_ids: Callable[[], frozenset[str]],
         *,
+        access: StoreAccess,
         pool: ThreadPool,
         freshness_s: float,
         monotonic: Callable[[], float],
     ) -> None:
         self._read = read
         self._read_ids = read_ids
+        self._access = access
         self._pool = pool
         self._freshness_s = freshness_s
         self._monotonic = monotonic
@@ -71,11 +79,14 @@ class Lookups(Generic[T]):
             known = self._rows.get(row_id)
         return known.row if known and self._monotonic() < known.read_at + self._freshness_s / 2 else None
 
-    async def get(self, row_id: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> T | None:
+    async def get(
+        self, row_id: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
+    ) -> T | None:
         """The row of `row_id`, or None.
 
         :param may_guess: whether the client may still try ids. If not, an id is looked up in the set of all ids, which
             is cached: so the store is not read for each invented id.
+        :param stale_s: for how long after `freshness_s` a row is used while the store does not answer.
         :raises StoreUnavailable: the store does not answer.
         """
         now = self._monotonic()
@@ -87,16 +98,21 @@ class Lookups(Generic[T]):
         if known is None:
             if not await may_guess() and row_id not in await self._all_ids():
                 return None
-        elif now < known.read_at + self._freshness_s / 2:
+            return await self._reading.run(row_id, lambda: self._read_again(row_id))
+        if now < known.read_at + self._freshness_s / 2:
             return known.row
-        else:
-            valid_until = known.read_at + self._freshness_s
-            if known.asked_at == known.read_at:
-                known.asked_at = now
-                self._reading.begin(row_id, lambda: self._read_again(row_id))
-            if now < valid_until or known.asked_at < valid_until:
+        if known.asked_at == known.read_at:
+            known.asked_at = now
+        reading = self._reading.begin(row_id, lambda: self._read_again(row_id))
+        valid_until = known.read_at + self._freshness_s
+        if now < valid_until:
+            return known.row
+        if now < valid_until + stale_s:
+            if known.asked_at < valid_until or not await self._access.answered(reading):
                 return known.row
-        return await self._reading.run(row_id, lambda: self._read_again(row_id))
+            if isinstance(reading.exception(), StoreError | Problem):
+                return known.row
+        return await asyncio.shield(reading)
 
     def forget(self, row_id: str) -> None:
         """Remove the row of `row_id` from the cache; in any thread."""
@@ -110,14 +126,10 @@ class Lookups(Generic[T]):
         forgotten, began = self._forgotten, self._monotonic()
         try:
             row = await self._pool.run(self._read, row_id)
-        except Problem:  # overloaded: the store was not read, and a row that is still fresh can be used
-            with self._lock:
-                if known := self._rows.get(row_id):
-                    known.asked_at = known.read_at
-            raise
         except BaseException:
             with self._lock:
-                self._rows.pop(row_id, None)
+                if known := self._rows.get(row_id):
+                    known.asked_at = known.read_at  # the store is asked again by the next request
             raise
         with self._lock:
             if forgotten != self._forgotten:

@@ -79,6 +79,7 @@ class SessionRing:
         self._sessions: Lookups[Session] = Lookups(
             self._read,
             lambda: access.call(lambda stores: stores.sessions.valid_ids(clock())),
+            access=access,
             pool=pool,
             freshness_s=freshness_s,
             monotonic=monotonic,
@@ -100,14 +101,16 @@ class SessionRing:
         self._sessions.forget(link_id)
         return Begun(token, session.expires_at_ms)
 
-    async def find(self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess) -> Principal | None:
+    async def find(
+        self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
+    ) -> Principal | None:
         """The person with `token` as cookie, or None if it belongs to no valid session.
 
-        :param may_guess: see `Lookups.get`.
+        :param may_guess: see `Lookups.get`; likewise `stale_s`.
         :raises StoreUnavailable: the store does not answer.
         """
         session_id = id_in(token)
-        session = None if session_id is None else await self._sessions.get(session_id, may_guess)
+        session = None if session_id is None else await self._sessions.get(session_id, may_guess, stale_s=stale_s)
         if session is None or not _is_of(session, token, self._clock()):
             return None
         return Principal(None, "signed in", frozenset(Scope), frozenset(), OPERATOR, session.id)

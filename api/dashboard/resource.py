@@ -10,6 +10,7 @@ import falcon.asgi
 from api.dashboard.bundle import bundled
 from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
+from api.threads import ThreadPool
 
 _FOLDER: Final = Path(__file__).parent
 _SUMMARIES: Final = "index.html"
@@ -38,15 +39,15 @@ class DashboardResource:
 
     public = True
 
-    def __init__(self) -> None:
+    def __init__(self, pool: ThreadPool) -> None:
         files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
         pages, self._loaded = bundled(files)
         self._files = files | pages
         about = self._files[_NOTIFICATIONS]
         for page in _ABOUT_NOTIFICATIONS:
             self._files[f"{page}.html"] = about.replace(_PAGE_PLACE.encode(), page.encode())
-        self._pages = StaticPages(_content_type, self._files.__getitem__, cache_control=_REVALIDATED, vary=_VARY)
-        self._kept = StaticPages(_content_type, self._loaded.__getitem__, cache_control=_FOREVER, vary=_VARY)
+        self._pages = StaticPages(_content_type, self._files.__getitem__, pool, cache_control=_REVALIDATED, vary=_VARY)
+        self._kept = StaticPages(_content_type, self._loaded.__getitem__, pool, cache_control=_FOREVER, vary=_VARY)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of summaries."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -11,7 +10,7 @@ import falcon.asgi
 from cachetools import LRUCache
 
 from api.http.etag import BY_CALLER, REVALIDATED, CacheableResponse, Preference, etag_of, preference_in
-from api.threads import SingleFlight
+from api.threads import SingleFlight, ThreadPool
 
 _MOST: Final = 256
 
@@ -20,8 +19,7 @@ class StaticPages:
     """Pages by name, cached in every requested encoding.
 
     :param content_type: returns the content type of a page.
-    :param make: returns the body of a page; called once for each, in a separate thread from those that wait for the
-        store.
+    :param make: returns the body of a page; called once for each, in a thread of `pool`.
     :param cache_control: the header Cache-Control of all pages; likewise `vary`.
     """
 
@@ -29,12 +27,14 @@ class StaticPages:
         self,
         content_type: Callable[[str], str],
         make: Callable[[str], bytes],
+        pool: ThreadPool,
         *,
         cache_control: str = REVALIDATED,
         vary: str = BY_CALLER,
     ) -> None:
         self._content_type = content_type
         self._make = make
+        self._pool = pool
         self._cache_control = cache_control
         self._vary = vary
         self._plain = lru_cache(_MOST)(self._made)
@@ -45,7 +45,7 @@ class StaticPages:
         """Send the page `name`, or 304."""
         wanted = name, preference_in(req.get_header("Accept-Encoding"))
         if (page := self._encoded.get(wanted)) is None:
-            page = await self._making.run(wanted, lambda: asyncio.to_thread(self._as_preferred, *wanted))
+            page = await self._making.run(wanted, lambda: self._pool.run(self._as_preferred, *wanted))
             self._encoded[wanted] = page
         page.send(req, resp)
 

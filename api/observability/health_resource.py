@@ -47,7 +47,7 @@ class ReadyResource:
         may_know = caller is not None and Scope.OPERATE in caller.scopes
         snapshot, degraded = None, False
         try:
-            snapshot = await self._current.snapshot()
+            snapshot = await self._current.snapshot(stale_if_error=False)
             degraded = snapshot is not None and await self._is_degraded()
             kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
         except StoreError as error:

@@ -46,6 +46,9 @@ Each key belongs to a tenant: the tenant in `--tenant`, the tenant of all keys o
 Notifications, users with their contacts, subscriptions and idempotency keys belong to a tenant. For a key, those of \
 other tenants do not exist. Keys of the operator see all tenants, and select one with `tenant`.
 
+A revoked key is refused within `API_FRESHNESS_S` seconds, and an expired one at once. While the store does not \
+answer, reads accept keys as they were last read, for `API_STALE_IF_ERROR_S` seconds more.
+
 A person who signed in to the dashboard with a link of `python -m api sign-in` has a session cookie instead, with all \
 scopes. With the cookie, only pages of this server may write. With `API_ACCESS=open-loopback`, programs on the host of \
 the server need no key."""

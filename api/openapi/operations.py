@@ -407,7 +407,8 @@ OPERATIONS: Final = (
         Tag.SERVICE,
         "Get metrics for Prometheus",
         "Returns the metrics of all workers of the server, in the text format of Prometheus or, if `Accept` prefers "
-        "it, in OpenMetrics.",
+        "it, in OpenMetrics. While the store does not answer, `transaction_summary_store_up` is 0, the last metrics of "
+        "publications and runs are left out, and keys that were valid within the last day are accepted.",
         "The metrics of all workers.",
         {"text/plain": None, "application/openmetrics-text": None},
         problems=(ProblemKind.OUT_OF_SCOPE,),

@@ -13,6 +13,7 @@ import falcon.asgi
 
 from api.http.static_pages import StaticPages
 from api.problems import Problem, ProblemKind
+from api.threads import ThreadPool
 
 _FRAME: Final = Path(__file__).parent / "page" / "frame.html"
 _HEAD: Final = '  <meta name="color-scheme" content="light dark">'
@@ -24,8 +25,8 @@ class ProblemsResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = StaticPages(lambda slug: "text/html; charset=utf-8", _page)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = StaticPages(lambda slug: "text/html; charset=utf-8", _page, pool)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, slug: str) -> None:
         """The page of `slug`."""

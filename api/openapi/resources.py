@@ -11,6 +11,7 @@ from api.auth.principal import LOCAL
 from api.http.static_pages import StaticPages
 from api.openapi.problem_pages import framed
 from api.problems import Problem, ProblemKind
+from api.threads import ThreadPool
 
 _OPEN: Final = "open"
 _CLOSED: Final = "closed"
@@ -41,8 +42,8 @@ class OpenApiResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = StaticPages(lambda name: falcon.MEDIA_JSON, _document)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = StaticPages(lambda name: falcon.MEDIA_JSON, _document, pool)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The document for this caller."""
@@ -64,8 +65,8 @@ class DocsResource:
 
     public = True
 
-    def __init__(self) -> None:
-        self._pages = StaticPages(_TYPES.__getitem__, _read)
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pages = StaticPages(_TYPES.__getitem__, _read, pool)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page."""

@@ -38,7 +38,8 @@ class CurrentPublication:
 
     The store is read again after half of `freshness_s`, while requests use the known snapshot. A snapshot that was not
     confirmed for `freshness_s` is not used, unless the store was asked in time and has not answered yet: so a slow
-    store does not delay cached responses. After a new publication the most used responses are made before its snapshot
+    store does not delay cached responses. While the store fails or does not answer, the snapshot is used for
+    `stale_if_error_s` longer. After a new publication the most used responses are made before its snapshot
     becomes current, or every request would find an empty cache at once. A request that needs the store in the meantime
     makes the new snapshot current for all requests.
 
@@ -56,11 +57,13 @@ class CurrentPublication:
         reading: ThreadPool,
         *,
         freshness_s: float,
+        stale_if_error_s: float = 0.0,
         cache_bytes: int,
         monotonic: Callable[[], float],
         spawn: Callable[[Work], Coroutine[Any, Any, None]] = in_background,
     ) -> None:
         self.freshness_s = freshness_s
+        self._stale_if_error_s = stale_if_error_s
         self._access = access
         self._pool = pool
         self._reading = reading
@@ -83,21 +86,24 @@ class CurrentPublication:
         self._succeed_in_time(now)
         return self._snapshot if now < self._ask_at else None
 
-    async def snapshot(self) -> Snapshot | None:
+    async def snapshot(self, *, stale_if_error: bool = True) -> Snapshot | None:
         """The snapshot of at most `freshness_s` ago, or None if nothing is published.
 
+        :param stale_if_error: whether it may be up to `stale_if_error_s` older, if the store does not answer.
         :raises StoreError: the store does not answer.
+        :raises Problem: overloaded.
         """
-        self._access.refuse_while_down()
         now = self._monotonic()
         self._succeed_in_time(now)
-        if now < self._ask_at:
-            return self._snapshot
-        if self._pending is None:
-            self._ask()
-        valid_until = self._confirmed_at + self.freshness_s
-        if now >= valid_until and self._asked_at >= valid_until:
-            await self._wait_for(self._begun if now < self._asked_at + self.freshness_s else self._begun + 1)
+        usable_until = self._confirmed_at + self.freshness_s + self._stale_if_error_s
+        may_be_stale = stale_if_error and self._snapshot is not None and now < usable_until
+        try:
+            self._access.refuse_while_down()
+            if now >= self._ask_at:
+                await self._confirm(now, may_be_stale)
+        except (StoreError, Problem):
+            if not may_be_stale:
+                raise
         return self._snapshot
 
     async def read_again(self) -> Snapshot | None:
@@ -124,6 +130,8 @@ class CurrentPublication:
                 return None
             return found if stores.summaries.is_current(snapshot.publication) else None
 
+        if self._pending is not None and self._monotonic() >= self._confirmed_at + self.freshness_s:
+            await self._wait_for(self._begun)  # which may be opening the store again
         return await self._reading.run(self._access.call, read_and_check)
 
     async def poll(self) -> None:
@@ -134,6 +142,24 @@ class CurrentPublication:
                 with suppress(StoreError):
                     self._access.refuse_while_down()
                     self._ask()
+
+    async def _confirm(self, now: float, may_be_stale: bool) -> None:
+        """Ask the store, and wait for it if it was not asked before the snapshot became outdated."""
+        if self._pending is None:
+            self._ask()
+        valid_until = self._confirmed_at + self.freshness_s
+        if now < valid_until or self._asked_at < valid_until:
+            return
+        waiting = self._wait_for(self._begun if now < self._asked_at + self.freshness_s else self._begun + 1)
+        if not may_be_stale:
+            await waiting
+            return
+        task = asyncio.create_task(waiting)
+        task.add_done_callback(forget_failure)
+        if await self._access.answered(task):
+            task.result()
+        else:
+            task.cancel()
 
     async def _wait_for(self, number: int) -> None:
         while self._done < number:

@@ -49,6 +49,13 @@ class ApiSettings(BaseSettings):
         allow_inf_nan=False,
         description="Maximum seconds until the API notices a new publication, new names, and a new or revoked key.",
     )
+    api_stale_if_error_s: float = Field(
+        default=60.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after API_FRESHNESS_S for which cached responses are served, and reads accept keys and "
+        "sessions as last read, while the store does not answer.",
+    )
     api_max_age_s: float = Field(
         default=0.0,
         ge=0,

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from api_client import KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
+from api_client import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, document, problem, revoke
+from examples import NOW_MS
 from sales import SALES, published_in
 
 from api.auth.api_keys import digest_of, id_in, new_token
@@ -114,14 +115,27 @@ def test_with_a_freshness_of_nothing_every_request_asks_the_store(url: str, key:
     assert api.ask("/api/me", key=key).status_code == 401
 
 
-def test_a_key_cannot_be_looked_up_while_the_store_is_down(url: str, key: str, tmp_path: Path) -> None:
-    api = Api(url)
-    assert api.ask("/api/me", key=key).status_code == 200
+@pytest.mark.parametrize("stale_s", [0, 60, 0.5])
+def test_while_the_store_is_down_a_key_is_accepted_as_it_was_last_read_for_a_limited_time(
+    url: str, tmp_path: Path, stale_s: float
+) -> None:
+    key, expiring, unread = add_key(url), add_key(url, expires_at_ms=NOW_MS + 1000), add_key(url)
+    api = Api(url, KEYS_ONLY | {"api_stale_if_error_s": stale_s})
+    for known in (key, expiring):
+        assert api.ask("/api/me", key=known).status_code == 200
     (tmp_path / "summaries.db").unlink()
-    api.moment.pass_by()
-    answer = api.ask("/api/me", key=key)
-    assert answer.status_code == 503
-    assert "retry-after" in answer.headers
+    api.stores[0].close()
+    assert api.ask("/api/me", key=unread).status_code == 503
+    api.moment.pass_by(FRESHNESS_S + stale_s - 0.25)
+    for known in (key, expiring):
+        assert api.ask("/api/me", key=known).status_code == 200
+    api.clock = lambda: NOW_MS + 1000
+    assert problem(api.ask("/api/me", key=expiring)) == (401, "bad-key")
+    api.moment.pass_by(0.25)
+    for known in (key, expiring):
+        answer = api.ask("/api/me", key=known)
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
 
 
 NONE, SUM, SEND, OP = (), (Scope.SUMMARIES,), (Scope.NOTIFICATIONS,), (Scope.OPERATE,)

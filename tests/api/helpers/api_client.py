@@ -80,6 +80,9 @@ class Api:
     :param settings: what differs from the defaults.
     :param spawn: runs what is done beside requests; at once, unless a test says otherwise.
     :param settles: whether each request waits for what it has begun in the background.
+    :param patience_s: for how long a request waits for the store that could be answered without it; by default until
+        the store answers, also on a busy machine.
+    :param timeout_s: for how long the store may take.
     :param stores: those it has opened, one after the other.
     """
 
@@ -92,6 +95,8 @@ class Api:
     spawn: Callable[[Work], Coroutine[Any, Any, None]] = at_once
     queue: Callable[[str], None] = lambda notification_id: None
     settles: bool = True
+    patience_s: float = _TIMEOUT_S
+    timeout_s: float = 3
 
     def __post_init__(self) -> None:
         defaults: dict[str, Any] = {
@@ -108,6 +113,7 @@ class Api:
             monotonic=self.moment,
             spawn=self.spawn,
             queue=self.queue,
+            patience_s=self.patience_s,
         )
         self.conductor = testing.ASGIConductor(self.app)
         _apis.append(self)
@@ -176,7 +182,7 @@ class Api:
 
     def open_stores(self) -> Stores:
         """Open the stores, as the application does."""
-        stores = open_stores(self.store_url, timeout_s=3, create=False)
+        stores = open_stores(self.store_url, timeout_s=self.timeout_s, create=False)
         _opened.append(stores)
         self.stores.append(stores)
         return stores

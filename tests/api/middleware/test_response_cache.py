@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, document, problem, revoke
+from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, problem, revoke
 from examples import NOW_MS
 from falcon.testing import Result
 from sales import SALES, publish, published_in
@@ -133,13 +133,17 @@ def test_what_is_published_then_is_served_and_the_previous_state_forgotten(url: 
     assert len({answer.content for answer in after}) == 1
 
 
-def test_a_store_that_fails_is_reported_also_to_those_whose_answer_is_known(url: str) -> None:
-    api = Api(url)
+@pytest.mark.parametrize(("stale_s", "status"), [(60, 200), (0, 503)])
+def test_a_store_that_fails_is_reported_to_those_whose_answer_is_known_only_after_some_time(
+    url: str, stale_s: int, status: int
+) -> None:
+    api = Api(url, {"api_stale_if_error_s": stale_s})
     warm(api)
     (stores,) = api.stores
     stores.close()
+    api.moment.pass_by()
     assert problem(api.series("weekly")) == (503, "store-unavailable")
-    assert document(ask(api))["status"] == 503
+    assert ask(api).status_code == status
     api.moment.pass_by()
     assert ask(api).status_code == 200
 

@@ -1,4 +1,4 @@
-"""A store that is slow: who needs it waits, in a queue of limited length, and nobody else."""
+"""A store that is slow: requests that need it wait, in a queue of limited length, and no others."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem
+from api_client import FRESHNESS_S, KEYS_ONLY, MERCHANTS, SUMMARY, Api, add_key, problem, revoke
 from examples import NOW_MS, run
 from sales import publish, published_in
+from sending import NOTIFICATIONS
 from slow_store import WAIT_S, SlowStore
 
+from api.store_access import PATIENCE_S
 from core.stores import open_stores
 from core.stores.api_keys import Scope
 from core.stores.runs import RunStatus
@@ -34,7 +36,7 @@ def cold(number: int, **more: Any) -> dict[str, Any]:
 
 def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
     key = add_key(url, list(Scope))
-    api = Api(url, KEYS_ONLY, settles=False)
+    api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
     assert api.ask(**WARM, key=key).status_code == 200
     assert "store_up 1.0" in api.ask("/metrics", key=key).text
@@ -49,6 +51,37 @@ def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
         assert time.monotonic() - began < AT_ONCE_S
         assert not any(answer.done() for answer in answers)
     assert [answer.result().status_code for answer in answers] == [200] * 8
+
+
+def test_a_key_that_was_idle_for_a_while_does_not_wait_for_it_either(url: str) -> None:
+    till, prometheus = add_key(url, [Scope.SUMMARIES]), add_key(url, [Scope.OPERATE])
+    api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
+    store = SlowStore(api)
+    assert api.ask(**WARM, key=till).status_code == 200
+    assert "store_up 1.0" in api.ask("/metrics", key=prometheus).text
+    began = time.monotonic()
+    with store.slow():
+        ups = []
+        for _ in range(4):
+            api.moment.pass_by(15)
+            assert api.ask(**WARM, key=till).status_code == 200
+            ups.append("store_up 1.0" in api.ask("/metrics", key=prometheus).text)
+        assert time.monotonic() - began < AT_ONCE_S
+        assert ups == [True, False, False, False]  # as it has not answered the scrape before
+
+
+def test_a_key_that_was_revoked_meanwhile_is_refused_once_it_answers_and_writes_nothing(url: str) -> None:
+    key = add_key(url, list(Scope))
+    api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
+    store = SlowStore(api)
+    assert api.ask(**WARM, key=key).status_code == 200
+    api.moment.pass_by(15)
+    with store.asked_by({"path": NOTIFICATIONS, "method": "POST", "key": key}) as (write,):
+        store.wait_for(1)
+        revoke(url, key)
+        assert api.ask(**WARM, key=key).status_code == 200
+    assert problem(write.result()) == (401, "bad-key")
+    assert problem(api.ask(**WARM, key=key)) == (401, "bad-key")
 
 
 def test_what_is_published_meanwhile_is_served_once_it_answers(url: str) -> None:
@@ -121,7 +154,7 @@ def test_readiness_says_what_was_last_known(url: str) -> None:
         store.wait_for(1)
 
 
-def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_its_time(url: str) -> None:
+def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_a_minute(url: str) -> None:
     key, *others = [add_key(url, [Scope.SUMMARIES]) for _ in range(5)]
     api = Api(url, KEYS_ONLY | {"api_queue": 1}, settles=False)
     store = SlowStore(api)
@@ -129,8 +162,9 @@ def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_its_tim
     with store.asked_by(*({**WARM, "key": other} for other in others)) as answers:
         done = wait(answers, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
         assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]  # two are asked, one waits
-        api.moment.pass_by(FRESHNESS_S * 0.6)
-        assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
+        for seconds in (FRESHNESS_S * 0.6, 60):
+            api.moment.pass_by(seconds)
+            assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
         api.moment.pass_by(FRESHNESS_S * 0.6)
         assert problem(api.ask(**WARM, key=key)) == (503, "overloaded")
     assert api.ask(**WARM, key=key).status_code == 200

@@ -1,0 +1,73 @@
+"""``/metrics`` as Prometheus scrapes it, with a key every 15 s, while the store hangs or is gone."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from api_client import FRESHNESS_S, KEYS_ONLY, Api, add_key
+from sales import publish, published_in
+
+from api.store_access import PATIENCE_S
+from core.stores.api_keys import Scope
+
+SCRAPED_EVERY_S = 15.0
+DAY_S = 86_400.0
+STORE_TIMEOUT_S = 10.0
+"""Of the driver: a scrape that waits for it takes that long."""
+WAIT_S = 40.0
+
+
+def store_up(api: Api, key: str) -> float:
+    """What the next scrape says of the store."""
+    api.moment.pass_by(SCRAPED_EVERY_S)
+    answer = api.ask("/metrics", key=key)
+    assert answer.status_code == 200, answer.text
+    (found,) = re.findall(r"^transaction_summary_store_up (\S+)$", answer.text, re.MULTILINE)
+    return float(found)
+
+
+def wait_until_up(api: Api, key: str) -> None:
+    """Scrape until the store is up: on a busy machine its answer may come after that to a scrape."""
+    deadline = time.monotonic() + WAIT_S
+    while store_up(api, key) == 0:
+        assert time.monotonic() < deadline
+
+
+def test_a_store_that_is_gone_is_reported_for_a_day_and_its_return_too(tmp_path: Path) -> None:
+    key = add_key(published_in(tmp_path), [Scope.OPERATE])
+    path = tmp_path / "summaries.db"
+    api = Api(f"sqlite:///{path}", KEYS_ONLY)
+    assert store_up(api, key) == 1
+    away = path.rename(tmp_path / "away.db")
+    assert [store_up(api, key) for _ in range(8)] == [0] * 8  # two minutes
+    api.moment.pass_by(DAY_S - 10 * SCRAPED_EVERY_S)
+    assert store_up(api, key) == 0
+    away.rename(path)
+    wait_until_up(api, key)
+    path.unlink()
+    api.stores[-1].close()
+    api.moment.pass_by(DAY_S + FRESHNESS_S)
+    assert api.ask("/metrics", key=key).status_code == 503
+
+
+def test_a_server_that_hangs_and_then_dies_is_reported_at_once_and_as_long_as_it_is_down(
+    mortal_server: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    url, server = f"{mortal_server[0]}summaries", mortal_server[1]
+    publish(url)
+    key = add_key(url, [Scope.OPERATE])
+    api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S, timeout_s=STORE_TIMEOUT_S)
+    wait_until_up(api, key)
+    server.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert [store_up(api, key) for _ in range(5)][1:] == [0] * 4
+        assert time.monotonic() - began < STORE_TIMEOUT_S
+    finally:
+        server.kill()
+    server.wait(timeout=60)
+    assert [store_up(api, key) for _ in range(5)] == [0] * 5
