@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from api_client import KEYS_ONLY, MERCHANTS, Api, add_key, problem
+from api_client import FRESHNESS_S, KEYS_ONLY, MERCHANTS, Api, add_key, problem
 from falcon.testing import Result
 from sales import published_in
 
@@ -225,6 +225,18 @@ def test_a_person_who_signed_in_is_served_while_others_at_the_address_guess_toke
     api.moment.pass_by()
     assert api.ask("/api/me").status_code == 429
     assert api.ask("/api/me", headers=person).status_code == 200
+
+
+def test_while_the_store_is_down_a_person_reads_for_a_minute_and_writes_nothing(api: Api, tmp_path: Path) -> None:
+    person = signed_in(api)
+    assert api.ask("/api/me", headers=person).status_code == 200
+    (tmp_path / "summaries.db").unlink()
+    api.stores[-1].close()
+    api.moment.pass_by(FRESHNESS_S + 59.9)
+    assert api.ask("/api/me", headers=person).status_code == 200
+    assert api.ask(NOTIFICATIONS, method="POST", headers=SAME_ORIGIN | person, body=MESSAGE).status_code == 503
+    api.moment.pass_by(0.1)
+    assert api.ask("/api/me", headers=person).status_code == 503
 
 
 def test_all_sessions_and_links_can_be_ended_at_once(api: Api) -> None:

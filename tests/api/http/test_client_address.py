@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_client import KEYS_ONLY, Api, add_key
+from examples import NOW_MS
 from sales import published_in
 
-from api.auth.api_keys import new_token
+from api.auth.api_keys import digest_of, new_token
 from api.auth.sessions import SESSION_COOKIE
 from core.errors import SettingsError
 from core.settings import read_settings
+from core.stores import open_stores
 from core.stores.api_keys import Scope
+from core.stores.sessions import Session
 
 PROXY, CLIENT = "10.0.0.5", "203.0.113.7"
 TRUSTED = {**KEYS_ONLY, "api_trusted_proxies": "10.0.0.0/8, 2001:db8::/32, unix"}
@@ -121,26 +125,40 @@ class TestWhatIsNotCounted:
         assert [api.ask("/", peer=f"::ffff:203.0.113.{n}").status_code for n in (1, 2, 1)] == [200, 200, 429]
 
 
-class TestMadeUpKeys:
-    def test_beyond_the_limit_they_cost_no_look_up_each_and_real_keys_still_work(self, tmp_path: Path) -> None:
+class TestMadeUpTokens:
+    @pytest.mark.parametrize(
+        ("header", "before", "store", "every"),
+        [
+            ("Authorization", "Bearer ", "keys", "all"),
+            ("Cookie", f"{SESSION_COOKIE}=", "sessions", "valid_ids"),
+        ],
+        ids=["keys", "sessions"],
+    )
+    def test_beyond_the_limit_they_cost_no_look_up_each_and_real_ones_still_work(
+        self, tmp_path: Path, header: str, before: str, store: str, every: str
+    ) -> None:
         url = published_in(tmp_path)
-        key = add_key(url, [Scope.SUMMARIES])
+        key, (session_id, session) = add_key(url, [Scope.SUMMARIES]), new_token()
+        with open_stores(url, timeout_s=10) as stores:
+            stores.sessions.add(Session(session_id, digest_of(session), NOW_MS, NOW_MS + 1))
         api = Api(url, {**KEYS_ONLY, "api_rate_limit": "3/minute"})
-        ask = [api.ask("/api/me", key=new_token()[1]).status_code for _ in range(5)]
-        assert ask == [401, 401, 401, 429, 429]
-        reads = _count_reads(api)
+
+        def ask(token: str) -> int:
+            return api.ask("/api/me", headers={header: f"{before}{token}"}).status_code
+
+        assert [ask(new_token()[1]) for _ in range(5)] == [401, 401, 401, 429, 429]
+        reads = _count_reads(getattr(api.stores[-1], store), "get", every)
         for _ in range(50):
-            assert api.ask("/api/me", key=new_token()[1]).status_code == 429
-        assert reads == []  # the ids of all keys were read once, with the fourth
-        assert api.ask("/api/me", key=key).status_code == 200
+            assert ask(new_token()[1]) == 429
+        assert reads == []  # the ids of all were read once, with the fourth
+        assert ask(key if store == "keys" else session) == 200
         assert reads == ["get"]
 
 
-def _count_reads(api: Api) -> list[str]:
-    """The calls of the store of keys from now on."""
+def _count_reads(store: Any, *names: str) -> list[str]:
+    """The calls of these methods of `store` from now on."""
     calls: list[str] = []
-    keys = api.stores[-1].keys
-    get, everything = keys.get, keys.all
-    keys.get = lambda key_id: (calls.append("get"), get(key_id))[1]  # type: ignore[method-assign, func-returns-value]
-    keys.all = lambda: (calls.append("all"), everything())[1]  # type: ignore[method-assign, func-returns-value]
+    for name in names:
+        read = getattr(store, name)
+        setattr(store, name, lambda *given, name=name, read=read: (calls.append(name), read(*given))[1])
     return calls

@@ -75,7 +75,7 @@ def test_a_key_that_was_revoked_meanwhile_is_refused_once_it_answers_and_writes_
     api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
     assert api.ask(**WARM, key=key).status_code == 200
-    api.moment.pass_by(15)
+    api.moment.pass_by(FRESHNESS_S * 1.5)
     with store.asked_by({"path": NOTIFICATIONS, "method": "POST", "key": key}) as (write,):
         store.wait_for(1)
         revoke(url, key)

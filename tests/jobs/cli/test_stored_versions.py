@@ -117,8 +117,8 @@ def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
 ) -> None:
     """Killed after every statement or message, each time from the beginning; or at a few, one after another.
 
-    From a version without tenants, what the key of a merchant made becomes its tenant's, all else the operator's; what of
-    it has no owner is reported.
+    From a version without tenants, what the key of a merchant made becomes its tenant's, all else the operator's; what
+    of it has no owner is reported.
     """
     url = load()
     tenants = _set_owners(url, expected)
