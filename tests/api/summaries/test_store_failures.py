@@ -217,6 +217,28 @@ def test_neither_does_a_write_that_the_server_never_confirms(mongo_database_url:
 
 
 class TestManyAtOnce:
+    def test_a_request_that_needs_the_store_waits_until_it_is_open_again(self, url: str) -> None:
+        publish(url)
+        api = Api(url, settles=False)
+        api.series()
+        api.stores[0].close()
+        assert api.series("weekly").status_code == 503
+        api.moment.pass_by()
+        opening, go_on, open_again = threading.Event(), threading.Event(), api.open_stores
+
+        def open_slowly() -> Stores:
+            opening.set()
+            assert go_on.wait(40)
+            return open_again()
+
+        api.open_stores = open_slowly  # type: ignore[method-assign]
+        with ThreadPoolExecutor(1) as other:
+            cold = other.submit(api.series, "weekly")
+            assert opening.wait(40)
+            assert api.series().status_code == 200
+            go_on.set()
+            assert cold.result().status_code == 200
+
     def test_while_one_opens_a_store_that_failed_others_fail_at_once(self, url: str, path: Path) -> None:
         hanging, go_on = threading.Event(), threading.Event()
         now = 0.0
