@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from api_client import FRESHNESS_S, KEYS_ONLY, Api, add_key
+import pytest
+from api_client import FRESHNESS_S, KEYS_ONLY, Api, add_key, problem
 from sales import publish, published_in
 
+from api.observability.metrics import Metrics, StoreFacts
 from api.store_access import PATIENCE_S
 from core.stores.api_keys import Scope
 
@@ -52,6 +56,25 @@ def test_a_store_that_is_gone_is_reported_for_a_day_and_its_return_too(tmp_path:
     api.stores[-1].close()
     api.moment.pass_by(DAY_S + FRESHNESS_S)
     assert api.ask("/metrics", key=key).status_code == 503
+
+
+def test_scrapes_wait_in_a_queue_of_limited_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = add_key(published_in(tmp_path), [Scope.OPERATE])
+    api = Api(f"sqlite:///{tmp_path / 'summaries.db'}", KEYS_ONLY | {"api_queue": 1})
+    go_on, exposition = threading.Event(), Metrics.exposition
+
+    def slowly(metrics: Metrics, accept: str, store: StoreFacts) -> tuple[bytes, str]:
+        assert go_on.wait(WAIT_S)
+        return exposition(metrics, accept, store)
+
+    assert api.ask("/metrics", key=key).status_code == 200
+    monkeypatch.setattr(Metrics, "exposition", slowly)
+    with ThreadPoolExecutor(4) as prometheus:
+        scrapes = [prometheus.submit(api.ask, "/metrics", key=key) for _ in range(4)]
+        done = wait(scrapes, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
+        assert [problem(scrape.result()) for scrape in done] == [(503, "overloaded")]  # two are made, one waits
+        go_on.set()
+    assert sorted(scrape.result().status_code for scrape in scrapes) == [200, 200, 200, 503]
 
 
 def test_a_server_that_hangs_and_then_dies_is_reported_at_once_and_as_long_as_it_is_down(
