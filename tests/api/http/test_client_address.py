@@ -158,7 +158,14 @@ class TestMadeUpTokens:
 def _count_reads(store: Any, *names: str) -> list[str]:
     """The calls of these methods of `store` from now on."""
     calls: list[str] = []
+
+    def counting(name: str, read: Any) -> Any:
+        def call(*given: Any) -> Any:
+            calls.append(name)
+            return read(*given)
+
+        return call
+
     for name in names:
-        read = getattr(store, name)
-        setattr(store, name, lambda *given, name=name, read=read: (calls.append(name), read(*given))[1])
+        setattr(store, name, counting(name, getattr(store, name)))
     return calls
