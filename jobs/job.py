@@ -175,7 +175,7 @@ class Job:
         self, request: SourcesRequest, sources: Sequence[str], window: Window | None
     ) -> Iterator[Callable[[], Source]]:
         """A call for each of `sources` that opens it; live collections are restricted to `window`."""
-        for one in in_background(partial(expanded, sources, request.remote)):
+        for one in in_background(partial(expanded, sources, request.collection, request.remote)):
             yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
 
     def _reading(

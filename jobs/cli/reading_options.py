@@ -27,6 +27,7 @@ from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
 from jobs.runs.quarantine import describe_quarantine
 from jobs.runs.signals import ignore_signals
+from jobs.sources.dump_folder import sources_in
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
 
@@ -112,14 +113,14 @@ class ReadingOptions(FormatOptions):
     def completed(self, settings: Settings) -> Self:
         """The same with sources and threads of `settings` as defaults.
 
-        Expands wildcards, which a shell leaves in quotes and settings.
+        Expands local folders, and wildcards, which a shell leaves in quotes and settings.
 
         :raises UsageError: there is no source.
-        :raises SourceError: no file matches.
+        :raises SourceError: no file matches, or which files of a folder to read is ambiguous.
         """
         usable_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = self.threads or settings.threads or usable_cores
-        sources = tuple(file for one in sources_or_setting(self.sources, settings) for file in _files_of(one))
+        sources = tuple(file for one in sources_or_setting(self.sources, settings) for file in _sources_of(one, self.collection))
         return replace(self, sources=sources, threads=threads)
 
     def live(self, settings: Settings) -> LiveOptions:
@@ -156,13 +157,19 @@ class ReadingOptions(FormatOptions):
         return words
 
 
-def _files_of(source: str) -> list[str]:
-    if "://" in source or not any(wildcard in source for wildcard in "*?[") or os.path.lexists(source):
+def _sources_of(source: str, collection: str | None) -> list[str]:
+    if "://" in source:
         return [source]
-    found = sorted(glob.glob(source))  # noqa: PTH207 - the pattern may be absolute
-    if not found:
-        raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
-    return found
+    found = [source]
+    if any(wildcard in source for wildcard in "*?[") and not os.path.lexists(source):
+        found = sorted(glob.glob(source))  # noqa: PTH207 - the pattern may be absolute
+        if not found:
+            raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
+    return [
+        str(file)
+        for one in found
+        for file in (sources_in(Path(one), collection) if os.path.isdir(one) else [one])  # noqa: PTH112 - Path raises for long names
+    ]
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:

@@ -49,6 +49,7 @@ from jobs.partitions.cluster_work import (
     sum_frames,
     visibility_error,
     without_frames,
+    zones_of,
 )
 from jobs.partitions.count_partition import CountingState, PartitionResult, Plan
 from jobs.partitions.daily_sums import PART_ROWS, ranges_of
@@ -146,8 +147,9 @@ class Cluster:
             the checkpoint.
         """
         _require_picklable(merger)
-        expected = environment()
-        self._require_same(expected)
+        zones = zones_of(plan)
+        expected = environment(zones)
+        self._require_same(expected, zones)
         if checkpoint is not None:
             self._require_shared(checkpoint)
         self.status.partitions = len(merger.tasks)
@@ -260,9 +262,9 @@ class Cluster:
             self._require_connected()
             raise
 
-    def _require_same(self, expected: dict[str, str]) -> None:
+    def _require_same(self, expected: dict[str, str], zones: tuple[str, ...]) -> None:
         """Raise unless all workers that answer have the same environment."""
-        found: dict[str, Any] = self._client.run(environment, on_error="return")
+        found: dict[str, Any] = self._client.run(environment, zones, on_error="return")
         self._buckets = max(1, len(found))
         self._count_threads()
         for address, there in found.items():

@@ -11,7 +11,8 @@ import os
 import platform
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from core import __version__
-from core.calendar.zones import rules_source
+from core.calendar.zones import rules_digest_here
 from core.errors import ServiceError, SourceError
 from core.settings import read_settings
 from core.stores.runs import Counts
@@ -29,6 +30,7 @@ from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.partitions.checkpoint import CheckpointFolder, Entry, program_digest
 from jobs.partitions.count_partition import (
     KIND_SCHEMA,
+    CountingState,
     PartitionResult,
     Plan,
     count_partition,
@@ -42,8 +44,12 @@ from jobs.sources.url import redacted
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo", "distributed")
 _SETTINGS: Final = ("time_zone", "calendar")
 """Settings that affect results. The plan has them; a worker with other values was set up for another service."""
+_SHOWN_DIGITS: Final = 8
+"""Digits of a digest that are compared and shown."""
+_WATCH_S: Final = 0.5
 SAME: Final = (
-    "Install the same version of the program and its packages on every worker, and set the same variables there."
+    "Install the same version of the program and its packages on every worker, and set the same variables there; a "
+    "folder of PYTHONTZPATH needs the same files."
 )
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
@@ -51,8 +57,16 @@ Frames = tuple[pl.DataFrame, pl.DataFrame]
 T = TypeVar("T")
 
 
-def environment() -> dict[str, str]:
-    """The versions and settings that must be equal on client and workers, in words for users.
+def zones_of(plan: Plan) -> tuple[str, ...]:
+    """The time zones whose rules affect the results of `plan`."""
+    named = (plan.local_days.zone_name, plan.reading.fields.formats.text_zone)
+    return tuple(dict.fromkeys(zone for zone in named if zone))
+
+
+def environment(zones: Sequence[str]) -> dict[str, str]:
+    """The versions, settings and rules of `zones` that must be equal on client and workers, in words for users.
+
+    Rules are compared by their digest: the same folder of ``PYTHONTZPATH`` may have other files on each host.
 
     :raises SettingsError: a setting of this process is invalid.
     """
@@ -64,13 +78,18 @@ def environment() -> dict[str, str]:
         "program": program,
         "Python": python,
         **versions,
-        "rules of time zones": rules_source(),
+        **{f"rules of {zone}": _rules(zone, settings.calendar) for zone in zones},
         **{name.upper(): str(getattr(settings, name)) for name in _SETTINGS},
         # The servers of s3:// and gs://.
         "AWS_ENDPOINT_URL": redacted(os.environ.get("AWS_ENDPOINT_URL", "not set")),
         "AWS_ENDPOINT_URL_S3": redacted(os.environ.get("AWS_ENDPOINT_URL_S3", "not set")),
         "STORAGE_EMULATOR_HOST": redacted(os.environ.get("STORAGE_EMULATOR_HOST", "not set")),
     }
+
+
+def _rules(zone: str, calendar: str) -> str:
+    digest = rules_digest_here(zone, calendar)
+    return "missing" if digest is None else digest[:_SHOWN_DIGITS]
 
 
 def differences_between(here: dict[str, str], there: dict[str, str]) -> str:
@@ -118,38 +137,70 @@ def count(work: WorkerTask) -> WorkerResult:
     """Count a partition. Also checks the environment, as workers may join or restart later.
 
     :raises ServiceError: this worker's environment differs, or the program failed.
+    :raises distributed.Reschedule: the task was cancelled.
     """
-    _require_same_here(tuple(work.environment.items()))
+    _require_same_here(tuple(work.environment.items()), zones_of(work.plan))
     with _warming:
         _warm()
-    try:
-        return _counted(work)
-    except ServiceError:
-        raise
-    except Exception as error:
-        # Its message may contain a URL with a password, and Dask would show it.
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        raise ServiceError(
-            f"a worker failed to count {work.partition.name}: unexpected {type(error).__name__} "
-            f"({Path(where.filename).name}:{where.lineno})",
-            "Nothing was published. Read this source without --cluster to see more.",
-        ) from None
+    with _stopped_if_cancelled() as state:
+        try:
+            return _counted(work, state)
+        except ServiceError:
+            raise
+        except Exception as error:
+            # Its message may contain a URL with a password, and Dask would show it.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            raise ServiceError(
+                f"a worker failed to count {work.partition.name}: unexpected {type(error).__name__} "
+                f"({Path(where.filename).name}:{where.lineno})",
+                "Nothing was published. Read this source without --cluster to see more.",
+            ) from None
 
 
-def _counted(work: WorkerTask) -> WorkerResult:
-    if work.entry is None:
-        return WorkerResult(count_partition(work.partition, work.plan))
-    result = work.entry.load(work.plan)
+def _counted(work: WorkerTask, state: CountingState) -> WorkerResult:
+    result = None if work.entry is None else work.entry.load(work.plan)
     if result is not None:
         return WorkerResult(result, reused=True)
-    result = count_partition(work.partition, work.plan)
-    work.entry.store(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
+    result = count_partition(work.partition, work.plan, state)
+    if work.entry is not None and not state.stop.is_set():
+        work.entry.store(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
     return WorkerResult(result)
 
 
+@contextmanager
+def _stopped_if_cancelled() -> Iterator[CountingState]:
+    """A state that ends the counting when this thread's task is cancelled, as Dask does not end running tasks.
+
+    Tasks are cancelled when their client closes or is lost.
+
+    :raises distributed.Reschedule: at the end of the block, if the counting was ended: its result is not complete, and
+        the scheduler may have assigned the task to this worker again.
+    """
+    from distributed import Reschedule, get_worker
+
+    state, ended = CountingState(), threading.Event()
+    worker = get_worker()  # type: ignore[no-untyped-call]
+    key = worker.get_current_task()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_S):
+            task = worker.state.tasks.get(key)
+            if task is None or task.state == "cancelled":
+                state.stop.set()
+                return
+
+    threading.Thread(target=watch, name="cancellation", daemon=True).start()
+    try:
+        yield state
+    finally:
+        ended.set()
+        if state.stop.is_set():
+            raise Reschedule
+
+
 @cache
-def _require_same_here(expected: tuple[tuple[str, str], ...]) -> None:
-    require_same("a worker", dict(expected), environment())
+def _require_same_here(expected: tuple[tuple[str, str], ...], zones: tuple[str, ...]) -> None:
+    require_same("a worker", dict(expected), environment(zones))
 
 
 _warming: Final = threading.Lock()

@@ -14,7 +14,7 @@ from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.errors import ServiceError
 from core.stores.complete_days import CompleteDays
-from jobs.sources.dump_folder import collection_file
+from jobs.sources.dump_folder import only_file_in
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.url import is_glob, is_remote
 from jobs.sources.streams import STANDARD_INPUT
@@ -35,13 +35,13 @@ def as_of_ms(sources: Sequence[str], collection: str | None, now_ms: int, remote
 
 
 def file_status(source: str, collection: str | None) -> os.stat_result:
-    """The status of a file, or of the file that is read of a dump folder.
+    """The status of a file, or of the file that is read of a folder.
 
     :raises OSError: the file does not exist.
-    :raises ServiceError: the folder does not have the collection.
+    :raises ServiceError: the folder does not have the collection, or has several files to read.
     """
     path = Path(source)
-    return (collection_file(path, collection) if path.is_dir() else path).stat()
+    return (only_file_in(path, collection)[0] if path.is_dir() else path).stat()
 
 
 def _written_at_ms(source: str, collection: str | None, now_ms: int, remote: RemoteOptions) -> int | None:

@@ -50,10 +50,11 @@ def refuse_without_documents(
     )
 
 
-def choose(source: str, available: list[Namespace], wanted: str | None) -> Namespace:
+def choose(source: str, available: list[Namespace], wanted: str | None, otherwise: str = "") -> Namespace:
     """Choose the collection of `source` to read.
 
     :param wanted: its name, with or without its database (``shop.payments``), or None for the default names.
+    :param otherwise: a sentence after the hint, about another way to choose.
     :raises SourceError: none matches, or more than one; lists them.
     """
     if wanted is None:
@@ -66,8 +67,11 @@ def choose(source: str, available: list[Namespace], wanted: str | None) -> Names
         return found[0]
     there = ", ".join(str(name) for name in sorted(available)) or "no collection"
     if not found:
-        raise SourceError(f"{source} has no collection {sought}: it holds {there}", "Name one with --collection.")
+        raise SourceError(
+            f"{source} has no collection {sought}: it holds {there}", f"Name one with --collection.{otherwise}"
+        )
     both = ", ".join(str(name) for name in sorted(found))
     raise SourceError(
-        f"{source} has more than one collection {sought}: {both}", "Name one with --collection DATABASE.NAME."
+        f"{source} has more than one collection {sought}: {both}",
+        f"Name one with --collection DATABASE.NAME.{otherwise}",
     )

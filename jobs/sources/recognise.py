@@ -19,7 +19,7 @@ from jobs.decode.json_kernel import BEFORE_FIRST, end_of_json_documents
 from jobs.decode.plan import Fields
 from jobs.sources.archive import MAGIC, ArchiveChunks
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES
-from jobs.sources.dump_folder import collection_file
+from jobs.sources.dump_folder import only_file_in
 from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, Form, ranges_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
@@ -51,9 +51,9 @@ def open_source(
     window: Window | None = None,
     remote: RemoteOptions | None = None,
 ) -> Source:
-    """Open a file, a mongodump folder, standard input (``-``), a URL, or a live collection, and detect its format.
+    """Open a file, a folder with one source, standard input (``-``), a URL, or a live collection.
 
-    Lists its partitions without reading them.
+    Detects its format, and lists its partitions without reading them.
 
     :param collection: the collection of a dump or server, or None for the default names.
     :param live: options for a live collection.
@@ -81,7 +81,7 @@ def open_source(
 def open_recognised(
     argument: str, collection: str | None, remote: RemoteOptions | None = None, delimiter: str | None = None
 ) -> tuple[Stored, ByteStream, Form]:
-    """Open a file, the file of a mongodump folder, standard input, or a URL, and detect its format.
+    """Open a file, the only source of a folder, standard input, or a URL, and detect its format.
 
     :param delimiter: the field delimiter of CSV, if known.
     :returns: the stored content, a stream after any UTF-8 byte order mark, and the format.
@@ -99,18 +99,21 @@ def open_recognised(
         raise
 
 
-def expanded(arguments: Sequence[str], remote: RemoteOptions) -> tuple[str, ...]:
-    """`arguments` with the wildcards of remote URLs expanded.
+def expanded(arguments: Sequence[str], collection: str | None, remote: RemoteOptions) -> tuple[str, ...]:
+    """`arguments` with the wildcards of remote URLs, and remote folders (``…/``), expanded.
 
+    :param collection: the collection of a dump, or None for the default names.
     :raises UsageError: such a URL is not supported.
-    :raises SourceError: no object matches; the storage does not answer, or refuses.
+    :raises SourceError: no object matches; which objects of a folder to read is ambiguous; the storage does not answer,
+        or refuses.
     """
     found: list[str] = []
     for argument in arguments:
-        if is_remote(argument) and is_glob(argument):
-            from jobs.sources.remote.stored import matching
+        if is_remote(argument) and (is_glob(argument) or argument.endswith("/")):
+            from jobs.sources.remote.stored import matching, sources_below
 
-            found += matching(argument, remote)
+            one = matching(argument, remote) if is_glob(argument) else sources_below(argument, collection, remote)
+            found += one
         else:
             found.append(argument)
     return tuple(found)
@@ -122,8 +125,10 @@ def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tup
         from jobs.sources.remote.stored import stored_object
 
         return stored_object(argument, collection, remote)
-    inside_dump = argument != STANDARD_INPUT and os.path.isdir(argument)  # noqa: PTH112 - Path raises for long names
-    return stored_at(str(collection_file(Path(argument), collection)) if inside_dump else argument), inside_dump
+    if argument == STANDARD_INPUT or not os.path.isdir(argument):  # noqa: PTH112 - Path raises for long names
+        return stored_at(argument), False
+    path, inside_dump = only_file_in(Path(argument), collection)
+    return stored_at(str(path)), inside_dump
 
 
 def _form_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> Form:

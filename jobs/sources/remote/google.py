@@ -14,10 +14,10 @@ from fsspec.asyn import get_loop
 from gcsfs import GCSFileSystem
 from gcsfs.retry import HttpError
 
+from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
 
-_FOLDERS: Final = 2
 _NOT_THE_SAME: Final = frozenset({404, 412, 416})
 
 # It logs failures with the request; we raise them as errors.
@@ -70,7 +70,7 @@ class GoogleStorage:
 
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
-        return await self._listed(url, self._fs._find(url, maxdepth=_FOLDERS))
+        return await self._listed(url, self._fs._find(url, maxdepth=FOLDER_LEVELS))
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""

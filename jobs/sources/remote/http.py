@@ -15,13 +15,13 @@ from fsspec.asyn import get_loop
 from fsspec.implementations.http import HTTPFileSystem
 
 from core.errors import SourceError
+from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
 from jobs.sources.remote.url import is_loopback, redacted_remote
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _EMPTY: Final = re.compile(r"bytes \*/0")
-_FOLDERS: Final = 2
 
 
 class HttpStorage:
@@ -90,7 +90,7 @@ class HttpStorage:
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
         with suppress(FileNotFoundError), _statuses():
-            found: list[str] = await self._fs._find(url, maxdepth=_FOLDERS)
+            found: list[str] = await self._fs._find(url, maxdepth=FOLDER_LEVELS)
             return sorted(found)
         return ()
 

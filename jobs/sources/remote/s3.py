@@ -11,10 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from fsspec.asyn import get_loop
 from s3fs import S3FileSystem
 
+from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, Unauthenticated
 
-_FOLDERS: Final = 2
 _CONNECTIONS: Final = 64
 _PIECE_BYTES: Final = 1024 * 1024
 _NOT_THE_SAME: Final = frozenset({404, 412, 416})
@@ -67,7 +67,7 @@ class S3Storage:
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
         with _botocore_errors():
-            return _urls(url, await self._fs._find(url, maxdepth=_FOLDERS))
+            return _urls(url, await self._fs._find(url, maxdepth=FOLDER_LEVELS))
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""

@@ -1,4 +1,4 @@
-"""Remote objects as sources: a single object, one in a dump's folder, or all that match wildcards."""
+"""Remote objects as sources: a single object, those of a folder, or all that match wildcards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from core.errors import SourceError
-from jobs.sources.dump_folder import DumpedFile, chosen_file
+from jobs.sources.dump_folder import FolderFile, only_file, parts_of
 from jobs.sources.remote.objects import remote
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
@@ -62,12 +62,13 @@ class StoredObject(Stored):
 
 
 def stored_object(url: str, collection: str | None, options: RemoteOptions) -> tuple[Stored, bool]:
-    """The object at that URL, or the transactions in a dump's folder; and whether it is such a folder.
+    """The object at that URL, or the only one to read of a folder; and whether that is a dump.
 
     An object without a version is read only once, as two responses could be of two versions.
 
     :raises UsageError: the URL is not supported.
-    :raises SourceError: the object or the collection is missing; the storage does not answer, or refuses.
+    :raises SourceError: the object or the collection is missing; the folder has several sources; the storage does not
+        answer, or refuses.
     """
     found, inside_dump = _find(url, collection, options)
     if found.version:
@@ -91,14 +92,29 @@ def _find(url: str, collection: str | None, options: RemoteOptions) -> tuple[Rem
     found = None if url.endswith("/") else objects.describe(url)
     if found is not None:
         return found, False
-    files = [_dumped(url, one, options) for one in objects.below(url)]
-    if not files:
-        raise SourceError(f"{redacted_remote(url)} does not exist", "Check the URL.")
-    chosen = chosen_file(redacted_remote(url), files, collection)
+    chosen, inside_dump = only_file(redacted_remote(url), _files_below(url, options), collection)
     found = objects.describe(chosen.place)
     if found is None:
         raise SourceError(f"{redacted_remote(chosen.place)} was removed meanwhile", "Try again.")
-    return found, True
+    return found, inside_dump
+
+
+def _files_below(url: str, options: RemoteOptions) -> list[FolderFile[str]]:
+    files = [_folder_file(url.rstrip("/"), one, options) for one in remote(options).below(url)]
+    if not files:
+        raise SourceError(f"{redacted_remote(url)} does not exist", "Check the URL.")
+    return files
+
+
+def sources_below(url: str, collection: str | None, options: RemoteOptions) -> Sequence[str]:
+    """The URLs of the sources of a folder: itself if it is a dump, else the dumps of its shards, or its files.
+
+    :param url: ends with a slash.
+    :raises SourceError: it does not exist; which of its files to read is ambiguous; the storage does not answer, or
+        refuses.
+    """
+    files, dumps = parts_of(redacted_remote(url), _files_below(url, options), collection)
+    return [*(one.place for one in files), *(f"{url}{name}/" if name else url for name in dumps)]
 
 
 def matching(url: str, options: RemoteOptions) -> Sequence[str]:
@@ -112,7 +128,9 @@ def matching(url: str, options: RemoteOptions) -> Sequence[str]:
     return found
 
 
-def _dumped(folder: str, url: str, options: RemoteOptions) -> DumpedFile[str]:
+def _folder_file(folder: str, url: str, options: RemoteOptions) -> FolderFile[str]:
+    """The file at `url`, which is below `folder`."""
+
     def read() -> bytes:
         found = remote(options).describe(url)
         if found is None:
@@ -120,13 +138,7 @@ def _dumped(folder: str, url: str, options: RemoteOptions) -> DumpedFile[str]:
         with remote(options).open(found) as opened:
             return opened.read()
 
-    folders, _, name = url.rpartition("/")
     is_http = scheme_of(url).startswith("http")
-    database = folders.rpartition("/")[2]
-    return DumpedFile(
-        unquote(database),
-        unquote(name) if is_http else name,
-        folders == folder.rstrip("/"),
-        read,
-        url,
-    )
+    *folders, name = url.removeprefix(f"{folder}/").split("/")
+    database = folders[-1] if folders else folder.rpartition("/")[2]
+    return FolderFile(unquote(database), unquote(name) if is_http else name, tuple(folders), read, url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import threading
@@ -125,64 +124,6 @@ def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_d
 
 
 @thorough
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "paused"])
-def test_the_work_of_a_worker_that_is_lost_is_done_by_another(
-    number: signal.Signals, web: WebServer, source: str, tmp_path: Path
-) -> None:
-    local = figures(counted([source], tmp_path / "local", None))
-    with dask_cluster(tmp_path / "dask", 1, DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="5s") as cluster:
-        stalling = Stalling(web)
-
-        def lose_it() -> None:
-            cluster.workers[0].send_signal(number)
-            cluster.add_worker()
-
-        loser = _when(stalling.begun, lose_it)
-        assert figures(counted([source], tmp_path / "cluster", cluster.address)) == local
-        loser.join()
-        stalling.go_on()
-
-
-@thorough
-def test_a_partition_that_kills_its_workers_fails_the_run_by_its_name(
-    web: WebServer, source: str, tmp_path: Path
-) -> None:
-    with dask_cluster(tmp_path / "dask", 1, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as cluster:
-        stalling = Stalling(web)
-        killer = _when(stalling.begun, cluster.workers[0].kill)
-        with pytest.raises(ServiceError, match=r"shop\.bson from \d+ to .* died, 1 in a row"):
-            counted([source], tmp_path / "cluster", cluster.address)
-        killer.join()
-        stalling.go_on()
-
-
-@thorough
-def test_a_worker_with_too_little_memory_fails_the_run(source: str, tmp_path: Path) -> None:
-    settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
-    with dask_cluster(tmp_path / "dask", 0, **settings) as cluster:
-        cluster.add_worker(memory=150_000_000)
-        with pytest.raises(ServiceError) as caught:
-            counted([source], tmp_path / "cluster", cluster.address)
-        assert caught.value.hint
-
-
-@thorough
-def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
-    web: WebServer, source: str, tmp_path: Path
-) -> None:
-    jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
-    with dask_cluster(tmp_path / "dask", 1) as cluster:
-        stalling = Stalling(web, _OF_A_COMMAND)
-        running = jobs.start("rebuild", source, "--max-reject-ratio", "1", "--cluster", cluster.address)
-        assert stalling.begun.wait(WAIT_S)
-        cluster.scheduler.kill()
-        said = running.wait()
-        stalling.go_on()
-    said.require_failure(1, "is gone")
-    assert json.loads(jobs("status", "--json").out)["published"] is None
-
-
-@thorough
 def test_ctrl_c_frees_the_processes_of_this_host(web: WebServer, source: str, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
     stalling = Stalling(web, _OF_A_COMMAND)
@@ -231,16 +172,6 @@ def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch.setattr("jobs.partitions.cluster_runner._CONNECT_S", 1)
     with pytest.raises(ServiceError, match=r"the scheduler at tcp://127\.0\.0\.1:1 does not answer"):
         counted([source], tmp_path / "rejects", "tcp://127.0.0.1:1")
-
-
-def _when(event: threading.Event, act: Callable[[], object]) -> threading.Thread:
-    def wait() -> None:
-        if event.wait(WAIT_S):
-            act()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from core.calendar.days import LocalDays
 from core.errors import UsageError
 from jobs.decode.classify import Window
+from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
-from jobs.partitions.cluster_work import WorkerTask, differences_between, environment
+from jobs.partitions.cluster_work import WorkerTask, differences_between, environment, zones_of
 from jobs.partitions.count_partition import Plan
 from jobs.partitions.merging import Merger
 from jobs.runs.rejects import Limits
@@ -50,16 +52,28 @@ def test_standard_input_stays_with_this_process() -> None:
 def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
     found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
     partition = FilePartition(StoredObject(found, RemoteOptions()), Form.BSON, 1)
-    assert SECRET not in repr((WorkerTask(partition, PLAN, environment()), partition))
+    assert SECRET not in repr((WorkerTask(partition, PLAN, environment(zones_of(PLAN))), partition))
 
 
 def test_every_difference_of_versions_is_named() -> None:
-    here = environment()
+    here = environment(zones_of(PLAN))
     assert differences_between(here, here) == ""
-    there = here | {"numba": "0.1", "rules of time zones": "tzdata 1970a"}
+    there = here | {"numba": "0.1", "rules of Asia/Tehran": "00000000"}
     named = differences_between(here, there)
     assert f"numba 0.1 and not {here['numba']}" in named
-    assert "rules of time zones tzdata 1970a and not" in named
+    assert "rules of Asia/Tehran 00000000 and not" in named
+
+
+def test_the_rules_of_the_zones_that_a_plan_uses_are_compared_and_not_their_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = Fields(formats=Formats(time_format="iso", text_zone="Europe/Berlin"))
+    plan = replace(PLAN, reading=replace(PLAN.reading, fields=fields))
+    here = environment(zones_of(plan))
+    assert {name for name in here if name.startswith("rules of ")} == {"rules of Asia/Tehran", "rules of Europe/Berlin"}
+    monkeypatch.setenv("PYTHONTZPATH", "/elsewhere")
+    assert environment(zones_of(plan)) == here
+    assert environment(("Nowhere/Nothing",))["rules of Nowhere/Nothing"] == "missing"
 
 
 def test_a_partition_that_takes_much_longer_than_others_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

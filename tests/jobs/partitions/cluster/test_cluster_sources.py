@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import bson
 import polars as pl
@@ -19,6 +19,7 @@ from dask_cluster import cluster_here, dask_cluster, pages_of
 from effort import THOROUGH
 from live_collections import EAGER, fill
 from remote_storage import OPTIONS, Storage
+from tz_databases import tz_database
 from web_server import WebServer
 
 from core.calendar.days import LocalDays
@@ -65,7 +66,7 @@ def counting(cluster: str | None = None, checkpoint: Checkpoint | None = None) -
 
 
 def listed(sources: Sequence[str | Path]) -> list[Callable[[], Any]]:
-    arguments = expanded(tuple(map(str, sources)), OPTIONS)
+    arguments = expanded(tuple(map(str, sources)), None, OPTIONS)
     return [partial(open_source, one, Fields(), None, EAGER, remote=OPTIONS) for one in arguments]
 
 
@@ -179,6 +180,15 @@ def test_summaries_are_verified_by_a_cluster(address: str, tmp_path: Path) -> No
 def test_a_worker_with_another_setting_is_refused_by_its_name(address: str, tmp_path: Path) -> None:
     said = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
     said.require_failure(1, "has TIME_ZONE Asia/Tehran and not Europe/Berlin")
+
+
+def test_a_worker_with_other_rules_of_the_time_zone_is_refused_although_their_folder_has_the_same_path(
+    address: str, tmp_path: Path, missing: Callable[[str], NoReturn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tz_database(tmp_path / "zones", "Zone Asia/Tehran 3:30 - +0330\n", missing)
+    monkeypatch.setenv("PYTHONTZPATH", str(folder))  # the worker, this process, has read its rules before
+    said = jobs_in(tmp_path, PYTHONTZPATH=str(folder)).cold("rebuild", SHOP / "transaction.bson", "--cluster", address)
+    said.require_failure(1, "has rules of Asia/Tehran ")
 
 
 def test_a_worker_that_reads_another_server_of_objects_is_refused(

@@ -35,7 +35,7 @@ def counted(sources: Sequence[str | Path], quarantine: Path, checkpoint: Checkpo
     """What is counted of `sources`, whatever is rejected."""
     days = LocalDays("Asia/Tehran")
     counting = Counting(Fields(), EVER, days, 1.0, 2, lambda _: None, lambda **_: None, checkpoint=checkpoint)
-    arguments = expanded(tuple(map(str, sources)), OPTIONS)
+    arguments = expanded(tuple(map(str, sources)), None, OPTIONS)
     return counting.count([partial(open_source, one, Fields(), None, remote=OPTIONS) for one in arguments], quarantine)
 
 
