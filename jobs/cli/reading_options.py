@@ -120,7 +120,8 @@ class ReadingOptions(FormatOptions):
         """
         usable_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = self.threads or settings.threads or usable_cores
-        sources = tuple(file for one in sources_or_setting(self.sources, settings) for file in _sources_of(one, self.collection))
+        named = sources_or_setting(self.sources, settings)
+        sources = tuple(found for one in named for found in _sources_of(one, self.collection))
         return replace(self, sources=sources, threads=threads)
 
     def live(self, settings: Settings) -> LiveOptions:

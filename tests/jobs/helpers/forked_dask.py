@@ -88,9 +88,9 @@ def _start(what: str, *arguments: str) -> None:
 
 def _main() -> None:
     import dask
+    import distributed  # noqa: F401
     from kernels import run_kernels
 
-    import distributed  # noqa: F401
     from jobs.partitions import cluster_work
 
     # What each worker is told apart from the tests takes longer than they do.

@@ -1,4 +1,4 @@
-"""Moto's S3 server and HTTP servers on loopback; S3 is behind a server that can inject failures."""
+"""Servers of S3 and Google Cloud Storage, behind ones that can inject failures, and of HTTP; all on loopback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from remote_storage import SECRETS, Storage, environment_of
+from gcp_storage_emulator.server import create_server
+from remote_storage import SECRETS, GoogleServer, Storage, environment_of
 from web_server import WebServer, web_server
 
 _MOTO = """
@@ -42,6 +43,14 @@ def server_of_s3(moto: tuple[str, int]) -> Iterator[WebServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def server_of_gs() -> Iterator[WebServer]:
+    """A server in front of an emulator of Google Cloud Storage, at the same address for all tests."""
+    with create_server("127.0.0.1", 0, in_memory=True) as emulator, web_server(GoogleServer()) as server:
+        server.origin = emulator._api._httpd.server_address
+        yield server
+
+
 @pytest.fixture
 def web() -> Iterator[WebServer]:
     """An HTTP server of this test alone."""
@@ -57,15 +66,26 @@ def s3(server_of_s3: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest
     server_of_s3.forget()
     bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
     storage = Storage("s3", server_of_s3, f"s3://{bucket}", f"s3://{bucket}")
-    storage.put("", b"")
+    storage.make_bucket()
     return storage
 
 
-@pytest.fixture(params=["http", "s3"])
+@pytest.fixture
+def gs(server_of_gs: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Storage:
+    """A bucket of this test alone, with the environment that leads to it."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server_of_gs.url)
+    server_of_gs.forget()
+    bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"
+    storage = Storage("gs", server_of_gs, f"gs://{bucket}", f"gs://{bucket}")
+    storage.make_bucket()
+    return storage
+
+
+@pytest.fixture(params=["http", "s3", "gs"])
 def storage(request: pytest.FixtureRequest) -> Storage:
     """A storage of each kind, empty."""
-    if request.param == "s3":
-        found: Storage = request.getfixturevalue("s3")
+    if request.param != "http":
+        found: Storage = request.getfixturevalue(request.param)
         return found
     web: WebServer = request.getfixturevalue("web")
     return Storage("http", web, f"http://reader:{SECRETS[0]}@127.0.0.1:{web.port}", web.url)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 
-from web_server import WebServer
+from web_server import Answer, WebServer
 
 from core.retrying import Backoff
 from jobs.sources.remote.options import RemoteOptions
@@ -33,19 +34,53 @@ class Storage:
     base: str
     shown: str
 
+    def make_bucket(self) -> None:
+        """Make the bucket of `base`."""
+        bucket = self.base.partition("://")[2]
+        if self.kind == "gs":
+            content = json.dumps({"name": bucket}).encode()
+            self._send("POST", "/storage/v1/b", content, {"Content-Type": "application/json"})
+        else:
+            self._send("PUT", f"/{bucket}", b"", {"Authorization": _SIGNED})
+
     def put(self, path: str, content: bytes) -> str:
         """Store an object; its URL."""
-        if self.kind == "s3":
-            assert self.server.origin is not None
-            host, port = self.server.origin
-            place = f"http://{host}:{port}/{self.base[len('s3://') :]}{urllib.parse.quote(path)}"
-            # Moto waits for the rest of what it takes for a form, and checks no signature.
-            headers = {"Content-Type": "application/octet-stream", "Authorization": _SIGNED}
-            request = urllib.request.Request(place, content, headers, method="PUT")
-            urllib.request.urlopen(request, timeout=60).close()
+        if self.kind == "http":
+            self.server.files[path] = content
+            return f"{self.base}{path}?X-Amz-Signature={SECRETS[1]}"
+        bucket, name = self.base.partition("://")[2], urllib.parse.quote(path)
+        if self.kind == "gs" and not content:  # which the emulator takes only as the sum of no objects
+            parts = json.dumps({"destination": {}, "sourceObjects": []}).encode()
+            place = f"/storage/v1/b/{bucket}/o{name}/compose"
+            self._send("POST", place, parts, {"Content-Type": "application/json"})
             return self.base + path
-        self.server.files[path] = content
-        return f"{self.base}{path}?X-Amz-Signature={SECRETS[1]}"
+        place = f"/{bucket}{name}"
+        # Moto waits for the rest of what it takes for a form, and checks no signature.
+        self._send("PUT", place, content, {"Content-Type": "application/octet-stream", "Authorization": _SIGNED})
+        return self.base + path
+
+    def _send(self, method: str, place: str, content: bytes, headers: dict[str, str]) -> None:
+        """Send a request to the storage itself, past the server in front."""
+        assert self.server.origin is not None
+        host, port = self.server.origin
+        request = urllib.request.Request(f"http://{host}:{port}{place}", content, headers, method=method)
+        urllib.request.urlopen(request, timeout=60).close()
+
+
+class GoogleServer(WebServer):
+    """In front of an emulator that has the generations of objects, but reads always the last one."""
+
+    def answer(self, method: str, target: str, headers: dict[str, str]) -> Answer:
+        """See `WebServer.answer`; where another generation is asked for, there is nothing."""
+        answer = super().answer(method, target, headers)
+        path, _, query = target.partition("?")
+        if wanted := urllib.parse.parse_qs(query).get("generation"):
+            about = super().answer("GET", path.removeprefix("/download"), {})
+            found = json.loads(about.body)["generation"] if about.status == 200 else None
+            if [found] != wanted:
+                return Answer(404, {}, b"no such generation")
+            answer.headers["x-goog-generation"] = wanted[0]
+        return answer
 
 
 def environment_of(server_of_s3: WebServer) -> dict[str, str]:

@@ -146,9 +146,9 @@ def _etag(content: bytes) -> str:
 
 
 @contextmanager
-def web_server() -> Iterator[WebServer]:
+def web_server(served: WebServer | None = None) -> Iterator[WebServer]:
     """A server, until the end of the block."""
-    served = WebServer()
+    served = served or WebServer()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

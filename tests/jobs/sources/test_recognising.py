@@ -146,11 +146,6 @@ def test_a_folder_without_the_collection_is_refused_with_a_list_of_what_it_holds
     assert read_file(tmp_path, collection="audit").rows == ROWS
 
 
-def test_an_empty_folder_holds_no_collection(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="it holds no collection"):
-        read_file(tmp_path)
-
-
 def test_collections_with_equal_names_are_distinguished_by_their_databases(tmp_path: Path) -> None:
     dump(tmp_path, "a/transaction.bson", "b/transaction.bson", "b/transactions.bson")
     with pytest.raises(SourceError, match=r"more than one collection .*: a.transaction, b.transaction, b.transactions"):

@@ -1,4 +1,4 @@
-"""A run survives what happens to the workers of its cluster, or fails by name and publishes nothing; and it frees them."""
+"""A run survives the loss of workers, or fails and publishes nothing; when it ends early, its workers are free."""
 
 from __future__ import annotations
 

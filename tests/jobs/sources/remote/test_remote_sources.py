@@ -94,9 +94,38 @@ def test_the_folder_of_a_dump_and_wildcards_name_objects(storage: Storage, tmp_p
         assert figures(counted([f"{storage.base}/{name}"], tmp_path / f"remote{number}")) == local
 
 
+def test_the_folders_of_exports_and_of_the_dumps_of_shards_are_all_of_their_objects(
+    storage: Storage, tmp_path: Path
+) -> None:
+    dumped = (SHOP / "dump" / "shop" / "transaction.bson.gz").read_bytes()
+    for shard in ("shard0", "shard1"):
+        storage.put(f"/dump/{shard}/shop/transaction.bson.gz", dumped)
+    for name in ("part-0.json.gz", "part-1.csv", "_SUCCESS"):
+        storage.put(f"/mixed/{name}", dumped)
+    lines = (SHOP / "transaction.relaxed.jsonl").read_bytes()
+    half = lines.index(b"\n", len(lines) // 2) + 1
+    for name, content in (("day-1.jsonl", lines[:half]), ("2/day-2.jsonl", lines[half:]), (".day-1.jsonl.crc", b"c")):
+        storage.put(f"/exports/{name}", content)
+    one = counted([SHOP / "dump"], tmp_path / "one").counts
+    assert counted([f"{storage.base}/dump/"], tmp_path / "shards").counts == one + one
+    local = counted([SHOP / "transaction.relaxed.jsonl"], tmp_path / "local").counts
+    assert counted([f"{storage.base}/exports/"], tmp_path / "exports").counts == local
+    with pytest.raises(SourceError, match=r"has files of several formats: \*\.csv, \*\.json\.gz$") as caught:
+        counted([f"{storage.base}/mixed/"], tmp_path / "rejects")
+    assert f"such as '{storage.shown}/mixed/*.json.gz'" in caught.value.hint
+
+
+def test_a_folder_of_several_objects_is_named_with_a_slash(s3: Storage, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        s3.put(f"/exports/{name}", b"{}")
+    with pytest.raises(SourceError, match="exports has 2 files, and only one") as caught:
+        counted([f"{s3.base}/exports"], tmp_path / "rejects")
+    assert "ends with a slash" in caught.value.hint
+
+
 def test_one_object_given_twice_is_refused(storage: Storage, tmp_path: Path) -> None:
     url = storage.put("/shop.bson", (SHOP / "transaction.bson").read_bytes())
-    again = f"{storage.base}/*.bson" if storage.kind == "s3" else f"{url}&X-Amz-Expires=60"
+    again = f"{url}&X-Amz-Expires=60" if storage.kind == "http" else f"{storage.base}/*.bson"
     with pytest.raises(UsageError, match="is given twice"):
         counted([url, again], tmp_path / "rejects")
 
@@ -116,7 +145,7 @@ def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, stora
         storage.put(f"/{form}", content + b"\0")
         return answer
 
-    storage.server.troubles.extend([as_it_is] * (1 if storage.kind == "http" else 0) + [change])
+    storage.server.troubles.extend([as_it_is] * (storage.kind != "s3") + [change])
     with pytest.raises(SourceChanged) as caught:
         counted([url], tmp_path / "rejects")
     assert not any(secret in repr(caught.value) for secret in SECRETS)
