@@ -400,8 +400,10 @@ class ParquetChunks:
         self._lock = threading.Lock()
 
     def _read(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        # The pages of a row group can only be decoded in order, so one thread at a time asks for the next rows, and
+        # meanwhile others convert theirs. Arrow's threads decode the columns in parallel.
         groups = range(self._groups.first, self._groups.end)
-        return self._table.parquet.iter_batches(_ROWS, groups, columns, use_threads=False)  # type: ignore[no-any-return]
+        return self._table.parquet.iter_batches(_ROWS, groups, columns, use_threads=True)  # type: ignore[no-any-return]
 
     def next(self, buffer: Buffer) -> ParquetRows | None:
         """The next chunk; see `jobs.sources.chunks.ChunkReader.next`."""

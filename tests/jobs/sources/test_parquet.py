@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -33,6 +35,7 @@ from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import Plan, count_partition
 from jobs.runs.rejects import Limits
+from jobs.sources.chunks import Buffer
 from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
 
@@ -459,6 +462,23 @@ def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(tmp_path: Path)
     partitions = open_source(str(path), Fields(), None).partitions
     assert 2 < len(partitions) <= 9
     assert sum(amount for _, amount, _ in read_file(path).rows) == sum(amounts)
+
+
+def test_columns_are_decoded_by_threads_of_arrow_and_not_by_the_one_that_others_wait_for(tmp_path: Path) -> None:
+    path = tmp_path / "one-group.parquet"
+    count = 500_000
+    amounts = random.Random(1).choices(range(2**40), k=count)
+    columns = {"merchantId": pa.array(["a", "b"] * (count // 2)), "amount": amounts, "createdAt": amounts}
+    path.write_bytes(written(pa.table(columns)))
+    fields = Fields(formats=Formats(time_format="epoch-ms"))
+    (partition,) = open_source(str(path), fields, None).partitions
+    opened = partition.open(Reading(fields, EVER), threading.Event())
+    ours, everybody = time.thread_time(), time.process_time()
+    while opened.chunks.next(Buffer(0)) is not None:
+        pass
+    ours, everybody = time.thread_time() - ours, time.process_time() - everybody
+    opened.close()
+    assert ours < everybody / 2
 
 
 def test_the_position_of_a_reject_is_its_row() -> None:
