@@ -15,14 +15,26 @@ from typing import Any, Final, Self
 import bson
 import polars as pl
 import pytest
+from command_line import wait_until
 from counted import CountedSources, plan_of
 from dask_cluster import DaskCluster, cluster_here, dask_cluster
 from effort import THOROUGH
 
 from core.errors import ServiceError, SourceError
 from core.stores.runs import Counts
+from jobs.partitions.checkpoint import Entry, LocalFolder
 from jobs.partitions.cluster_runner import Cluster, ClusterSums, cluster_at, local_cluster
-from jobs.partitions.cluster_work import ExpectedCounts, WorkerResult, bucket_of, merge_results, sum_frames
+from jobs.partitions.cluster_work import (
+    ExpectedCounts,
+    WorkerResult,
+    WorkerTask,
+    bucket_of,
+    count,
+    environment,
+    merge_results,
+    sum_frames,
+    zones_of,
+)
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
 from jobs.partitions.merging import ConfirmedResult, Merger
@@ -93,6 +105,55 @@ def test_rejects_are_not_collected_once_the_quarantine_takes_no_more(client: Any
     assert found.counts.rejected
     assert not found.rejects
     assert [result.rejects.size for result in results] == [0] * len(results)
+
+
+CANCELLATION: Final = threading.Event()
+STOPPED: Final = threading.Event()
+ASSIGNED_AGAIN: Final = threading.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Partition):
+    """A partition that is not read before its task has been cancelled and assigned again."""
+
+    read: Partition
+    name: str = "stopped"
+    size: int | None = None
+    start: int = 0
+    end: int | None = None
+
+    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+        if not STOPPED.is_set():
+            CANCELLATION.set()
+            assert stop.wait(40)
+            STOPPED.set()
+            assert ASSIGNED_AGAIN.wait(40)
+        return self.read.open(reading, stop)
+
+    def beginning_at(self, start: int) -> Self:
+        raise AssertionError(start)
+
+
+def test_what_was_read_before_a_task_was_cancelled_is_no_result_if_it_is_assigned_again(
+    client: Any, tmp_path: Path
+) -> None:
+    plan = plan_of(chunk_bytes=1000)
+    partition = open_source(str(SHOP), plan.reading.fields, None).partitions[0]
+    entry = Entry(LocalFolder(tmp_path / "kept"), "a-b-c.partition", exists=True)
+    work = WorkerTask(Stopped(partition), plan, environment(zones_of(plan)), entry)
+    tasks = client.cluster.workers[0].state.tasks
+    first = client.submit(count, work, key="again")
+    assert CANCELLATION.wait(40)
+    first.cancel()
+    assert STOPPED.wait(40)
+    second = client.submit(count, work, key="again")
+    wait_until(lambda: tasks["again"].state == "executing")
+    ASSIGNED_AGAIN.set()
+    whole = count_partition(partition, plan).counts
+    assert second.result(timeout=40).result.counts == whole
+    stored = entry.load(plan)
+    assert stored is not None
+    assert stored.counts == whole
 
 
 def kills_its_worker(_: DaskCluster) -> Callable[[pl.DataFrame], None]:
