@@ -179,7 +179,7 @@ def _stopped_if_cancelled() -> Iterator[CountingState]:
     from distributed import Reschedule, get_worker
 
     state, ended = CountingState(), threading.Event()
-    worker = get_worker()  # type: ignore[no-untyped-call]
+    worker = get_worker()
     key = worker.get_current_task()
 
     def watch() -> None:

@@ -122,10 +122,11 @@ def only_file(folder: str, files: Sequence[FolderFile[P]], collection: str | Non
     """
     plain, dumps = parts_of(folder, files, collection)
     if len(plain) + len(dumps) > 1:
-        what, example = ("files", plain[0].name) if plain else ("dumps", next(iter(dumps)))
+        what, example = ("files", (*plain[0].folders, plain[0].name)) if plain else ("dumps", (next(iter(dumps)),))
+        all_of_them = " A run reads all of them if the URL ends with a slash." if "://" in folder else ""
         raise SourceError(
             f"the folder {folder} has {len(plain) + len(dumps)} {what}, and only one can be read here",
-            f"Name one of them, such as {folder.rstrip('/')}/{example}; a remote folder to rebuild ends with a slash.",
+            f"Name one of them, such as {'/'.join((folder.rstrip('/'), *example))}.{all_of_them}",
         )
     for name, dumped in dumps.items():
         return chosen_file(f"{folder.rstrip('/')}/{name}" if name else folder, dumped, collection), True

@@ -109,11 +109,14 @@ def expanded(arguments: Sequence[str], collection: str | None, remote: RemoteOpt
     """
     found: list[str] = []
     for argument in arguments:
-        if is_remote(argument) and (is_glob(argument) or argument.endswith("/")):
-            from jobs.sources.remote.stored import matching, sources_below
+        if is_remote(argument) and is_glob(argument):
+            from jobs.sources.remote.stored import matching
 
-            one = matching(argument, remote) if is_glob(argument) else sources_below(argument, collection, remote)
-            found += one
+            found += matching(argument, remote)
+        elif is_remote(argument) and argument.endswith("/"):
+            from jobs.sources.remote.stored import sources_below
+
+            found += sources_below(argument, collection, remote)
         else:
             found.append(argument)
     return tuple(found)

@@ -46,7 +46,7 @@ def server_of_s3(moto: tuple[str, int]) -> Iterator[WebServer]:
 @pytest.fixture(scope="session")
 def server_of_gs() -> Iterator[WebServer]:
     """A server in front of an emulator of Google Cloud Storage, at the same address for all tests."""
-    with create_server("127.0.0.1", 0, in_memory=True) as emulator, web_server(GoogleServer()) as server:
+    with create_server("127.0.0.1", 0, in_memory=True) as emulator, web_server(GoogleServer) as server:
         server.origin = emulator._api._httpd.server_address
         yield server
 

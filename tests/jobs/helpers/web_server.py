@@ -146,9 +146,9 @@ def _etag(content: bytes) -> str:
 
 
 @contextmanager
-def web_server(served: WebServer | None = None) -> Iterator[WebServer]:
+def web_server(kind: type[WebServer] = WebServer) -> Iterator[WebServer]:
     """A server, until the end of the block."""
-    served = served or WebServer()
+    served = kind()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
