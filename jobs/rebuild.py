@@ -40,7 +40,7 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 class Request(SourcesRequest):
     """The parameters of a rebuild.
 
-    :param sources: files, mongodump folders, URLs of these or of live collections, or ``-`` for standard input; summed.
+    :param sources: files, folders, URLs of these or of live collections, or ``-`` for standard input; summed.
         A remote URL may have wildcards.
     :param truncate: replace the whole content of the store.
     :param first_key: replace only days from this daily key on; `last_key` up to that one, inclusive.
