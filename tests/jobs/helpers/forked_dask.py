@@ -91,11 +91,13 @@ def _main() -> None:
     import distributed  # noqa: F401
     from kernels import run_kernels
 
+    import jobs.sources.remote.http  # noqa: F401
     from jobs.partitions import cluster_work
 
-    # What each worker is told apart from the tests takes longer than they do.
+    # What each worker would otherwise do for itself takes longer than the tests.
     dask.config.set({"distributed.admin.log-length": 0, "distributed.worker.profile.enabled": False})
     run_kernels("transaction.bson")
+    cluster_work.environment(("Asia/Tehran",))
     cluster_work._warm = lambda: None  # type: ignore[assignment]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
