@@ -15,7 +15,7 @@ from jobs.decode import decoder
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 
-COUNT = 900 if COMPILED else 150
+COUNT = 300 if COMPILED else 60
 DOCUMENTS = [
     {
         "merchantId": f"merchant {i}",
@@ -67,8 +67,8 @@ def test_the_size_of_batches_changes_nothing(
 
 @FORMATS
 def test_what_is_filtered_out_or_out_of_range_is_counted(write: Callable[[], bytes]) -> None:
-    found = read_as_file(write(), Fields(where=(("status", "ne"),)), window=Window(0, 2**40, 100, 500))
+    found = read_as_file(write(), Fields(where=(("status", "ne"),)), window=Window(0, 2**40, COUNT // 9, COUNT // 2))
     chosen = range(2, COUNT, 4)
     assert found.counts.filtered == COUNT - len(chosen)
-    assert found.counts.out_of_range == len([i for i in chosen if not 100 <= i < 500])
-    assert [amount for _, amount, _ in found.rows] == [i for i in chosen if 100 <= i < 500 and i % 3]
+    assert found.counts.out_of_range == len([i for i in chosen if not COUNT // 9 <= i < COUNT // 2])
+    assert [amount for _, amount, _ in found.rows] == [i for i in chosen if COUNT // 9 <= i < COUNT // 2 and i % 3]

@@ -108,11 +108,11 @@ def dask_cluster(folder: Path, workers: int, **settings: str) -> Iterator[DaskCl
 
 
 @contextmanager
-def cluster_here(threads: int) -> Iterator[Any]:
-    """A `LocalCluster` of one worker, which has so many threads of this process; with Dask's pages."""
+def cluster_here(threads: int, workers: int = 1) -> Iterator[Any]:
+    """A `LocalCluster` of so many workers, each of which has so many threads of this process; with Dask's pages."""
     from distributed import LocalCluster
 
-    options = {"n_workers": 1, "threads_per_worker": threads, "processes": False}
+    options = {"n_workers": workers, "threads_per_worker": threads, "processes": False}
     pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
     with LocalCluster(host="127.0.0.1", protocol="tcp://", **options, **pages) as cluster:  # type: ignore[no-untyped-call]
         yield cluster

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -134,6 +136,29 @@ class JobRunner:
     def rebuild(self, watcher: Watcher | None = None, **options: Any) -> Outcome:
         """Rebuild with some `options` of `Request`."""
         return self._rebuild.run(replace(Request((self.shop.url,), live=self.live), **options), watcher or Watcher())
+
+
+class FirstRefresh:
+    """Refreshes an empty store from a shop that is the same in each test of a module: once, and then copies the store.
+
+    :param made: where the store is kept.
+    """
+
+    def __init__(self, made: Path) -> None:
+        self._made = made
+
+    def __call__(self, runner: JobRunner, store: Path) -> None:
+        """Refresh, or copy what that makes of `store`."""
+        if self._made.exists():
+            _copy(self._made, store)
+        else:
+            runner.refresh()
+            _copy(store, self._made)
+
+
+def _copy(of: Path, to: Path) -> None:
+    with closing(sqlite3.connect(of)) as one, closing(sqlite3.connect(to)) as other:
+        one.backup(other)
 
 
 class Writer:

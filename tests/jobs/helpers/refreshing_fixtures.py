@@ -1,4 +1,4 @@
-"""A shop with a database of its own, beside that of the store, and a SQLite store."""
+"""A shop with a database of its own, beside that of the store, and a SQLite store, which may be a copy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from live_shop import Document, JobRunner, Shop
-from pymongo import MongoClient
+from live_shop import FirstRefresh, JobRunner, Shop
 
 from bench.mongo_urls import with_database
 from core.stores import Stores, open_stores
@@ -18,16 +17,22 @@ NOW = datetime(2024, 3, 23, 9, tzinfo=UTC)
 """The first Saturday of 1403; three days before, the year, a month and not a week began."""
 
 
-@pytest.fixture
-def shop(mongo_url: str) -> Iterator[Shop]:
-    """An empty collection of this test alone."""
+@pytest.fixture(scope="module")
+def _shop(mongo_url: str) -> Iterator[Shop]:
     name = f"shop_{uuid.uuid4().hex}"
     with Shop(with_database(mongo_url, name)) as shop:
-        shop.collection.database.create_collection("transaction")
         yield shop
-    client: MongoClient[Document]
-    with MongoClient(mongo_url) as client:
-        client.drop_database(name)
+        shop.collection.database.client.drop_database(name)
+
+
+@pytest.fixture
+def shop(_shop: Shop) -> Iterator[Shop]:
+    """An empty collection, which for all tests of a module has the same name."""
+    database = _shop.collection.database
+    database.create_collection("transaction")
+    yield _shop
+    for name in database.list_collection_names():
+        database.drop_collection(name)
 
 
 @pytest.fixture
@@ -41,3 +46,9 @@ def sqlite_stores(tmp_path: Path) -> Iterator[Stores]:
 def runner(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> JobRunner:
     """The jobs, at `NOW`."""
     return JobRunner(sqlite_stores, shop, tmp_path, NOW)
+
+
+@pytest.fixture(scope="module")
+def first_refresh(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
+    """Refreshes the shop as it is before each test of a module."""
+    return FirstRefresh(tmp_path_factory.mktemp("refreshed") / "summaries.db")

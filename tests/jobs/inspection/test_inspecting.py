@@ -33,11 +33,11 @@ CONTEXT = Context(NAMED_MS, "Asia/Tehran")
 AT = datetime(2024, 6, 24, 8, tzinfo=UTC)
 SHOP = ROOT / "tests/data/shop"
 SOURCES = [
-    *(SHOP / name for name in ("shop.archive", "transaction.bson", "transaction.csv", "transaction.array.json")),
+    *(SHOP / name for name in ("transaction.bson", "transaction.csv", "transaction.array.json")),
     *(ROOT / "tests/data/parquet" / f"{name}.parquet" for name in ("int96", "pymongoarrow")),
     *(
         pytest.param(SHOP / name, marks=pytest.mark.thorough)
-        for name in ("dump", "shop.archive.gz", "transaction.canonical.jsonl", "transaction.relaxed.jsonl")
+        for name in ("dump", "shop.archive", "shop.archive.gz", "transaction.canonical.jsonl", "transaction.relaxed.jsonl")
     ),
 ]
 

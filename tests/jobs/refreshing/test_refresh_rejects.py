@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bson import DatetimeMS
 from examples import run as run_of
-from live_shop import JobRunner
+from live_shop import FirstRefresh, JobRunner
 from transactions import Transaction, spread
 
 from core.errors import TooManyRejects
@@ -29,11 +29,11 @@ BEYOND = DatetimeMS(2**52)
 
 
 @pytest.fixture
-def filled(runner: JobRunner) -> JobRunner:
+def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path) -> JobRunner:
     """A shop of 120 transactions of forty days up to the day before, refreshed a minute ago."""
     runner.shop.index()
     runner.shop.insert(*spread(["a", 7, "b"], days=40, first=date(2024, 2, 12)))
-    runner.refresh()
+    first_refresh(runner, tmp_path / "summaries.db")
     runner.now += MINUTE
     return runner
 

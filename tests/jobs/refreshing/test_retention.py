@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bson import json_util
-from live_shop import JobRunner, Shop, difference, drift_of
+from live_shop import FirstRefresh, JobRunner, Shop, difference, drift_of
 from pymongo import MongoClient
 from pymongo.database import Database
 from rebuilding import AtPhase
@@ -48,12 +48,12 @@ def runner(stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
 
 
 @pytest.fixture
-def on_sqlite(sqlite_stores: Stores, shop: Shop, tmp_path: Path) -> JobRunner:
+def on_sqlite(sqlite_stores: Stores, shop: Shop, first_refresh: FirstRefresh, tmp_path: Path) -> JobRunner:
     """The jobs at `NOW` over a shop of `FORTY_DAYS` that was refreshed."""
     shop.index()
     shop.insert(*FORTY_DAYS)
     runner = JobRunner(sqlite_stores, shop, tmp_path, NOW)
-    runner.refresh()
+    first_refresh(runner, tmp_path / "summaries.db")
     return runner
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bson import Binary, DatetimeMS, ObjectId, Regex, Timestamp
-from live_shop import Document, JobRunner
+from live_shop import Document, FirstRefresh, JobRunner
 from mongo_proxy import MongoProxy
 from pymongo import MongoClient
 from transactions import published_rows, spread, write_bson
@@ -43,12 +43,14 @@ def undated_documents(**more: Any) -> list[Document]:
 
 
 @pytest.fixture(params=["index", "no index"])
-def filled(runner: JobRunner, request: pytest.FixtureRequest) -> JobRunner:
-    """A shop of `FORTY_DAYS`, refreshed an hour ago."""
+def filled(
+    runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path, request: pytest.FixtureRequest
+) -> JobRunner:
+    """A shop of `FORTY_DAYS`, refreshed an hour ago; the first refresh does not ask for an index."""
     if request.param == "index":
         runner.shop.index()
     runner.shop.insert(*FORTY_DAYS)
-    runner.refresh()
+    first_refresh(runner, tmp_path / "summaries.db")
     runner.now += timedelta(hours=1)
     return runner
 
@@ -76,7 +78,7 @@ def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
         filled.rebuild(sources=(export,), first_key="1403/05/01", last_key="1403/05/01")
 
 
-@pytest.mark.parametrize("where", [(), (("status", "paid"),)])
+@pytest.mark.parametrize("where", [pytest.param((), marks=pytest.mark.thorough), (("status", "paid"),)])
 def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_of_all_does(
     filled: JobRunner, tmp_path: Path, where: tuple[tuple[str, str], ...]
 ) -> None:
@@ -138,7 +140,7 @@ def test_what_the_filters_leave_out_is_not_counted(runner: JobRunner, value: str
         assert live.count_undated(Fields(), [TimeRange(0)], (0, 1)) == len(statuses)
 
 
-@pytest.mark.parametrize("code", [13, 166])
+@pytest.mark.parametrize("code", [pytest.param(13, marks=pytest.mark.thorough), 166])
 def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(runner: JobRunner, code: int) -> None:
     runner.shop.index()
     runner.shop.insert(*FORTY_DAYS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from live_shop import Shop
+from live_shop import JobRunner, Shop
 from transactions import Transaction, bson_of, published_rows, spread, write_bson
 
 from core.stores import Stores
@@ -35,9 +35,8 @@ def jobs(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> CommandLine:
     """A command line whose store is what its source holds."""
     shop.index()
     shop.insert(*ten_days())
-    jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
-    assert jobs("refresh").code == 0
-    return jobs
+    JobRunner(sqlite_stores, shop, tmp_path, now()).refresh()
+    return CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
 
 
 def day_before_the_look_back(stores: Stores) -> str:
@@ -108,7 +107,6 @@ def test_a_repair_makes_the_next_verification_clean(jobs: CommandLine, shop: Sho
     run = sqlite_stores.runs.recent(1)[0]
     assert (run.status, run.command) == (RunStatus.PUBLISHED, f"verify {shop.place} --repair")
     assert published_rows(sqlite_stores) == shop.summaries()
-    assert jobs("verify").code == 0
     assert "No drift: generation 2 equals the source" in jobs("verify", "--repair").out
     assert sqlite_stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
 
@@ -136,10 +134,8 @@ def test_machines_get_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: St
 def test_only_some_days_are_compared(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
     keys = sorted({key for mode, key, _ in published_rows(sqlite_stores) if mode == "daily"})
-    said = jobs("verify", "--from", keys[1])
-    assert said.code == 0
-    assert f"compared the days from {keys[1]} to {keys[-5]}." in said.out
     said = jobs("verify", "--from", keys[1], "--look-back", "1")
+    assert said.code == 0
     assert f"compared the days from {keys[1]} to {keys[-3]}." in said.out
     assert f"to {keys[-6]}." in jobs("verify", REFRESH_LOOK_BACK_DAYS="4").out
     said = jobs("verify", "--to", keys[-1])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_shop import JobRunner, drift_of
+from live_shop import FirstRefresh, JobRunner, drift_of
 from rebuilding import AtPhase
 from transactions import Transaction, published_rows, spread
 
@@ -28,11 +28,11 @@ NO_READS = {"published", "publish", "amend", "recover", "close"}
 
 
 @pytest.fixture
-def filled(runner: JobRunner) -> JobRunner:
+def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path) -> JobRunner:
     """A shop of forty days up to the day before, refreshed."""
     runner.shop.index()
     runner.shop.insert(*spread(["a", 7], days=40, first=date(2024, 2, 12)))
-    runner.refresh()
+    first_refresh(runner, tmp_path / "summaries.db")
     return runner
 
 

@@ -13,7 +13,7 @@ import bson
 import pytest
 from bson.datetime_ms import DatetimeMS
 from command_line import CommandLine
-from effort import COMPILED
+from effort import THOROUGH
 from rebuilding import Workshop
 
 from core.errors import TooManyRejects
@@ -27,7 +27,7 @@ from jobs.rebuild import Request
 GOOD = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(1_700_000_000_000)}
 NO_AMOUNT = bson.encode({name: value for name, value in GOOD.items() if name != "amount"} | {"sum": 5})
 FEW = 1000
-HOPELESS = 100_000 if COMPILED else FEW
+HOPELESS = 100_000 if THOROUGH else FEW
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def _few_decide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _as_many_as_can_be_read(request: pytest.FixtureRequest) -> None:
-    if not COMPILED:
+def _as_many_as_there_is_time_for(request: pytest.FixtureRequest) -> None:
+    if not THOROUGH:
         request.getfixturevalue("_few_decide")
 
 
@@ -61,7 +61,7 @@ def kept_ids(run_quarantine: str | None) -> list[int]:
     return [int(json.loads(line)["_id"]["$numberInt"]) for line in lines]
 
 
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.thorough), 4])
 @pytest.mark.parametrize("limit", [0, 1, 5000, 20_000, 10**9])
 def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_counted(
     workshop: Workshop, tmp_path: Path, threads: int, limit: int

@@ -209,7 +209,7 @@ def test_a_merchant_that_is_not_utf_8_is_rejected_and_stored_as_it_is() -> None:
 
 
 def test_a_name_longer_than_the_table_of_merchants_makes_it_grow() -> None:
-    name = "x" * 100_000
+    name = "x" * (100_000 if COMPILED else 20_000)
     assert read(f"{name},1,1970-01-01T00:00:00Z,x").rows == [(name, 1, 0)]
 
 

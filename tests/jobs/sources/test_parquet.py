@@ -35,6 +35,7 @@ from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import Plan, count_partition
 from jobs.runs.rejects import Limits
+from jobs.sources import parquet_file
 from jobs.sources.chunks import Buffer
 from jobs.sources.partition import Reading
 from jobs.sources.recognise import open_source
@@ -236,7 +237,7 @@ def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be()
 @pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=pytest.mark.thorough)])
 def test_nulls_at_every_level_of_structs_are_what_they_are_as_bson(compression: str) -> None:
     chance = random.Random(4)
-    count = (70_000 if compression == "zstd" else 12_000) if COMPILED else 300
+    count = (70_000 if compression == "zstd" else 2_000) if COMPILED else 100
     shapes: list[dict[str, Any]] = [{"s": None}, {"s": {"t": None}}, {"s": {"t": {"a": None}}}, {"s": {"t": {"a": 7}}}]
     shops = [chance.choice(shapes)["s"] for _ in range(count)]
     kind = pa.struct([("t", pa.struct([("a", pa.int64())]))])
@@ -387,12 +388,12 @@ def test_a_filter_looks_at_a_column_of_every_type(column: Any, text: str, passed
     assert (found.counts.counted, found.counts.filtered) == (passed, 3 - passed)
 
 
-def test_the_rows_of_many_groups_and_batches_are_all_read() -> None:
-    count = 70_000 if COMPILED else 34_000
+def test_the_rows_of_many_groups_and_batches_are_all_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "_ROWS", 1_000)
+    count = 3_500
     times = pa.array(range(count), pa.timestamp("ms"))
     table = pa.table({"merchantId": ["a", "b"] * (count // 2), "amount": range(count), "createdAt": times})
-    contents = [written(table, row_group_size=20_000), gzip.compress(written(table), 1)]
-    for content in contents if COMPILED else contents[:1]:
+    for content in written(table, row_group_size=900), gzip.compress(written(table), 1):
         found = read_as_file(content)
         assert found.rows == [("ab"[i % 2], i, i) for i in range(count)]
 
@@ -451,13 +452,16 @@ def test_a_text_of_the_dictionary_that_no_row_has_is_no_merchant(tmp_path: Path)
     assert sorted(result.kinds["merchant_id"]) == ["a", "b"]
 
 
-def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(tmp_path: Path) -> None:
+def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_file, "_SMALLEST_BYTES", 10_000)
     path = tmp_path / "large.parquet"
-    count = 200_000
+    count = 5_000
     amounts = random.Random(1).choices(range(-(2**62), 2**62, 2**32), k=count)
     times = pa.array(range(count), pa.timestamp("ms"))
     path.write_bytes(
-        written(pa.table({"merchantId": ["a"] * count, "amount": amounts, "createdAt": times}), row_group_size=9999)
+        written(pa.table({"merchantId": ["a"] * count, "amount": amounts, "createdAt": times}), row_group_size=249)
     )
     partitions = open_source(str(path), Fields(), None).partitions
     assert 2 < len(partitions) <= 9
@@ -481,8 +485,9 @@ def test_columns_are_decoded_by_threads_of_arrow_and_not_by_the_one_that_others_
     assert ours < everybody / 2
 
 
-def test_the_position_of_a_reject_is_its_row() -> None:
-    count = 40_000 if COMPILED else 33_000
+def test_the_position_of_a_reject_is_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_file, "_ROWS", 1_000)
+    count = 2_500
     good = pa.array([0] * count, pa.timestamp("ms"))
     found = read({"merchantId": ["a"] * count, "amount": [*range(count - 1), None], "createdAt": good})
     assert [(reject.position, reject.unit) for reject in found.rejects] == [(count, "row")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import threading
@@ -15,6 +16,7 @@ import pytest
 from command_line import ROOT, CommandLine, wait_until
 from dask_cluster import dask_cluster
 from effort import THOROUGH
+from unmeasured import unmeasured
 from web_server import Answer, WebServer, as_it_is
 
 from core.calendar.days import LocalDays
@@ -113,13 +115,18 @@ def test_every_form_gives_what_this_process_gives(address: str, tmp_path: Path) 
     assert figures(counted(sources, tmp_path / "cluster", address)) == figures(local)
 
 
-def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.thorough)])
+def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_do(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in set(os.environ).difference(unmeasured()):  # the processes
+        monkeypatch.delenv(name)
     shown: list[str] = []
     path = SHOP / "transaction.bson"
-    found = counted([path], tmp_path / "cluster", "local:2", lambda progress: shown.append(progress.cluster))
+    found = counted([path], tmp_path / "cluster", f"local:{workers}", lambda progress: shown.append(progress.cluster))
     assert figures(found) == figures(counted([path], tmp_path / "local", None))
-    assert shown[-1].startswith("2 workers, ")
-    done, _, partitions, _ = shown[-1].removeprefix("2 workers, ").split(" ")
+    assert shown[-1].startswith(f"{workers} workers, ")
+    done, _, partitions, _ = shown[-1].removeprefix(f"{workers} workers, ").split(" ")
     assert done == partitions != "1"
 
 

@@ -113,9 +113,9 @@ def test_filters_and_fields_inside_documents_are_asked_for(mongo_database_url: s
 
 def test_huge_documents_and_values_are_read(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i, pad="x" * 3_000_000) for i in range(1)])
-    fill(mongo_database_url, [{"_id": i} | transaction(i, merchantId="m" * 3_000_000) for i in range(1, 3)])
+    fill(mongo_database_url, [{"_id": i} | transaction(i, merchantId="m" * 3_000_000) for i in range(1, 2)])
     decoded = read_at(mongo_database_url)
-    assert amounts(decoded) == [0, 1, 2]
+    assert amounts(decoded) == [0, 1]
     assert max(len(merchant) for merchant, _, _ in decoded.rows) == 3_000_000
 
 

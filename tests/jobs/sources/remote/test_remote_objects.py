@@ -8,20 +8,31 @@ import re
 import sys
 
 import pytest
+from effort import THOROUGH
 from remote_storage import IMPATIENT, OPTIONS, SECRETS, Storage
 from web_server import WebServer, as_it_is, cut, slow_down
 
 from core.errors import SourceChanged, SourceError
 from core.retrying import Backoff
-from jobs.sources.remote.objects import RANGE_BYTES, Remote, remote
+from jobs.sources.remote import objects as remote_objects
+from jobs.sources.remote.objects import Remote, remote
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
 
 pytest_plugins = ["remote_fixtures"]
 
+SMALLER = 1 if THOROUGH else 16
+RANGE_BYTES = remote_objects.RANGE_BYTES // SMALLER
 CONTENT = random.Random(1403).randbytes(RANGE_BYTES * 3 + 12_345)
 OTHER = CONTENT[::-1]
 SMALL = CONTENT[:1000]
+
+
+@pytest.fixture(autouse=True)
+def _smaller_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Megabytes through a server in Python take long, and are read as kilobytes are."""
+    for name in ("RANGE_BYTES", "_FIRST_BYTES"):
+        monkeypatch.setattr(remote_objects, name, getattr(remote_objects, name) // SMALLER)
 
 
 def found_at(objects: Remote, url: str) -> RemoteObject:
