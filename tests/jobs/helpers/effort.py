@@ -26,11 +26,12 @@ MONGODB_IF_THOROUGH: Final = pytest.mark.parametrize(
 def tries(compiled: int, uncompiled: int | None = None) -> settings:
     """Settings for a property test.
 
-    :param compiled: how many examples a thorough run draws; any other a third, and with checked indexes a tenth.
-    :param uncompiled: how many are drawn where every step of the kernels is Python.
+    :param compiled: how many examples a thorough run draws; any other a fifth, and with checked indexes a tenth.
+    :param uncompiled: how many a thorough run draws where every step of the kernels is Python; any other a half.
     """
     few = max(5, compiled // 15) if uncompiled is None else uncompiled
-    part = 1 if THOROUGH else 3
+    few = few if THOROUGH else max(3, few // 2)
+    part = 1 if THOROUGH else 5
     if CHECKED:
         part = 3 if THOROUGH else 10
     return settings(

@@ -101,7 +101,9 @@ def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_r
     workshop: Workshop, tmp_path: Path, threads: int
 ) -> None:
     source = write(tmp_path / "x.bson", NO_AMOUNT * (2 * HOPELESS), numbered(0, 10))
-    request = Request((source,), threads=threads, max_reject_ratio=0.4, max_quarantine_bytes=10_000)
+    request = Request(
+        (source,), threads=threads, chunk_bytes=20 * HOPELESS, max_reject_ratio=0.4, max_quarantine_bytes=10_000
+    )
     with pytest.raises(TooManyRejects) as refusal:
         workshop.rebuild(request)
     assert refusal.value.exit_code == 3
