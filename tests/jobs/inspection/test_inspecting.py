@@ -37,7 +37,13 @@ SOURCES = [
     *(ROOT / "tests/data/parquet" / f"{name}.parquet" for name in ("int96", "pymongoarrow")),
     *(
         pytest.param(SHOP / name, marks=pytest.mark.thorough)
-        for name in ("dump", "shop.archive", "shop.archive.gz", "transaction.canonical.jsonl", "transaction.relaxed.jsonl")
+        for name in (
+            "dump",
+            "shop.archive",
+            "shop.archive.gz",
+            "transaction.canonical.jsonl",
+            "transaction.relaxed.jsonl",
+        )
     ),
 ]
 

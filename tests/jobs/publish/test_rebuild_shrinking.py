@@ -70,27 +70,27 @@ EMPTY: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("what", EMPTY)
 def test_a_source_in_which_nothing_counts_is_an_error_and_leaves_all_as_it_is(
-    workshop: Workshop, tmp_path: Path, what: str
+    workshop: Workshop, tmp_path: Path
 ) -> None:
-    EMPTY[what](tmp_path / "source")
-    request = Request((str(tmp_path / "source"),), max_reject_ratio=1)
     before = workshop.stores.summaries.published()
-    if what == "documents without the filter's value":
-        by_filter = Fields(where=(("amount", "-1"),))
-        with pytest.raises(NothingCounted, match="of 80 documents 80 filtered out"):
-            workshop.rebuild(replace(request, fields=by_filter, truncate=True))
-    else:
-        if what != "other days":
-            with pytest.raises(SourceError) as refusal:
-                workshop.rebuild(replace(request, truncate=True))
-            assert exit_code_of(refusal.value) == 1
-        with pytest.raises(SourceError):
-            workshop.rebuild(replace(request, first_key="1403/01/01", last_key="1403/01/02"))
-    assert workshop.stores.summaries.published() == before
+    for what, write in EMPTY.items():
+        write(tmp_path / what)
+        request = Request((str(tmp_path / what),), max_reject_ratio=1)
+        if what == "documents without the filter's value":
+            by_filter = Fields(where=(("amount", "-1"),))
+            with pytest.raises(NothingCounted, match="of 80 documents 80 filtered out"):
+                workshop.rebuild(replace(request, fields=by_filter, truncate=True))
+        else:
+            if what != "other days":
+                with pytest.raises(SourceError) as refusal:
+                    workshop.rebuild(replace(request, truncate=True))
+                assert exit_code_of(refusal.value) == 1, what
+            with pytest.raises(SourceError):
+                workshop.rebuild(replace(request, first_key="1403/01/01", last_key="1403/01/02"))
+        assert workshop.stores.summaries.published() == before, what
+        assert workshop.stores.runs.recent(1)[0].status is RunStatus.FAILED, what
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)
-    assert workshop.stores.runs.recent(1)[0].status is RunStatus.FAILED
 
 
 def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_path: Path) -> None:

@@ -43,9 +43,7 @@ def undated_documents(**more: Any) -> list[Document]:
 
 
 @pytest.fixture(params=["index", "no index"])
-def filled(
-    runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path, request: pytest.FixtureRequest
-) -> JobRunner:
+def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path, request: pytest.FixtureRequest) -> JobRunner:
     """A shop of `FORTY_DAYS`, refreshed an hour ago; the first refresh does not ask for an index."""
     if request.param == "index":
         runner.shop.index()
