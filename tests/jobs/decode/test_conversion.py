@@ -261,7 +261,7 @@ def test_a_local_time_that_never_was_or_was_twice_is_rejected(text: str, expecte
         ("America/St_Johns", date(2010, 11, 7), "2010-11-07T02:30:00Z"),  # from 00:01 to 23:01 of the day before
     ],
 )
-@pytest.mark.parametrize("takes_earlier", [False, True])
+@pytest.mark.parametrize("takes_earlier", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_text_without_a_time_of_day_is_the_first_instant_of_a_day_whose_midnight_was_twice(
     zone: str, day: date, expected: str, takes_earlier: bool
 ) -> None:
@@ -274,6 +274,8 @@ def test_text_without_a_time_of_day_is_the_first_instant_of_a_day_whose_midnight
 
 def test_of_two_instants_the_earlier_is_taken_where_days_are_those_of_the_same_zone() -> None:
     formats = Formats(time_format="iso", text_zone="Asia/Tehran", takes_earlier=True)
+    azores = Formats(time_format="iso", text_zone="Atlantic/Azores", takes_earlier=True)
+    assert instant_of("2023-10-29", azores) == milliseconds(datetime(2023, 10, 29, tzinfo=UTC))
     assert instant_of("2021-09-21T23:30:00", formats) == milliseconds(datetime(2021, 9, 21, 19, 0, tzinfo=UTC))
     assert instant_of("2021-03-22T00:30:00", formats) == "time: no such time"
 

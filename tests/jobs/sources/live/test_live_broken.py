@@ -58,7 +58,7 @@ def _soon_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["number", "ObjectId", "string", "UUID", "document", "mixed"],
 )
-@pytest.mark.parametrize("cursors", [1, 2])
+@pytest.mark.parametrize("cursors", [pytest.param(1, marks=pytest.mark.thorough), 2])
 def test_a_broken_connection_is_resumed_where_it_stood(mongo_database_url: str, make_id: object, cursors: int) -> None:
     fill(mongo_database_url, [{"_id": make_id(i)} | transaction(i) for i in range(300)])  # type: ignore[operator]
     with BreakingNetwork(mongo_database_url, BREAK_AFTER_BYTES, 4) as network:
