@@ -44,7 +44,7 @@ def test_replacing_again_and_again_equals_a_rebuild_of_everything(tmp_path: Path
     @given(st.lists(st.tuples(sums_of_days, st.one_of(ranges, st.just([ALWAYS]))), min_size=1, max_size=5))
     def replace_and_compare(steps: list[tuple[Sums, list[tuple[int, int]]]]) -> None:
         held: dict[tuple[str, int], tuple[int, int]] = {}
-        publish(stores, held, ALWAYS)
+        publish(opened, held, ALWAYS)
         for sums, replaced in steps:
 
             def is_replaced(day: int, replaced: Sequence[tuple[int, int]] = replaced) -> bool:
@@ -52,10 +52,10 @@ def test_replacing_again_and_again_equals_a_rebuild_of_everything(tmp_path: Path
 
             new = {key: value for key, value in sums.items() if is_replaced(key[1])}
             held = {key: value for key, value in held.items() if not is_replaced(key[1])} | new
-            publish(stores, new, *replaced)
-            require_holds(stores, held)
+            publish(opened, new, *replaced)
+            require_holds(opened, held)
 
-    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as opened:
         replace_and_compare()
 
 

@@ -250,10 +250,10 @@ def test_whatever_is_kept_the_store_equals_a_rebuild_of_it_and_of_what_was_count
     @tries(40)
     @given(sums_of_days, sums_of_days, st.sets(st.integers(NOWRUZ - 9, NOWRUZ + 9)))
     def replace_and_compare(held: Sums, new: Sums, protected: set[int]) -> None:
-        publish(stores, held, ALWAYS)
-        replace_but(stores, new, protected, ALWAYS)
+        publish(opened, held, ALWAYS)
+        replace_but(opened, new, protected, ALWAYS)
         after = {key: sums for key, sums in held.items() if key[1] in protected}
-        require_holds(stores, after | {key: sums for key, sums in new.items() if key[1] not in protected})
+        require_holds(opened, after | {key: sums for key, sums in new.items() if key[1] not in protected})
 
-    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as opened:
         replace_and_compare()
