@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -37,14 +37,16 @@ ranges = st.lists(
 )
 
 
-def test_replacing_again_and_again_equals_a_rebuild_of_everything(tmp_path: Path) -> None:
-    """Each example begins with a store of which everything was removed, as opening one takes longer than a step."""
-
-    @tries(60)
-    @given(st.lists(st.tuples(sums_of_days, st.one_of(ranges, st.just([ALWAYS]))), min_size=1, max_size=5))
-    def replace_and_compare(steps: list[tuple[Sums, list[tuple[int, int]]]]) -> None:
-        held: dict[tuple[str, int], tuple[int, int]] = {}
-        publish(opened, held, ALWAYS)
+@tries(60)
+@given(st.lists(st.tuples(sums_of_days, st.one_of(ranges, st.just([ALWAYS]))), min_size=1, max_size=5))
+def test_replacing_again_and_again_equals_a_rebuild_of_everything(
+    steps: list[tuple[Sums, list[tuple[int, int]]]],
+) -> None:
+    held: dict[tuple[str, int], tuple[int, int]] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_stores(f"sqlite:///{folder}/summaries.db", timeout_s=10) as stores,
+    ):
         for sums, replaced in steps:
 
             def is_replaced(day: int, replaced: Sequence[tuple[int, int]] = replaced) -> bool:
@@ -52,11 +54,8 @@ def test_replacing_again_and_again_equals_a_rebuild_of_everything(tmp_path: Path
 
             new = {key: value for key, value in sums.items() if is_replaced(key[1])}
             held = {key: value for key, value in held.items() if not is_replaced(key[1])} | new
-            publish(opened, new, *replaced)
-            require_holds(opened, held)
-
-    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as opened:
-        replace_and_compare()
+            publish(stores, new, *replaced)
+            require_holds(stores, held)
 
 
 THREE_MONTHS = {
