@@ -176,7 +176,10 @@ def test_a_range_that_is_none_is_refused(
     assert workshop.stores.runs.recent(1) == []
 
 
-@pytest.mark.parametrize("changed", ["time zone", "calendar", "merchant field", "filter"])
+@pytest.mark.parametrize(
+    "changed",
+    ["time zone", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("calendar", "merchant field")), "filter"],
+)
 def test_another_fingerprint_is_refused_unless_everything_is_replaced(
     workshop: Workshop, first: Request, second: Request, tmp_path: Path, changed: str
 ) -> None:

@@ -166,7 +166,7 @@ def test_a_part_of_a_week_that_would_not_fit_does_no_harm(stores: Stores) -> Non
     require_holds(stores, held | {("a", early): (1 - 2**62, 1)})
 
 
-@pytest.mark.parametrize("question", ["series", "rows", "count"])
+@pytest.mark.parametrize("question", [pytest.param("series", marks=pytest.mark.thorough), "rows", "count"])
 def test_a_publication_made_while_the_store_is_read_is_noticed(
     stores: Stores, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
