@@ -32,7 +32,8 @@ def shop(_shop: Shop) -> Iterator[Shop]:
     database.create_collection("transaction")
     yield _shop
     for name in database.list_collection_names():
-        database.drop_collection(name)
+        if not name.startswith("system."):  # MongoDB keeps views there
+            database.drop_collection(name)
 
 
 @pytest.fixture
