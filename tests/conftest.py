@@ -46,7 +46,7 @@ def _is_roomy(folder: Path) -> bool:
 
 
 # It reads whole collections, and collects garbage a third of the time; its threads mostly wait for one another.
-_OF_FERRETDB = os.environ | {"GOGC": "400", "GOMAXPROCS": "1"}
+_OF_FERRETDB = os.environ | {"GOGC": "1000", "GOMAXPROCS": "1"}
 
 # What is compared with must have the rules of time zones that the program has, which are not the system's.
 zoneinfo.reset_tzpath(to=())

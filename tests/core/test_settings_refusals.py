@@ -12,6 +12,7 @@ from typing import Final, Literal, get_origin
 
 import annotated_types
 import pytest
+from command_line import CommandLine
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -149,25 +150,37 @@ def test_a_secret_that_is_refused_is_not_shown(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        (["jobs", "status"], 2),
         (["gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"], 2),
-        (["notifier", "status"], 2),
         (["celery", "-A", "core", "worker"], 1),
     ],
-    ids=["jobs", "api", "notifier", "worker"],
+    ids=["api", "worker"],
 )
-def test_no_program_starts_with_a_wrong_value(command: list[str], code: int, tmp_path: Path) -> None:
+def test_no_server_starts_with_a_wrong_value(command: list[str], code: int, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "CALENDAR": "lunar", "THREADS": "", "STORE_URL": f"sqlite:///{tmp_path}/s.db"},
+        env={"PATH": "/usr/bin:/bin"} | _wrong_variables(tmp_path),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert ended.returncode == code, ended
-    said = ended.stderr
+    _require_refused(ended.stderr, tmp_path)
+
+
+@pytest.mark.parametrize("program", ["jobs", "notifier"])
+def test_no_command_runs_with_a_wrong_value(program: str, tmp_path: Path) -> None:
+    ended = CommandLine(ROOT, **_wrong_variables(tmp_path))("status", program=program)
+    assert ended.code == 2, ended
+    _require_refused(ended.err, tmp_path)
+
+
+def _wrong_variables(folder: Path) -> dict[str, str]:
+    return {"CALENDAR": "lunar", "THREADS": "", "STORE_URL": f"sqlite:///{folder}/s.db"}
+
+
+def _require_refused(said: str, tmp_path: Path) -> None:
     assert "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'" in said
     assert "; THREADS is '': it must be a whole number, 0 to 256" in said
     assert "Change the environment variable, or unset it for its default." in said

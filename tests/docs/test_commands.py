@@ -107,12 +107,11 @@ def test_the_commands_that_make_demo_ends_with_work(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (ELSEWHERE, README) and blocks(page, "sh")])
 def test_the_commands_of_a_page_work_in_its_order(sandbox: Sandbox, page: str) -> None:
-    with ExitStack() as running:
-        if any("curl" in block.text for block in blocks(page, "sh")):
-            running.enter_context(sandbox.serving(".venv/bin/python -m api"))
-        for block, following in _with_next(blocks(page)):
-            if block.language == "sh":
-                _run(sandbox, block, following)
+    if any("curl" in block.text for block in blocks(page, "sh")):
+        sandbox.have_api()
+    for block, following in _with_next(blocks(page)):
+        if block.language == "sh":
+            _run(sandbox, block, following)
 
 
 def _run(sandbox: Sandbox, block: Block, following: Block | None) -> None:

@@ -17,6 +17,7 @@ import nbformat
 import polars as pl
 import pytest
 from command_line import ROOT, CommandLine
+from effort import MONGODB_IF_THOROUGH
 from nbclient import NotebookClient
 
 NOTEBOOK = ROOT / "notebooks/summaries.py"
@@ -61,6 +62,7 @@ def fill(store_url: str, folder: Path, **settings: str) -> None:
     assert jobs("rebuild", "sample.bson", "--truncate").code == 0
 
 
+@MONGODB_IF_THOROUGH
 def test_every_cell_runs_over_every_store(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store_url, tmp_path, AMOUNT_SCALE="2")
     with ran(monkeypatch, store_url=store_url) as defined:
@@ -138,10 +140,10 @@ def test_jupyter_runs_every_cell(filled: str, monkeypatch: pytest.MonkeyPatch, t
     assert sum("vega" in str(output.data) for output in shown) == len(CHARTS)
 
 
-def test_charts_are_drawn_with_persian_labels_and_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store_url = f"sqlite:///{tmp_path / 'summaries.db'}"
-    fill(store_url, tmp_path)
-    with ran(monkeypatch, store_url=store_url, locale="fa") as defined:
+def test_charts_are_drawn_with_persian_labels_and_digits(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ran(monkeypatch, store_url=filled, locale="fa") as defined:
         drawn = ""
         for name in CHARTS:
             defined[name].save(tmp_path / "chart.svg")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from prepared_store import open_prepared
 from published_sales import Sales, publish
 
 from core.analysis import all_queries, run_query
 from core.analysis.parameters import Value
 from core.merchant_names import MerchantNames
-from core.stores import Stores, open_stores
+from core.stores import Stores
 
 LARGEST = 2**63 - 1
 LARGE = LARGEST // 5  # five of it are a month's at most
@@ -40,7 +41,7 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with open_stores(f"sqlite:///{tmp_path / 'shop.db'}", timeout_s=10) as stores:
+    with open_prepared(f"sqlite:///{tmp_path / 'shop.db'}", timeout_s=10) as stores:
         yield Shop(stores)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from prepared_store import open_prepared
 from published_sales import publish
 
 from core.analysis import all_queries, query_named, run_query
@@ -17,7 +18,7 @@ from core.analysis.queries import FOLDER, parse
 from core.analysis.tables import days_table
 from core.calendar import calendar_named
 from core.errors import ServiceError, StoreBusy, UsageError
-from core.stores import Stores, open_stores
+from core.stores import Stores
 from core.stores.summaries import Publication, SeriesPoint
 
 SHOP = "فروشگاه\u200cهای تهران' OR 1=1 --"
@@ -27,7 +28,7 @@ JALALI = Published(calendar_named("jalali"), "1403/03/30", "1403/04/02")
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

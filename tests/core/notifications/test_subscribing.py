@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from prepared_store import open_prepared
 
 from core.calendar import Mode
 from core.notifications.subscribing import Subscribed, subscribe
@@ -18,7 +19,7 @@ ASKED = Subscription("asked", "m1", "u1", (Mode.DAILY,), ("sms", "email"), "fa",
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=20) as opened:
+    with open_prepared(store_url, timeout_s=20) as opened:
         yield opened
 
 

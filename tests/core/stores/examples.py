@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
@@ -37,7 +39,7 @@ def frame(rows: Sequence[Row]) -> pl.DataFrame:
     return plain.with_columns(pl.col(instants).cast(pl.Datetime("ms", "UTC")))
 
 
-def uniform(generation: int, merchants: int = 20, days: int = 10) -> pl.DataFrame:
+def uniform(generation: int, merchants: int = 8, days: int = 10) -> pl.DataFrame:
     """Summaries of which each has the amount `generation`: a mix of two generations is seen at once."""
     names = [None, *(f"m{number:04d}" for number in range(merchants))]
     keys = [f"1403/{1 + day // 28:02d}/{1 + day % 28:02d}" for day in range(days)]
@@ -74,18 +76,43 @@ def run(holder: Holder | None = None, at_ms: int = NOW_MS) -> Run:
     )
 
 
-def start_script(name: str, *arguments: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """Start the script `name` of this folder with pipes to its input and output.
+class Script:
+    """A process that runs the script `name` of this folder, with pipes to its input and output.
 
-    :param within: the command that starts it, such as ``unshare``.
+    A context manager, which at the end of the block closes its input and waits for it.
     """
-    from unmeasured import unmeasured  # the scripts import this module too, and have no such
 
-    here = Path(__file__).parent
-    return subprocess.Popen(
-        [*within, sys.executable, str(here / name), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=unmeasured() | {"PYTHONPATH": str(here.parents[2])},
-    )
+    def __init__(self, name: str, *arguments: str) -> None:
+        from command_line import CommandLine  # the scripts import this module too, and have no such
+
+        here, (their_input, ours_in), (ours_out, their_output) = Path(__file__).parent, os.pipe(), os.pipe()
+        commands = CommandLine(here.parents[2])
+        self._process = commands.start(
+            *arguments, stdin=their_input, stdout=their_output, stderr=2, program=here / name
+        )
+        os.close(their_input)
+        os.close(their_output)
+        self.stdin, self.stdout = os.fdopen(ours_in, "w"), os.fdopen(ours_out)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        self.stdout.close()
+        self._process.wait()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self._process.has_ended
+
+    def tell(self, line: str) -> None:
+        """Write a line to its input."""
+        self.stdin.write(f"{line}\n")
+        self.stdin.flush()
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.send(signal.SIGKILL)

@@ -11,14 +11,14 @@ from core.calendar.periods import Mode
 from core.errors import StoreUnavailable
 from core.stores import open_stores
 
-LIMIT_BYTES = 2_000_000
+LIMIT_BYTES = 1_000_000
 
 
 def main(store_url: str) -> None:
     """Publish to the store at `store_url`."""
     with open_stores(store_url, timeout_s=20) as stores:
         resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, resource.RLIM_INFINITY))
-        rows = uniform(2, merchants=10_000)
+        rows = uniform(2, merchants=3_000)
         try:
             stores.summaries.publish(publication(2, rows), rows)
         except StoreUnavailable as error:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from examples import NOW_MS, publication, uniform
+from prepared_store import open_prepared
 
 from core.stores import Stores, open_stores
 from core.stores.api_keys import ApiKey, Scope, all_tenants
@@ -28,7 +29,7 @@ def key(key_id: str, created_at_ms: int = NOW_MS, name: str = "a till") -> ApiKe
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 from examples import NOW_MS, publication, run, uniform
+from prepared_store import open_prepared
 
-from core.stores import Stores, open_stores
+from core.stores import Stores
 from core.stores.condition import Condition, Limits, Refreshes, failures_of, refreshes_of
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Run, RunStatus
 
@@ -38,7 +39,7 @@ FIVE: Final = tuple(number * EVERY_MS for number in range(5))
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from prepared_store import open_prepared
 
 from core.stores import Stores, open_stores
 
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from examples import DAY_MS, NOW_MS, publication, run, uniform
+from prepared_store import open_prepared
 
 from core.stores import Stores, open_stores
 from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms, confirms
@@ -54,7 +55,7 @@ def test_the_run_that_published_confirms_whatever_the_ledger_says_yet() -> None:
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from examples import frame, publication, row
+from prepared_store import open_prepared
 
 from core.calendar.periods import Locale
 from core.stores import Stores, open_stores
@@ -22,7 +23,7 @@ NAMES: Names = {
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

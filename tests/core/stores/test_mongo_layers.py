@@ -83,11 +83,11 @@ def test_the_same_days_amended_again_and_again_stay_one_small_layer(
 ) -> None:
     held = BASE
     stores.summaries.publish(publication(1, held), held)
-    for generation in range(2, 8):
+    for generation in range(2, 6):
         held = amend(stores, generation, held, daily(KEYS[50 + generation // 2], KEYS[52 + generation // 2]))
-    (new, base) = layers(db, 7)
-    assert new.ranges == (daily(KEYS[51], KEYS[55]),)
-    assert (new.rows, base.rows) == (5 * 4, BASE.height)
+    (new, base) = layers(db, 5)
+    assert new.ranges == (daily(KEYS[51], KEYS[54]),)
+    assert (new.rows, base.rows) == (4 * 4, BASE.height)
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
 
 
@@ -95,7 +95,7 @@ def test_there_are_few_layers_however_many_amendments(stores: Stores, db: PyMong
     chance = random.Random(6)
     held = BASE
     stores.summaries.publish(publication(1, held), held)
-    latest = 61 if THOROUGH else 16
+    latest = 61 if THOROUGH else 9
     for generation in range(2, latest + 1):
         first = chance.randrange(60)
         last = min(59, first + chance.choice((0, 0, 0, 1, 2, 8)))

@@ -14,9 +14,11 @@ from functools import partial
 from typing import TypeVar
 
 import pytest
-from examples import start_script
+from effort import THOROUGH
+from examples import Script
 from notification_examples import FAR_MS, NOW_MS, event, happen, notification
 from notification_hammer import CHANNELS, SHARED
+from prepared_store import open_prepared
 
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
@@ -36,7 +38,7 @@ def is_slow(store_url: str) -> bool:
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[NotificationStore]:
-    with open_stores(store_url, timeout_s=20) as opened:
+    with open_prepared(store_url, timeout_s=20) as opened:
         yield opened.notifications
 
 
@@ -123,22 +125,20 @@ def test_the_status_in_lists_is_right_when_two_logs_end_at_once(
     assert store.due(FAR_MS, 100) == []
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(10 if THOROUGH else 1))
 def test_processes_that_are_killed_lose_nothing_and_claim_nothing_twice(
     store: NotificationStore, store_url: str, seed: int
 ) -> None:
     store.add(replace(notification(0, *CHANNELS), id=SHARED), NOW_MS)
     with ExitStack() as stack:
-        processes = [
-            stack.enter_context(start_script("notification_hammer.py", store_url, f"{seed}{n}")) for n in "abc"
-        ]
-        outputs = [process.stdout for process in processes if process.stdout is not None]
-        lines = [output.readline() for output in outputs]
-        time.sleep(random.Random(seed).uniform(0.2, 0.7))
+        processes = [stack.enter_context(Script("notification_hammer.py", store_url, f"{seed}{n}")) for n in "abc"]
+        lines = []
+        for _ in range(random.Random(seed).randint(10, 30)):
+            lines += [process.stdout.readline() for process in processes]
         for process in processes:
             process.kill()
-        for output in outputs:
-            lines += output.readlines()
+        for process in processes:
+            lines += process.stdout.readlines()
     told = [line.split() for line in lines if line.endswith("\n")]
     assert len(told) == len({tuple(words) for words in told}), "two processes made the same event"
     stored = settled(store)

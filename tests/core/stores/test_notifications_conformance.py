@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
+from prepared_store import open_prepared
 
 from core.calendar.periods import Mode
 from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
@@ -37,7 +38,7 @@ A, S, F, D, U, C, R = (
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

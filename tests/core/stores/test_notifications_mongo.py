@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bson import DatetimeMS
 from bson.codec_options import CodecOptions, DatetimeConversion
-from examples import start_script
+from examples import Script
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
 from pymongo import MongoClient
 from pymongo.database import Database as PyMongoDatabase
@@ -112,7 +112,7 @@ def test_whatever_write_a_process_dies_after_its_log_is_found_and_its_copy_never
         for one, (way, kind, writes, _) in zip(ones, CRASHES, strict=True):
             happen(store, one, *way)
             arguments = (mongo_database_url, one.id, kind.value, str(writes))
-            stack.enter_context(start_script("notification_crasher.py", *arguments))
+            stack.enter_context(Script("notification_crasher.py", *arguments))
     stored = [stored_in(store, one) for one in ones]
     copied = [(db["notifications"].find_one({"_id": one.id}) or {})["logs"][0]["number"] for one in ones]
     assert [len(found.logs[0].events) for found in stored] == [len(way) + made for way, _, _, made in CRASHES]

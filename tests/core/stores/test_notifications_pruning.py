@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from notification_examples import FAR_MS, NOW_MS, event, happen, notification
+from prepared_store import open_prepared
 
 from core.notifications.events import EventKind, LogStatus
 from core.stores import Stores, open_stores
@@ -26,7 +27,7 @@ LATER_MS = NOW_MS + 1_000
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notification
+from prepared_store import open_prepared
 
 from core.errors import StoreUnavailable
 from core.notifications.events import EventKind, LogStatus, fold
@@ -32,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stores(path: Path) -> Iterator[Stores]:
-    with open_stores(f"sqlite:///{path}", timeout_s=0.2) as opened:
+    with open_prepared(f"sqlite:///{path}", timeout_s=0.2) as opened:
         yield opened
 
 

@@ -8,9 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from examples import FINGERPRINT, NOW_MS, frame, publication, run, start_script
+from effort import MONGODB_IF_THOROUGH
+from examples import FINGERPRINT, NOW_MS, Script, frame, publication, run
+from prepared_store import open_prepared
+from unmeasured import unmeasured
 
 from core.errors import RunHeld, RunTakenOver
 from core.stores import Stores, current_holder, open_stores, run_lock
@@ -36,14 +40,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def stores(store_url: str, clock: Clock) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10, clock=clock) as opened:
+    with open_prepared(store_url, timeout_s=10, clock=clock) as opened:
         yield opened
 
 
 @pytest.fixture
 def dead_holder() -> Holder:
     """The holder of a process of this host that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
+    process = subprocess.Popen(["true"])
     process.wait()
     return replace(current_holder(), process_id=process.pid)
 
@@ -282,37 +286,41 @@ def test_of_threads_that_begin_at_once_one_wins(stores: Stores, store_url: str) 
 
 def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: str) -> None:
     with ExitStack() as stack:
-        processes = [stack.enter_context(start_script("beginner.py", store_url)) for _ in range(4)]
+        processes = [stack.enter_context(Script("beginner.py", store_url)) for _ in range(4)]
         for process in processes:
-            assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
         for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("begin\n")
-            process.stdin.flush()
-        outcomes = [process.stdout.readline() for process in processes if process.stdout is not None]
-        for process in processes:
-            process.communicate("end\n", timeout=60)
+            process.tell("begin")
+        outcomes = [process.stdout.readline() for process in processes]
     assert outcomes.count("began 1\n") == 1
     assert sum(outcome.startswith("held: run 1 ") for outcome in outcomes) == 3
 
 
+@MONGODB_IF_THOROUGH
 def test_containers_of_one_name_do_not_declare_one_another_dead(store_url: str) -> None:
     """Each has its own numbers of processes, of which the other's mean nothing to it."""
     container = ["unshare", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*container, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this user may not make a PID namespace")
+    here = Path(__file__).parent
+    contained = [*container, sys.executable, str(here / "beginner.py"), store_url]
+    environment = unmeasured() | {"PYTHONPATH": str(here.parents[2])}
     outcomes = []
     with ExitStack() as stack:
-        for within in (container, container, []):
-            process = stack.enter_context(start_script("beginner.py", store_url, within=within))
+        for _ in range(2):
+            process = stack.enter_context(
+                subprocess.Popen(contained, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+            )
             assert process.stdout is not None
             assert process.stdin is not None
             process.stdin.write("begin\n")
             process.stdin.flush()
             assert process.stdout.readline() == "ready\n"
             outcomes.append(process.stdout.readline())
-            stack.callback(process.communicate, "end\n", timeout=60)
+        outside = stack.enter_context(Script("beginner.py", store_url))
+        outside.tell("begin")
+        assert outside.stdout.readline() == "ready\n"
+        outcomes.append(outside.stdout.readline())
     assert outcomes[0] == "began 1\n"
     assert [outcome.startswith("held: run 1 ") for outcome in outcomes] == [False, True, True], outcomes
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 from examples import NOW_MS, publication, run, uniform
+from prepared_store import open_prepared
 
 from core.calendar import Mode
-from core.stores import Stores, open_stores
+from core.stores import Stores
 from core.stores.runs import RunStatus
 
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10, clock=lambda: NOW_MS) as opened:
+    with open_prepared(store_url, timeout_s=10, clock=lambda: NOW_MS) as opened:
         yield opened
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from examples import NOW_MS
+from prepared_store import open_prepared
 
 from core.stores import Stores, open_stores
 from core.stores.sessions import Session
@@ -20,7 +21,7 @@ def session(session_id: str, token: str = "token", expires_at_ms: int = NOW_MS +
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from examples import NOW_MS, publication, run, start_script, uniform
+from effort import THOROUGH
+from examples import NOW_MS, Script, publication, run, uniform
 from notification_examples import notification
+from prepared_store import open_prepared
 
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreTooNew, StoreUnavailable
@@ -33,7 +35,7 @@ from core.stores.sqlite.publishing import publish as sqlite_publish
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA, prepare
 
-KILLS = 10
+KILLS = 30 if THOROUGH else 5
 NOBODY = 65534
 
 
@@ -49,7 +51,7 @@ def url(path: Path) -> str:
 
 @pytest.fixture
 def stores(url: str) -> Iterator[Stores]:
-    with open_stores(url, timeout_s=10) as opened:
+    with open_prepared(url, timeout_s=10) as opened:
         yield opened
 
 
@@ -97,8 +99,7 @@ NEWEST = len(SCRIPTS)
 def test_a_killed_publisher_leaves_the_previous_state_or_the_new_one(url: str, path: Path) -> None:
     chance = random.Random(20240624)
     for _ in range(KILLS):
-        with start_script("publisher.py", url) as process:
-            assert process.stdout is not None
+        with Script("publisher.py", url) as process:
             acknowledged = int(process.stdout.readline())
             time.sleep(chance.uniform(0, 0.08))
             process.kill()
@@ -119,9 +120,8 @@ def test_a_killed_publisher_leaves_the_previous_state_or_the_new_one(url: str, p
 def test_a_full_disk_leaves_the_previous_state(url: str, path: Path) -> None:
     with open_stores(url, timeout_s=10) as stores:
         publish(stores, 1)
-    with start_script("filler.py", url) as process:
-        printed, _ = process.communicate(timeout=60)
-    sentence, hint, read = printed.splitlines()
+    with Script("filler.py", url) as process:
+        sentence, hint, read = process.stdout.read().splitlines()
     assert sentence.startswith(f"the store at {path} cannot be used: ")
     assert "space" in hint
     assert read == "{1}"
@@ -175,7 +175,7 @@ def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> 
     with closing(Database(path, timeout_s=1, create=False)) as database:
         fill(database, prepared, table, [rows])
         execute(path, f"DELETE FROM {table} WHERE merchant_id IS NULL")
-        with pytest.raises(PublicationLost, match="only 200 of its 210 rows are left"):
+        with pytest.raises(PublicationLost, match="only 80 of its 90 rows are left"):
             swap(database, prepared, table)
     assert stores.summaries.published() is None
     assert amounts(stores) == set()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from notification_examples import FAR_MS, NOW_MS
+from prepared_store import open_prepared
 
 from core.calendar.periods import Mode
 from core.stores import Stores, open_stores
@@ -30,7 +31,7 @@ def subscription(subscription_id: str = "s1", user_id: str = "u1", created_at_ms
 
 @pytest.fixture
 def stores(store_url: str) -> Iterator[Stores]:
-    with open_stores(store_url, timeout_s=10) as opened:
+    with open_prepared(store_url, timeout_s=10) as opened:
         yield opened
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NoReturn
@@ -27,6 +27,8 @@ from core.stores import open_stores, wall_clock_ms
 
 STORE: Final = "sqlite:///demo/summaries.db"
 TIMEOUT_S: Final = 300
+API: Final = ".venv/bin/python -m api"
+DOCUMENTED: Final = "http://127.0.0.1:8000"
 SAMPLE: Final = "demo/sample.archive.gz --transactions 500000 --force"
 """As in `make demo`: the pages show its figures."""
 
@@ -38,12 +40,14 @@ _READY: Final = re.compile(r"served at http|\bready\.|beat v\S+ .*is starting")
 class Sandbox:
     """The folder, the variables that commands are run with, and what stands for what in them.
 
-    :param warm: the descriptor of the server that runs ``python -m jobs``, a second quicker each time.
+    :param warm: the descriptor of the server that runs ``python -m jobs`` and others, a second quicker each time.
+    :param running: ends what runs until the end of all pages.
     """
 
     folder: Path
     variables: dict[str, str]
     warm: int
+    running: ExitStack
     replaced: dict[str, str] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
 
@@ -57,7 +61,14 @@ class Sandbox:
         """The same folder, for somebody who has set nothing that a page should tell them to set."""
         told = ("STORE_URL", "TOKEN", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
         variables = {name: value for name, value in self.variables.items() if name not in told}
-        return replace(self, variables=variables)
+        address = f"127.0.0.1:{_free_port()}"
+        replaced = self.replaced | {DOCUMENTED: f"http://{address}"}
+        return replace(self, variables=variables | {"API_BIND": address}, replaced=replaced)
+
+    def have_api(self) -> None:
+        """Have the API running from now on, until the end of all pages."""
+        if self.is_first(API):
+            self.running.enter_context(self.serving(API))
 
     def remember(self, command: str) -> None:
         """Let all that follows have the variables that ``export NAME=VALUE`` sets, or a script of such lines."""
@@ -138,7 +149,8 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
     (folder / "payments.csv").write_text("merchantId;amount;createdAt\nshop-1;12,50;2024-06-24 10:00:00\n")
     redis = RedisProcess(folder, missing)
     redis.start()
-    try:
+    with ExitStack() as running:
+        running.callback(redis.kill)
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "NUMBA_CACHE_DIR") if name in os.environ}
         sandbox = Sandbox(
             folder,
@@ -153,6 +165,7 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
                 "CELERY_RESULT_BACKEND": redis.url(1),
             },
             warm,
+            running,
         )
         offered = ("STORE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
         (folder / "run-data").mkdir()  # as `make run` leaves it for other terminals
@@ -161,19 +174,18 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
         )
         _fill(sandbox, mongo_url)
         yield sandbox
-    finally:
-        redis.kill()
 
 
 def make_environment(folder: Path, warm: int) -> None:
-    """What stands for ``.venv/bin``: the programs of this environment, but ``python -m jobs`` by the warm server."""
+    """What stands for ``.venv/bin``: the programs of this environment, but those that end soon by the warm server."""
     folder.mkdir(parents=True)
     for name in ("celery", "gunicorn"):
         (folder / name).symlink_to(Path(sys.executable).with_name(name))
-    client = Path(__file__).with_name("warm_jobs.py")
+    client = Path(__file__).with_name("warm_program.py")
     python = folder / "python"
     python.write_text(
-        f'#!/bin/sh\nif [ "$1 $2" = "-m jobs" ]; then shift 2; exec {sys.executable} -IS {client} {warm} "$@"; fi\n'
+        '#!/bin/sh\ncase "$1 $2 $3" in "-m jobs "* | "-m notifier "* | "-m api keys" | "-m api sign-"*)\n'
+        f'shift; exec {sys.executable} -IS {client} {warm} "$@";; esac\n'
         f'exec {sys.executable} "$@"\n'
     )
     python.chmod(0o755)
@@ -197,9 +209,9 @@ def _fill(sandbox: Sandbox, mongo_url: str) -> None:
         "'mongodb://reader:s3cret@db1,db2/shop?replicaSet=rs0&readPreference=secondaryPreferred'": live,
         "mongodb://db1/shop": live,
         "0.0.0.0:8000": f"127.0.0.1:{_free_port()}",
-        "http://127.0.0.1:8000": f"http://127.0.0.1:{_free_port()}",
+        DOCUMENTED: f"http://127.0.0.1:{_free_port()}",
     }
-    sandbox.variables["API_BIND"] = urlsplit(sandbox.replaced["http://127.0.0.1:8000"]).netloc
+    sandbox.variables["API_BIND"] = urlsplit(sandbox.replaced[DOCUMENTED]).netloc
 
 
 def _dead_message(sandbox: Sandbox) -> str:

@@ -41,13 +41,14 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
 
 @MONGODB_IF_THOROUGH
 def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: CommandLine, store_url: str) -> None:
-    """Of a whole run, at every statement, or at every few of them from a random one on."""
-    stride = 1 if THOROUGH else 10 if store_url.startswith("sqlite") else 7
+    """Of a whole run, at every statement, or at every few of them from a random one on; fewer until it begins."""
+    coarse, fine = (1, 1) if THOROUGH else (20, 10)
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}
     phases, outcomes = set(), set()
     with open_stores(store_url, timeout_s=10, create=False) as stores:
-        current = "old"
-        for calls in range(_RANDOM.randint(1, stride), 1000, stride):
+        current, calls, step = "old", 0, _RANDOM.randint(1, coarse)
+        while True:
+            calls += step
             wanted = "new" if current == "old" else "old"
             before = stores.runs.recent(1)[0].id
             said = jobs("rebuild", f"{wanted}.bson", *DAYS, signal_after=calls)
@@ -57,6 +58,7 @@ def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: C
             assert said.code == -signal.SIGKILL, said
             assert rows in (expected[current], expected[wanted]), f"killed after {calls} calls"
             killed = stores.runs.recent(1)[0]
+            step = fine if killed.id > before else coarse
             if killed.id > before:
                 phases.add(killed.phase)
                 outcomes.add("new" if rows == expected[wanted] else "old")

@@ -70,5 +70,5 @@ def test_a_rebuild_from_nothing_with_all_defaults(tmp_path: Path) -> None:
 
 def test_a_failure_ends_the_process_with_its_exit_code(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path)
-    jobs.cold("rebuild", "missing.bson").require_failure(1, "missing.bson cannot be read: No such file")
+    jobs.cold("status").require_failure(1, "there is no store at summaries.db")
     assert jobs.cold("rebuild").code == 2

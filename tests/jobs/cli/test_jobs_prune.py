@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -90,8 +92,16 @@ def test_the_publishing_run_its_rejects_and_the_latest_runs_stay(jobs: CommandLi
 
 def test_publications_beyond_the_latest_go(jobs: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with _stores(tmp_path) as stores:
-        for generation in range(1, KEPT_RUNS + 4):
-            _publish(stores, generation)
+        _publish(stores, 1)
+        with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
+            connection.row_factory = sqlite3.Row
+            first = dict(connection.execute("SELECT * FROM summary_publications").fetchone())
+            values = ", ".join(f":{name}" for name in first)
+            connection.executemany(
+                f"INSERT INTO summary_publications ({', '.join(first)}) VALUES ({values})",
+                [first | {"generation": generation} for generation in range(2, KEPT_RUNS + 3)],
+            )
+        _publish(stores, KEPT_RUNS + 3)
     assert jobs("prune", "--older-than", "30", "--dry-run", "--json").json["publications"] == 3
     assert jobs("prune", "--older-than", "30", "--json").json["publications"] == 3
     assert jobs("prune", "--older-than", "30", "--json").json["publications"] == 0

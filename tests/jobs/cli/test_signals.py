@@ -131,13 +131,13 @@ def test_a_signal_inside_a_statement_leaves_the_previous_state_or_the_new_one(
 def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
     """Also after the one that publishes, from which on the run waits for what became of it.
 
-    Each while publishing and each third before; a fourth of them, unless the run is a thorough one.
+    Each while publishing and each third before; an eighth of them, unless the run is a thorough one.
     """
     transactions = {"one": spread(["one"], days=3), "two": spread(["two"], days=3)}
     for name in transactions:
         write_bson(jobs.folder / f"{name}.bson", transactions[name])
     assert jobs("rebuild", "one.bson", "--truncate", "--allow-shrink").code == 0
-    few = 1 if THOROUGH else 4
+    few = 1 if THOROUGH else 8
     current, late_signals, calls, step = "one", 0, 0, 3 * few
     while True:
         calls += step

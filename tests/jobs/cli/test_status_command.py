@@ -72,9 +72,9 @@ def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
 
 
 def test_failures_before_anything_is_published_are_reported_too(jobs: CommandLine) -> None:
-    for _ in range(5):
+    for _ in range(2):
         jobs("rebuild", "missing.bson")
-    assert "5 run(s) in a row failed; see status 5\n" in jobs("status").out
+    assert "2 run(s) in a row failed; see status 2\n" in jobs("status").out
     assert jobs("status", "--json").json["state"] == "empty"
 
 

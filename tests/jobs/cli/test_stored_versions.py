@@ -123,7 +123,7 @@ def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
     url = load()
     tenants = _set_owners(url, expected)
     jobs = CommandLine(tmp_path, STORE_URL=url)
-    stride = 1 if THOROUGH else 2 if url.startswith("sqlite") else 7
+    stride = 1 if THOROUGH else 8 if url.startswith("sqlite") else 7
     kills, reported = 0, ""
     for calls in range(1 if THOROUGH else random.Random().randint(1, stride), 1000, stride):
         said = jobs("status", signal_after=calls)

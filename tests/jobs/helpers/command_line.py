@@ -28,8 +28,9 @@ _TIMEOUT_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call of the command line, see `warm_server`.
+    """A call of a command line, see `warm_server`.
 
+    :param program: the package whose command line is called, or the path of a script.
     :param signal_after: send it `signal` when so many statements or messages have gone to its store.
     :param ignored: the number of a signal that it ignores from the beginning, as ``nohup`` has it; 0 for none.
     :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
@@ -44,6 +45,7 @@ class Request:
     ignored: int = 0
     file_size_limit: int | None = None
     measured: bool = True
+    program: str = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class Running:
     _err: IO[bytes] | None
     _ended: Said | None = field(default=None, init=False)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self._ended is not None or bool(select.select([self._reports], [], [], 0)[0])
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
         with contextlib.suppress(ProcessLookupError):
@@ -132,12 +139,14 @@ class CommandLine:
         number: signal.Signals = signal.SIGKILL,
         ignored: int = 0,
         file_size_limit: int | None = None,
+        program: str | Path = "jobs",
         **settings: str,
     ) -> Running:
         """Call it and do not wait.
 
         :param stdin: a file or descriptor, or the bytes that it shall read.
         :param stdout: a descriptor instead of a file; likewise `stderr`.
+        :param program: the package whose command line is called, or a script.
         """
         request = Request(
             tuple(map(str, arguments)),
@@ -148,7 +157,8 @@ class CommandLine:
             ignored,
             file_size_limit,
             # What is ended at moment after moment runs the same lines as what the other tests end.
-            signal_after is None and file_size_limit is None,
+            signal_after is None and file_size_limit is None and program == "jobs",
+            str(program),
         )
         out = tempfile.TemporaryFile() if stdout is None else None  # noqa: SIM115
         err = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115

@@ -1,22 +1,24 @@
-"""Runs the command line repeatedly, each time in a forked process with all modules imported.
+"""Runs command lines repeatedly, each time in a forked process with all modules imported; and scripts of tests.
 
 ``warm_server.py FD`` takes connections from the listening socket FD, one of each process of the tests, and ends a while
 after the last is closed. A request is the JSON of `command_line.Request` with four file descriptors: standard input,
 output and error, and a pipe to which the process id and then the wait status are written, a line each. A process
-forked off here does what ``python -m jobs`` does, but for the second and a half of imports and of loading compiled code
-before, and the taking apart of all modules after; `test_cold_start` runs the real thing.
+forked off here does what ``python -m jobs`` or the like does, but for the second and a half of imports and of loading
+compiled code before, and the taking apart of all modules after; `test_cold_start` runs the real thing.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import json
 import os
 import pkgutil
 import resource
+import runpy
 import select
 import signal
 import socket
@@ -24,6 +26,8 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -41,7 +45,10 @@ from core.calendar.zones import rules_digest_here
 from jobs.__main__ import app
 
 _STORE_CALLS = frozenset({"execute", "executemany", "sendall"})
-_COMMAND = typer.main.get_command(app)  # of which each call of `app` makes one
+_COMMANDS = {"jobs": typer.main.get_command(app)}  # of which each call of `app` makes one
+_SERVERS = frozenset({"api.commands.serve"})
+"""Commands that are not called here, and import much."""
+
 _MAX_REQUEST = 65_536
 _LINGER_S = 1
 _FLUSH_FAILED = 120
@@ -51,33 +58,46 @@ _FLUSH_FAILED = 120
 def main(listener: socket.socket) -> None:
     """Serve until nobody is connected any more; what is still running when its connection is closed is killed."""
     connections: set[socket.socket] = set()
-    running: dict[int, tuple[int, socket.socket]] = {}
+    running: dict[int, _Running] = {}
     while True:
-        ready, _, _ = select.select([listener, *connections], [], [], 0.002 if running else _LINGER_S)
+        ready, _, _ = select.select([listener, *connections, *running], [], [], _LINGER_S)
         if not ready and not running and not connections:
             return
         for each in ready:
-            if each is listener:
+            if isinstance(each, int):
+                _report_end(each, running.pop(each))
+            elif each is listener:
                 connections |= _accepted(listener)
-                continue
-            message, descriptors, _, _ = socket.recv_fds(each, _MAX_REQUEST, 4)
-            if message:
-                open_here = [one.fileno() for one in (listener, *connections)] + [
-                    report for report, _ in running.values()
-                ]
-                process_id = _start(message, descriptors, open_here)
-                running[process_id] = descriptors[3], each
-                continue
-            each.close()
-            connections.remove(each)
-            for process_id, (_, connection) in running.items():
-                if connection is each:
-                    os.kill(process_id, signal.SIGKILL)
-        while running and (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            report, _ = running.pop(ended[0])
-            with contextlib.suppress(BrokenPipeError):  # nobody waits for one that was killed above
-                os.write(report, f"{ended[1]}\n".encode())
-            os.close(report)
+            else:
+                message, descriptors, _, _ = socket.recv_fds(each, _MAX_REQUEST, 4)
+                if message:
+                    reports = [one.report for one in running.values()]
+                    not_theirs = [one.fileno() for one in (listener, *connections)] + [*running, *reports]
+                    process_id = _start(message, descriptors, not_theirs)
+                    running[os.pidfd_open(process_id)] = _Running(process_id, descriptors[3], each)
+                else:
+                    each.close()
+                    connections.remove(each)
+                    for one in running.values():
+                        if one.connection is each:
+                            os.kill(one.process_id, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A process that was forked off; its key is a descriptor that can be read once it has ended."""
+
+    process_id: int
+    report: int
+    connection: socket.socket
+
+
+def _report_end(descriptor: int, ended: _Running) -> None:
+    os.close(descriptor)
+    _, status = os.waitpid(ended.process_id, 0)
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for one that was killed above
+        os.write(ended.report, f"{status}\n".encode())
+    os.close(ended.report)
 
 
 def _accepted(listener: socket.socket) -> set[socket.socket]:
@@ -92,17 +112,19 @@ def _accepted(listener: socket.socket) -> set[socket.socket]:
     return set()
 
 
-def _start(message: bytes, descriptors: list[int], open_here: list[int]) -> int:
+def _start(message: bytes, descriptors: list[int], not_theirs: list[int]) -> int:
     """Fork the process that was asked for, and report its id.
 
-    :param open_here: the descriptors that it shall not have.
+    :param not_theirs: the descriptors that it shall not have.
     """
+    request = json.loads(message)
+    run = _program(request["program"])
     process_id = os.fork()
     if process_id == 0:
-        for descriptor in open_here:
+        for descriptor in not_theirs:
             os.close(descriptor)
-        _become(json.loads(message), descriptors)
-        _call()
+        _become(request, descriptors)
+        _call(run)
     for descriptor in descriptors[:3]:
         os.close(descriptor)
     with contextlib.suppress(BrokenPipeError):  # whoever asked may be dead
@@ -118,10 +140,29 @@ def _import_everything() -> None:
                 importlib.import_module(module.name)
 
 
-def _call() -> NoReturn:
-    """Run the command line to its end, with what threads, exit handlers and buffers still have to do."""
+def _program(name: str) -> Callable[[], object]:
+    """What runs the command line of a package, with the modules of its commands imported, or a script."""
+    if name.endswith(".py"):
+        return functools.partial(_run_script, Path(name))
+    if name not in _COMMANDS:
+        commands = importlib.import_module(f"{name}.commands")
+        for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+            if module.name not in _SERVERS:
+                importlib.import_module(module.name)
+        _COMMANDS[name] = typer.main.get_command(importlib.import_module(f"{name}.__main__").app)
+    return _COMMANDS[name]
+
+
+def _run_script(script: Path) -> None:
+    sys.path.insert(0, str(script.parent))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def _call(run: Callable[[], object]) -> NoReturn:
+    """Run a program to its end, with what threads, exit handlers and buffers still have to do."""
+    code: object = None
     try:
-        _COMMAND()
+        run()
     except SystemExit as end:
         code = end.code
     threading._shutdown()  # type: ignore[attr-defined]
@@ -156,7 +197,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as the first lines of ``jobs.__main__`` do
     if request["ignored"]:
         signal.signal(request["ignored"], signal.SIG_IGN)
-    sys.argv = ["jobs", *request["arguments"]]
+    sys.argv = [request["program"], *request["arguments"]]
     if not request["measured"]:
         _stop_measuring()
     if request["file_size_limit"] is not None:

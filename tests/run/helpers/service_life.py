@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from command_line import CommandLine
 from prometheus_client.parser import text_string_to_metric_families
 
 ROOT: Final = Path(__file__).parents[3]
@@ -80,18 +81,22 @@ class Service:
             assert time.monotonic() < deadline, self.said
             time.sleep(0.2)
 
-    def jobs(self, *arguments: str) -> str:
-        """What a command of the jobs prints, over the same store."""
+    def jobs(self, *arguments: str) -> None:
+        """Call a command of the jobs, over the same store."""
         store = f"sqlite:///{self.folder / 'data' / 'summaries.db'}"
-        return self._run([sys.executable, "-m", "jobs", *arguments], {**self.environment, "STORE_URL": store})
+        ended = CommandLine(ROOT, **{**self.environment, "STORE_URL": store})(*arguments)
+        assert ended.code == 0, ended
 
     def shell(self, script: str) -> str:
         """What `script` prints in another terminal."""
-        return self._run(["sh", "-c", script], self.environment)
-
-    def _run(self, command: list[str], environment: dict[str, str]) -> str:
         ended = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["sh", "-c", script],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
