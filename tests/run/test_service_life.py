@@ -133,6 +133,7 @@ def test_where_nothing_is_sent_yet_no_worker_warns_of_it(life: Life) -> None:
 
 def test_only_this_user_may_read_the_variables_and_they_are_gone_with_the_service(life: Life) -> None:
     assert life.mode == 0o600
+    assert stat.S_IMODE((life.service.folder / "data").stat().st_mode) == 0o700
     assert not (life.service.folder / "data" / "environment").exists()
 
 

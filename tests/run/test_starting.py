@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -76,12 +75,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_program_that_cannot_start_is_named_below_its_output(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    code, said = _start("--port", "0", "--data", str(data), NOTIFY_SENDERS="sms=kavenegar")
+    redis = tmp_path / "redis-server"
+    redis.write_text("#!/bin/sh\necho no room for a queue\nexit 3\n")
+    redis.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    code, said = _start("--port", "0", "--data", str(tmp_path / "data"), PATH=path)
     assert code == 1
-    assert re.search(r"(?m)^worker \| KAVENEGAR_API_KEY is empty", said)
-    assert "Error: worker ended with exit code 1, so the others were stopped.\n" in said
-    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert re.search(r"(?m)^redis +\| no room for a queue$", said)
+    assert said.endswith("Error: redis ended with exit code 3, so the others were stopped.\nIts last output is above.\n")
 
 
 def test_the_redis_of_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

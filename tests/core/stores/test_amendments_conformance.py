@@ -65,14 +65,21 @@ def amend(
     return after
 
 
-def require_holds(store: SummaryStore, expected: pl.DataFrame, generation: int) -> None:
-    """The questions that readers ask have the answers that `expected` gives."""
+def require_rows(store: SummaryStore, expected: pl.DataFrame, generation: int) -> None:
+    """All that is published is `expected`."""
     assert store.published() == publication(generation, expected)
+    for mode in KEYS:
+        of_mode = expected.filter(pl.col("mode") == mode.value)
+        assert_frame_equal(store.rows(mode), of_mode, check_row_order=False)
+
+
+def require_holds(store: SummaryStore, expected: pl.DataFrame, generation: int) -> None:
+    """That is published, and the questions that readers ask have the answers that it gives."""
+    require_rows(store, expected, generation)
     assert store.count() == expected.height
     for mode, keys in KEYS.items():
         of_mode = expected.filter(pl.col("mode") == mode.value)
         middle = keys[len(keys) // 2]
-        assert_frame_equal(store.rows(mode), of_mode, check_row_order=False)
         for first, last in ((None, None), (middle, middle), (middle, None)):
             overall = of_mode.filter(pl.col("merchant_id").is_null(), pl.col("key") >= (first or ""))
             points = overall.filter(pl.col("key") <= (last or "9999")).select("key", "amount").sort("key").rows()
@@ -114,13 +121,13 @@ def test_everything_can_be_amended_away_and_come_back(stores: Stores) -> None:
     everything = [KeyRange(mode, keys[0], keys[-1]) for mode, keys in KEYS.items()]
     stores.summaries.publish(publication(1, BASE), BASE)
     nothing = amend(stores.summaries, 2, BASE, frame([]), *everything)
-    require_holds(stores.summaries, nothing, 2)
+    require_rows(stores.summaries, nothing, 2)
     require_holds(stores.summaries, amend(stores.summaries, 3, nothing, BASE, *everything), 3)
 
 
 def test_an_amendment_of_nothing_publishes_the_same_again(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
-    require_holds(stores.summaries, amend(stores.summaries, 2, BASE, frame([])), 2)
+    amend(stores.summaries, 2, BASE, frame([]))
     require_holds(stores.summaries, amend(stores.summaries, 3, BASE, frame([])), 3)
 
 
@@ -148,7 +155,7 @@ def test_amendments_and_publications_in_any_order_come_out_right(stores: Stores,
             stores.summaries, generation, held, frame(of_periods(stored, generation * 1_000, merchants)), *ranges
         )
         if generation % 6 == 0:
-            require_holds(stores.summaries, held, generation)
+            require_rows(stores.summaries, held, generation)
     require_holds(stores.summaries, held, last)
 
 
@@ -165,7 +172,7 @@ def test_rows_of_other_periods_are_refused(stores: Stores) -> None:
     rows = frame(of_periods([(Mode.DAILY, "1403/03/10"), (Mode.DAILY, "1403/04/03"), (Mode.MONTHLY, "1403/04")], 1))
     with pytest.raises(ConservationBroken, match="8 summaries are of periods that were not to be replaced"):
         stores.summaries.amend(publication(2, BASE), rows, WEEK)
-    require_holds(stores.summaries, BASE, 1)
+    require_rows(stores.summaries, BASE, 1)
 
 
 def test_a_second_row_of_an_amended_period_is_refused(stores: Stores) -> None:
@@ -173,7 +180,7 @@ def test_a_second_row_of_an_amended_period_is_refused(stores: Stores) -> None:
     rows = frame([row("weekly", "1403/W13", None, amount) for amount in (1, 2)])
     with pytest.raises(ConservationBroken, match="1 summaries are duplicates of a period and merchant"):
         stores.summaries.amend(publication(2, BASE), rows, WEEK)
-    require_holds(stores.summaries, BASE, 1)
+    require_rows(stores.summaries, BASE, 1)
 
 
 def test_ranges_that_overlap_are_refused(stores: Stores) -> None:
@@ -191,7 +198,7 @@ def test_an_amendment_that_would_leave_another_number_of_rows_than_announced_is_
     announced = replace(publication(2, BASE), rows=BASE.height + difference)
     with pytest.raises(ConservationBroken, match=f"{announced.rows} summaries, but would have {BASE.height}"):
         stores.summaries.amend(announced, rows, WEEK)
-    require_holds(stores.summaries, BASE, 1)
+    require_rows(stores.summaries, BASE, 1)
 
 
 @pytest.mark.parametrize("generation", [1, 3])
@@ -199,7 +206,7 @@ def test_an_amendment_that_is_not_the_next_generation_is_refused(stores: Stores,
     stores.summaries.publish(publication(1, BASE), BASE)
     with pytest.raises(PublicationLost, match="run 9 prepared generation"):
         stores.summaries.amend(publication(generation, BASE, run_id=9), BASE.filter(within(WEEK)), WEEK)
-    require_holds(stores.summaries, BASE, 1)
+    require_rows(stores.summaries, BASE, 1)
 
 
 def test_of_two_amendments_of_the_same_generation_one_is_published(stores: Stores, store_url: str) -> None:

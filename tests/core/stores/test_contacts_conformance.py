@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from effort import THOROUGH
 from prepared_store import open_prepared
 
 from core.stores import Stores, open_stores
@@ -57,7 +58,7 @@ def test_an_address_is_moved_only_from_where_it_is(stores: Stores) -> None:
 
 def test_a_replacement_at_the_moment_of_a_move_is_never_undone(stores: Stores, store_url: str) -> None:
     """As a user changes the contact while a gateway says that its address has moved; each round is another user."""
-    users = [f"u{number}" for number in range(40)]
+    users = [f"u{number}" for number in range(100 if THOROUGH else 15)]
     for user in users:
         stores.contacts.replace(user, {"telegram": "42", "sms": "1"})
     barrier = threading.Barrier(2)

@@ -127,13 +127,13 @@ def test_the_status_in_lists_is_right_when_two_logs_end_at_once(
 
 @pytest.mark.parametrize("seed", range(10 if THOROUGH else 1))
 def test_processes_that_are_killed_lose_nothing_and_claim_nothing_twice(
-    store: NotificationStore, store_url: str, seed: int
+    store: NotificationStore, store_url: str, is_slow: bool, seed: int
 ) -> None:
     store.add(replace(notification(0, *CHANNELS), id=SHARED), NOW_MS)
     with ExitStack() as stack:
         processes = [stack.enter_context(Script("notification_hammer.py", store_url, f"{seed}{n}")) for n in "abc"]
         lines = []
-        for _ in range(random.Random(seed).randint(10, 30)):
+        for _ in range(random.Random(seed).randint(4, 12 if is_slow else 40)):
             lines += [process.stdout.readline() for process in processes]
         for process in processes:
             process.kill()

@@ -425,7 +425,7 @@ def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(sto
         wanted = NotificationFilter(tenant, readable, user_id, NotificationStatus.PENDING)
         found: list[Notification] = []
         after = None
-        while page := store.listed(wanted, after=after, limit=2):
+        while page := store.listed(wanted, after=after, limit=5):
             found += [listed.notification for listed in page]
             after = (found[-1].created_at_ms, found[-1].id)
         assert found == expected

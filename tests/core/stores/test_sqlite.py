@@ -190,7 +190,7 @@ def test_the_view_by_merchant_counts_nothing_twice_whatever_is_published(stores:
             "SELECT sum(amount) FROM summary_transaction WHERE mode = 'daily' AND merchant_id IS NOT NULL",
         )
         assert merchants == all_
-        assert merchants[0] == generation * 200
+        assert merchants[0] == generation * 80
         assert execute(path, "SELECT count(*) FROM summary_by_merchant WHERE merchant_id IS NULL") == [(0,)]
 
 

@@ -189,7 +189,7 @@ def test_pages_are_of_one_tenant_and_of_some_merchants_only(stores: Stores) -> N
         assert stores.subscriptions.all(**asked) == expected
         found: list[Subscription] = []
         after = None
-        while page := stores.subscriptions.all(**asked, after=after, limit=2):
+        while page := stores.subscriptions.all(**asked, after=after, limit=5):
             found += page
             after = (page[-1].created_at_ms, page[-1].id)
         assert found == expected

@@ -16,9 +16,9 @@ def jobs(tmp_path: Path) -> CommandLine:
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        ("sample.archive", "mongodump archive"),
+        pytest.param("sample.archive", "mongodump archive", marks=pytest.mark.thorough),
         ("sample.archive.gz", "mongodump archive, gzip"),
-        ("sample.bson", "BSON"),
+        pytest.param("sample.bson", "BSON", marks=pytest.mark.thorough),
         ("sample.jsonl.gz", "JSON lines, gzip"),
     ],
 )
