@@ -82,7 +82,8 @@ def test_a_program_that_cannot_start_is_named_below_its_output(tmp_path: Path) -
     code, said = _start("--port", "0", "--data", str(tmp_path / "data"), PATH=path)
     assert code == 1
     assert re.search(r"(?m)^redis +\| no room for a queue$", said)
-    assert said.endswith("Error: redis ended with exit code 3, so the others were stopped.\nIts last output is above.\n")
+    stopped = "Error: redis ended with exit code 3, so the others were stopped.\nIts last output is above.\n"
+    assert said.endswith(stopped)
 
 
 def test_the_redis_of_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

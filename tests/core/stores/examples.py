@@ -79,11 +79,11 @@ def run(holder: Holder | None = None, at_ms: int = NOW_MS) -> Run:
 class Script:
     """A process that runs the script `name` of this folder, with pipes to its input and output.
 
-    A context manager, which at the end of the block closes its input and waits for it.
+    A context manager, which at the end of the block closes its input and waits for it, or kills it if the test fails.
     """
 
     def __init__(self, name: str, *arguments: str) -> None:
-        from command_line import CommandLine  # the scripts import this module too, and have no such
+        from command_line import CommandLine  # which the scripts, that import this module too, do not need
 
         here, (their_input, ours_in), (ours_out, their_output) = Path(__file__).parent, os.pipe(), os.pipe()
         commands = CommandLine(here.parents[2])
@@ -97,7 +97,9 @@ class Script:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if failed is not None:
+            self.kill()
         with suppress(BrokenPipeError):
             self.stdin.close()
         self.stdout.close()
