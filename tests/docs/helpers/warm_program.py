@@ -14,9 +14,9 @@ import sys
 def main(descriptor: int, program: str, arguments: list[str]) -> int:
     """Hand the command over, and wait; its exit code."""
     read_end, write_end = os.pipe()
-    request = {"arguments": arguments, "folder": os.getcwd(), "env": dict(os.environ)}  # noqa: PTH109 - starts at once
+    here = {"folder": os.getcwd(), "env": dict(os.environ)}  # noqa: PTH109 - starts at once
     usual = {"signal_after": None, "signal": 9, "ignored": 0, "file_size_limit": None, "measured": True}
-    request |= {"program": program} | usual
+    request = {"program": program, "arguments": arguments} | here | usual
     with socket.socket(fileno=descriptor) as server:
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2, write_end])
     os.close(write_end)

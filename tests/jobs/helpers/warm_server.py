@@ -60,7 +60,8 @@ def main(listener: socket.socket) -> None:
     connections: set[socket.socket] = set()
     running: dict[int, _Running] = {}
     while True:
-        ready, _, _ = select.select([listener, *connections, *running], [], [], _LINGER_S)
+        awaited: list[socket.socket | int] = [listener, *connections, *running]
+        ready, _, _ = select.select(awaited, [], [], _LINGER_S)
         if not ready and not running and not connections:
             return
         for each in ready:
