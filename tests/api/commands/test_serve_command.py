@@ -21,25 +21,18 @@ from api_client import add_key, revoke
 from effort import THOROUGH
 from examples import FINGERPRINT
 from sales import publish
-from serving_server import ROOT, environment, eventually, serving, sqlite_url
+from serving_server import GUNICORN, ROOT, environment, eventually, serving, sqlite_url
+from warm_programs import run_warm
 
 from core.stores.api_keys import Scope
 
 
 def api(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Call it, for what ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "api", *arguments],
-        cwd=ROOT,
-        env=environment(folder, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_warm(["api", *arguments], ROOT, environment(folder, **settings))
 
 
-COMMANDS = [("-m", "api", "serve", "--port", "0", "--host", "127.0.0.1"), *([("-m", "api")] if THOROUGH else [])]
+COMMANDS = [("api", "serve", "--port", "0", "--host", "127.0.0.1"), *([("api",)] if THOROUGH else [])]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -63,7 +56,7 @@ def test_the_terminal_shows_the_url_and_ctrl_c_stops_quietly(tmp_path: Path, com
 
 def test_without_a_store_the_server_starts_and_prints_how_to_build_one(tmp_path: Path) -> None:
     elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    with serving(tmp_path, "--store", elsewhere, command=("-m", "api", "serve")) as server:
+    with serving(tmp_path, "--store", elsewhere, command=("api", "serve")) as server:
         assert f"{elsewhere}: nothing was built there yet" in server.err
         assert "python -m jobs rebuild SOURCE" in server.err
         assert server.ask("/api/transactions/summary?mode=daily&type=amount").status == 503
@@ -73,7 +66,7 @@ def test_without_a_store_the_server_starts_and_prints_how_to_build_one(tmp_path:
 def test_a_running_server_notices_new_and_revoked_keys(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
     publish(url)
-    with serving(tmp_path, command=("-m", "api"), API_FRESHNESS_S="0.2", API_ACCESS="keys") as server:
+    with serving(tmp_path, command=("api",), API_FRESHNESS_S="0.2", API_ACCESS="keys") as server:
         assert server.ask("/api/me").status == 401
         token = add_key(url, [Scope.SUMMARIES])
         assert server.ask("/api/me", f"Authorization: Bearer {token}").status == 200
@@ -171,21 +164,11 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
         ({"AMOUNT_SCALE": "0"}, "AMOUNT_SCALE is 0, and amounts in the store have 2 decimal places"),
     ],
 )
-@pytest.mark.parametrize(
-    "command", [("-m", "api", "serve"), ("-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()")]
-)
+@pytest.mark.parametrize("command", [("api", "serve"), (*GUNICORN, "api:get_app()")])
 def test_settings_that_contradict_the_store_end_a_server_before_it_begins(
     tmp_path: Path, settings: dict[str, str], sentence: str, command: Sequence[str]
 ) -> None:
     publish(sqlite_url(tmp_path), fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
-    ended = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=environment(tmp_path, API_BIND="127.0.0.1:0", **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_warm(command, ROOT, environment(tmp_path, API_BIND="127.0.0.1:0", **settings))
     assert ended.returncode == 2
     assert sentence in ended.stderr

@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from warm_programs import WarmProgram
 
 FRESHNESS_S = 0.2
 """After how long the server sees that the store or a key has changed."""
@@ -37,11 +38,8 @@ def running_server(store_url: str, folder: Path, access: str = "open-loopback") 
         "REFRESH_EVERY_S": "3600",
     }
     log = folder / f"server-{port}.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=_ROOT, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT
-        )
+    command = ["gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"]
+    process = WarmProgram(command, _ROOT, os.environ | settings, log, log)
     origin = f"http://127.0.0.1:{port}"
     try:
         _wait_until_it_answers(f"{origin}/healthz", process, log)
@@ -55,7 +53,7 @@ def running_server(store_url: str, folder: Path, access: str = "open-loopback") 
             process.wait()
 
 
-def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_it_answers(url: str, process: WarmProgram, log: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:

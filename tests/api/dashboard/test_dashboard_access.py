@@ -19,8 +19,6 @@ from api.auth.sessions import new_link_token
 from core.stores import open_stores, wall_clock_ms
 from core.stores.api_keys import Scope
 
-pytest_plugins = ["dashboard_fixtures"]
-
 MONTH = DAYS[-30:]
 
 

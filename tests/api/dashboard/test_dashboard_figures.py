@@ -20,8 +20,6 @@ from sales import JALALI, publish
 from core.calendar import Mode
 from core.stores.summaries import DayRange
 
-pytest_plugins = ["dashboard_fixtures"]
-
 CONSTANT: Sequence[str] = [f"1402/{month:02}/{day:02}" for month in range(1, 6) for day in range(1, 32)] + [
     f"1402/06/{day:02}" for day in range(1, 11)
 ]

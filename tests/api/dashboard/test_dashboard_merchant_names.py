@@ -12,8 +12,6 @@ from playwright.sync_api import expect
 from core.calendar.periods import Locale
 from core.stores import open_stores
 
-pytest_plugins = ["dashboard_fixtures"]
-
 NAMES: dict[str, dict[Locale, str]] = {
     LARGEST: {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House (Tehran)"},
     "shop-2": {"fa": "آبی"},

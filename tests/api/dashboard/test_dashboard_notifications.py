@@ -40,8 +40,6 @@ from core.stores import open_stores
 from core.stores.api_keys import Scope
 from core.stores.notifications import StoredNotification
 
-pytest_plugins = ["dashboard_fixtures"]
-
 PAGE_SIZE = 25
 FOLLOWED_MS = 8_000
 PHONE = 360

@@ -12,8 +12,6 @@ from dashboard_tabs import Language, Tab, Tabs, Theme
 from effort import THOROUGH
 from playwright.sync_api import expect
 
-pytest_plugins = ["dashboard_fixtures"]
-
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),

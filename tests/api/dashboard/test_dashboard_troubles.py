@@ -14,8 +14,6 @@ from dashboard_tabs import People, Tab, Tabs
 from playwright.sync_api import Route, expect
 from sales import publish
 
-pytest_plugins = ["dashboard_fixtures"]
-
 TRIED_AGAIN_MS = 20_000
 
 

@@ -17,8 +17,6 @@ from api.auth.sessions import new_link_token
 from core.stores import open_stores, wall_clock_ms
 from core.stores.api_keys import Scope
 
-pytest_plugins = ["dashboard_fixtures"]
-
 PATIENCE_MS = 60_000  # the script of Swagger UI is large, and the machine may be busy
 OF_SWAGGER_UI = {
     "color-contrast": "its grey and coloured texts",

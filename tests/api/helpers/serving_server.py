@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from warm_programs import WarmProgram
 
 ROOT: Final = Path(__file__).parents[3]
 PATIENCE_S: Final = 2.0
@@ -27,7 +27,8 @@ _START_TIMEOUT_S: Final = 60
 _STOP_TIMEOUT_S: Final = 60
 _ANSWER_TIMEOUT_S: Final = 60
 _SERVED_AT: Final = re.compile(r"Summaries are served at http://127\.0\.0\.1:([0-9]+)/")
-_GUNICORN: Final = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py")
+GUNICORN: Final = ("gunicorn", "--config", "api/gunicorn_conf.py")
+"""The server of production, but for its application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Client:
 class Server:
     """A running server; `port` is where it listens on 127.0.0.1."""
 
-    process: subprocess.Popen[bytes]
+    process: WarmProgram
     folder: Path
     port: int = 0
 
@@ -179,23 +180,15 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def serving(
-    folder: Path, *arguments: str, command: Sequence[str] = (*_GUNICORN, "api:get_app()"), **settings: str
+    folder: Path, *arguments: str, command: Sequence[str] = (*GUNICORN, "api:get_app()"), **settings: str
 ) -> Iterator[Server]:
     """A server whose store and temporary files are in `folder`, until the end of the block.
 
     :param arguments: further ones of the command.
+    :param command: the name of a module, and arguments; the module is run in a process that has imported most it needs.
     :param settings: environment variables.
     """
-    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(
-            [sys.executable, *command, *arguments],
-            cwd=ROOT,
-            env=environment(folder, **settings),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
+    process = WarmProgram([*command, *arguments], ROOT, environment(folder, **settings), folder / "out", folder / "err")
     server = Server(process, folder)
     try:
         eventually(lambda: _SERVED_AT.search(server.err) or process.poll() is not None, _START_TIMEOUT_S)

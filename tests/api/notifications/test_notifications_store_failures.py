@@ -23,7 +23,7 @@ _TIMEOUT_S = 0.2
 class _Impatient(Api):
     """An API that waits for its store no longer than the tests do."""
 
-    def _open(self) -> Stores:
+    def open_stores(self) -> Stores:
         stores = open_stores(self.store_url, timeout_s=_TIMEOUT_S, create=False)
         self.stores.append(stores)
         return stores

@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +18,8 @@ import pytest
 from api_client import add_key
 from effort import THOROUGH
 from sales import publish
-from serving_server import ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
+from serving_server import GUNICORN, ROOT, Client, Server, environment, eventually, request, serving, sqlite_url
+from warm_programs import run_warm
 
 from core.stores import open_stores
 from core.stores.api_keys import Scope
@@ -157,7 +156,7 @@ def test_a_connection_that_cannot_be_checked_gets_an_error_and_is_closed_and_the
     tmp_path: Path,
 ) -> None:
     (tmp_path / "broken_check.py").write_text(BROKEN_CHECK)
-    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "broken_check:get_app()")
+    command = (*GUNICORN, "broken_check:get_app()")
     with (
         serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_REQUEST_TIMEOUT_S="0.5") as server,
         server.client() as broken,
@@ -265,21 +264,27 @@ def get_app():
 def test_on_a_reload_the_previous_workers_serve_until_the_new_ones_do(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     (tmp_path / "slow_start.py").write_text(SLOW_START)
-    command = ("-m", "gunicorn", "--config", "api/gunicorn_conf.py", "slow_start:get_app()")
-    waits_s: list[float] = []
+    command = (*GUNICORN, "slow_start:get_app()")
+    answered = 0
+    longest_s = 0.0
     with serving(tmp_path, "--pythonpath", str(tmp_path), command=command, API_WORKERS="2") as server:
         eventually(lambda: len(server.workers()) == 2 and server.ask().status == 200, 40)
         before = set(server.workers())
         (tmp_path / "is-slow").touch()
         server.process.send_signal(signal.SIGHUP)
+        reloaded = time.monotonic()
         while before & set(server.workers()):  # each client comes over a connection of its own
             began = time.monotonic()
             assert server.ask("/api/transactions/summary?mode=monthly&type=amount").status == 200
-            waits_s.append(time.monotonic() - began)
+            longest_s = max(longest_s, time.monotonic() - began)
+            answered += 1
+            time.sleep(0.01)
+        took_s = time.monotonic() - reloaded
         assert len(server.workers()) == 2
         assert server.ask().status == 200
-    assert sum(waits_s) > 3
-    assert max(waits_s) < 2.5
+    assert took_s > 3
+    assert answered > 10
+    assert longest_s < 2.5
 
 
 def test_workers_end_when_their_master_is_killed(tmp_path: Path) -> None:
@@ -303,15 +308,7 @@ def test_workers_end_when_their_master_is_killed(tmp_path: Path) -> None:
 def test_a_wrong_setting_stops_the_start_and_is_named(
     tmp_path: Path, variable: str, value: str, code: int | None
 ) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api:get_app()"],
-        cwd=ROOT,
-        env=environment(tmp_path, **{variable: value}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_warm([*GUNICORN, "api:get_app()"], ROOT, environment(tmp_path, **{variable: value}))
     assert ended.returncode == code or (code is None and ended.returncode != 0)
     assert variable in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -18,6 +18,7 @@ import psutil
 from celery import Celery
 from delivery_broker import RedisProcess
 from delivery_senders import FILE_VARIABLE, FileGateway
+from warm_programs import WarmProgram
 
 from core.notifications.broker import make_celery, queue_delivery
 from core.notifications.model import Notification, NotificationStatus, new_id
@@ -42,7 +43,7 @@ class CeleryProcess:
     """One of its processes, with those that it has started, and what they wrote."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: WarmProgram | subprocess.Popen[bytes]
     log: Path
 
     def kill_all(self) -> None:
@@ -93,26 +94,31 @@ class Plant:
             FILE_VARIABLE: str(self.gateway.path),
         }
 
-    def run(self, *arguments: str, **variables: str) -> CeleryProcess:
-        """Run ``celery -A core …``."""
+    def run(self, *arguments: str, cold: bool = False, **variables: str) -> CeleryProcess:
+        """Run ``celery -A core …``; `cold` in a process that has imported nothing before."""
         log = self.folder / f"celery-{len(self.running)}.log"
-        command = [sys.executable, "-m", "celery", "-A", "core", *arguments]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env={**self.environment, **variables},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = ["celery", "-A", "core", *arguments]
+        environment = {**self.environment, **variables}
+        process: WarmProgram | subprocess.Popen[bytes]
+        if cold:
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", *command],
+                    cwd=self.folder,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        else:
+            process = WarmProgram(command, self.folder, environment, log, log)
         started = CeleryProcess(arguments[0], process, log)
         self.running.append(started)
         return started
 
-    def run_worker(self, processes: int = 2, /, **variables: str) -> CeleryProcess:
+    def run_worker(self, processes: int = 2, /, cold: bool = False, **variables: str) -> CeleryProcess:
         """Run a worker with so many processes."""
-        return self.run(*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test", **variables)
+        return self.run(*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test", cold=cold, **variables)
 
     def wait_for_workers(self) -> None:
         """Wait until every worker that was run takes tasks."""

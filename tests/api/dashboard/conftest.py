@@ -1,4 +1,4 @@
-"""Fixtures of the dashboard's tests, a plugin for them: a browser, and tabs that may do nothing they must not."""
+"""Fixtures of the dashboard's tests: a browser, and tabs that may do nothing they must not."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dashboard_server import running_server
 from dashboard_tabs import NAMES, People, Tabs, installed, running_browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def people(missing: Callable[[str], NoReturn]) -> Iterator[People]:
-    """Those who use the browser of this module, whose event loop would be in the way of other modules."""
+    """Those who use the browser of this folder, whose event loop would be in the way of other tests."""
     program = installed()
     if program is None:
         missing(f"None of {', '.join(NAMES)} is installed, which the tests of the dashboard need")
