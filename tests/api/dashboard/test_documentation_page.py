@@ -73,13 +73,19 @@ def choose(operation: Locator, **parameters: str) -> None:
 
 def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs, store: str) -> None:
     tab = tabs(width=390)
-    for path in ("/docs", "/nothing", "/problems/stale-cursor"):
-        tab.page.goto(f"{tab.origin}{path}")
+
+    def fits_and_leads_on() -> None:
         assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
         expect(tab.at(".pages a")).to_have_text(["Summaries", "Notifications", "API"])
+
+    for path in ("/nothing", "/problems/stale-cursor"):
+        tab.page.goto(f"{tab.origin}{path}")
+        fits_and_leads_on()
     assert tab.refusals.pop() == "404"
     series = shown(tab, "Summaries/getSummary")
-    choose(series, mode="daily", type="amount", merchant_id=LARGEST)
+    fits_and_leads_on()
+    sales = dict(list(SHOP_SALES[LARGEST].items())[-5:])  # the page takes seconds to color many
+    choose(series, mode="daily", type="amount", merchant_id=LARGEST, **{"from": min(sales), "to": max(sales)})
     assert executed(series)[0] == "401"
     series.get_by_role("button", name="Clear").click()
 
@@ -90,7 +96,7 @@ def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs,
     status, body = executed(series)
 
     assert status == "200"
-    assert all(f'{{"key":"{key}","value":{amount}}}' in body for key, (amount, _) in SHOP_SALES[LARGEST].items())
+    assert all(f'{{"key":"{key}","value":{amount}}}' in body for key, (amount, _) in sales.items())
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 390
     assert tab.refusals == ["401"]
 

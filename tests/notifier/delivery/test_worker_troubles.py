@@ -79,22 +79,14 @@ def test_a_gateway_that_hangs_does_not_hold_up_other_channels_and_loses_nothing(
     wait_until(lambda: '"event":"gateway-resumed"' in worker.read_text(), _TIMEOUT_S, running.logs)
 
 
-def test_what_ends_every_process_before_it_is_sent_is_given_up_and_the_other_channel_is_not(running: Plant) -> None:
-    one = running.add("early", "telegram")
-    early, other = running.ended(one, timeout_s=_TIMEOUT_S)
+def test_what_ends_every_process_is_given_up_before_it_is_sent_and_unknown_after_and_the_other_channel_is_not(
+    running: Plant,
+) -> None:
+    before, after = running.add("early", "telegram"), running.add("asked")
+    early, other, asked = running.ended(before, after, timeout_s=_TIMEOUT_S)
     assert (early.state.status, early.state.attempts) == (LogStatus.DEAD, 0)
     assert early.state.error_message == "given up: each attempt to deliver it crashed or failed unexpectedly"
     assert other.state.status is LogStatus.SUCCESS
-    _works(running)
-
-
-def test_what_ends_every_process_that_asks_what_became_of_it_is_unknown(running: Plant) -> None:
-    one = running.add("asked")
-    (log,) = running.ended(one, timeout_s=_TIMEOUT_S)
-    assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
-    _works(running)
-
-
-def _works(running: Plant) -> None:
+    assert [event.kind for event in asked.events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
     one = running.add("telegram")
     wait_until(lambda: running.stored(one).status is NotificationStatus.SENT, _TIMEOUT_S, running.logs)

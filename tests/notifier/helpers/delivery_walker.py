@@ -1,8 +1,8 @@
-"""Walks over every point of a delivery: ``delivery_walker.py STORE_URL GATEWAY_FILE KIND [FIRST LAST]``.
+"""Walks over every point of a delivery: ``delivery_walker.py STORE_URL GATEWAY_FILE [FIRST LAST]``.
 
-For n = 1, 2, 3, … a process delivers a new notification over two channels, and is killed right before or after an
+With each kind of sender, for n = 1, 2, 3, … a process delivers a new notification over two channels, and is killed right before or after an
 operation of its store or its sender, the n-th; until one survives. After each kill another process sweeps and
-delivers, with the clock moved on, until nothing is open. For each n a line of JSON says how it ended.
+delivers, with the clock moved on, until nothing is open. For each kind and n a line of JSON says how it ended.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, Recorder, Scripted
 from delivery_senders import AskableSender, FileGateway, PlainSender, RecognisingSender
 
 from core.notifications.events import EventKind
+from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 
 CHANNELS = ("sms", "email")
@@ -81,7 +82,7 @@ def in_another_process(work: Callable[[], object]) -> int:
 def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int) -> None:
     """Write a line for each n from `first` on, up to `last` or the first that survives."""
     for number in range(first, last + 1):
-        told = Path(f"{gateway.path}.{number}")
+        told = Path(f"{gateway.path}.{kind}.{number}")
 
         def deliver(number: int = number, told: Path = told) -> None:
             clock = MovedClock()
@@ -98,7 +99,9 @@ def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int)
                 for _ in range(_MOST_ROUNDS):
                     here.sweep(here.delivery(worker="next:2").deliver).run()
                     clock.move_s(LEASE_S)
-                stored = here.stored(told.read_text())
+                    stored = here.stored(told.read_text())
+                    if stored.status is not NotificationStatus.PENDING:
+                        break
             found = {
                 log.channel: {
                     "status": log.state.status,
@@ -113,12 +116,14 @@ def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int)
 
         died = in_another_process(deliver)
         recovered = in_another_process(recover)
-        print(json.dumps({"n": number, "died": died, "recovered": recovered, "logs": json.loads(told.read_text())}))
+        ended = {"kind": kind, "n": number, "died": died, "recovered": recovered}
+        print(json.dumps(ended | {"logs": json.loads(told.read_text())}))
         if died == 0:
             return
 
 
 if __name__ == "__main__":
     assert RETRY_POLICY.max_attempts > 1
-    chosen = [int(argument) for argument in sys.argv[4:]] or [1, 1000]
-    walk(sys.argv[1], FileGateway(Path(sys.argv[2])), sys.argv[3], *chosen)
+    chosen = [int(argument) for argument in sys.argv[3:]] or [1, 1000]
+    for each in KINDS:
+        walk(sys.argv[1], FileGateway(Path(sys.argv[2])), each, *chosen)
