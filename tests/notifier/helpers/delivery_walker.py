@@ -1,8 +1,9 @@
 """Walks over every point of a delivery: ``delivery_walker.py STORE_URL GATEWAY_FILE [FIRST LAST]``.
 
-With each kind of sender, for n = 1, 2, 3, … a process delivers a new notification over two channels, and is killed right before or after an
-operation of its store or its sender, the n-th; until one survives. After each kill another process sweeps and
-delivers, with the clock moved on, until nothing is open. For each kind and n a line of JSON says how it ended.
+With each kind of sender, for n = 1, 2, 3, … a process delivers a new notification over two channels, and is killed
+right before or after an operation of its store or its sender, the n-th; until one survives. After each kill another
+process sweeps and delivers, with the clock moved on, until nothing is open. For each kind and n a line of JSON says how
+it ended.
 """
 
 from __future__ import annotations
