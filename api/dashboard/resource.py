@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +33,7 @@ _VARY: Final = "Accept-Encoding"
 
 
 class DashboardResource:
-    """The pages and their files, read when this is made.
+    """The pages and their files, read when the first of these is made.
 
     A name is looked up among the files read, so that no name leads out of the folder. The pages hold no data: they ask
     the API for it as any client does.
@@ -40,14 +42,7 @@ class DashboardResource:
     public = True
 
     def __init__(self, pool: ThreadPool) -> None:
-        files = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
-        pages, self._loaded = bundled(files)
-        self._files = files | pages
-        about = self._files[_NOTIFICATIONS]
-        for page in _ABOUT_NOTIFICATIONS:
-            self._files[f"{page}.html"] = about.replace(_PAGE_PLACE.encode(), page.encode())
-        self._pages = StaticPages(_content_type, self._files.__getitem__, pool, cache_control=_REVALIDATED, vary=_VARY)
-        self._kept = StaticPages(_content_type, self._loaded.__getitem__, pool, cache_control=_FOREVER, vary=_VARY)
+        self._files, self._loaded = _read()
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of summaries."""
@@ -87,6 +82,17 @@ class DashboardResource:
     on_head_contacts = on_get_contacts
     on_head_sign_in = on_get_sign_in
     on_head_asset = on_get_asset
+
+
+@cache
+def _read() -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+    """The pages and sources, and the files that the pages load, both by name."""
+    sources = {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.suffix in _CONTENT_TYPES}
+    pages, loaded = bundled(sources)
+    about = pages[_NOTIFICATIONS]
+    for page in _ABOUT_NOTIFICATIONS:
+        pages[f"{page}.html"] = about.replace(_PAGE_PLACE.encode(), page.encode())
+    return sources | pages, loaded
 
 
 def _content_type(name: str) -> str:

@@ -249,7 +249,10 @@ def test_the_top_merchants_of_every_mode_add_up_to_the_total(tabs: Tabs) -> None
 
 @pytest.mark.parametrize(
     ("language", "mark", "only"),
-    [("en", "(incomplete)", "complete days only: 29"), ("fa", "(ناتمام)", "روزهای کامل: ۲۹")],
+    [
+        ("en", "(incomplete)", "complete days only: 29"),
+        pytest.param("fa", "(ناتمام)", "روزهای کامل: ۲۹", marks=pytest.mark.thorough),
+    ],
 )
 def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
     tabs: Tabs, language: Language, mark: str, only: str
@@ -392,7 +395,7 @@ def test_the_csv_file_holds_what_is_shown(tabs: Tabs) -> None:
     assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
 
 
-@pytest.mark.parametrize("language", ["en", "fa"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.thorough), "fa"])
 def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Language) -> None:
     tab = tabs(language=language, width=360)
     for chosen in ("range=last-30", "range=all&mode=weekly&type=count"):

@@ -36,7 +36,9 @@ def rename(file: Path, names: dict[str, dict[Locale, str]]) -> None:
 @pytest.mark.parametrize(
     ("language", "largest", "by_name", "order"),
     [
-        ("en", "Yas Tea House (Tehran)", "By name", [LARGEST, "shop-2", PERSIAN]),
+        pytest.param(
+            "en", "Yas Tea House (Tehran)", "By name", [LARGEST, "shop-2", PERSIAN], marks=pytest.mark.thorough
+        ),
         ("fa", "چای‌خانهٔ یاس", "به ترتیب نام", ["shop-2", LARGEST, PERSIAN]),
     ],
 )

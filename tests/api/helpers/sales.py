@@ -52,9 +52,14 @@ def by_hand(
     for merchant, days in sales.items():
         if merchant_id in (None, merchant):
             for day, values in days.items():
-                key = JALALI.period_of(mode, JALALI.parse(Mode.DAILY, day).first_day).key
-                totals[key] += values[measure == "count"]
+                totals[_key(mode, day)] += values[measure == "count"]
     return [{"key": key, "value": totals[key]} for key in sorted(totals)]
+
+
+@cache
+def _key(mode: Mode, day: str) -> str:
+    """The key of the period that the day of a daily key is in."""
+    return JALALI.period_of(mode, JALALI.parse(Mode.DAILY, day).first_day).key
 
 
 def rows_of(sales: Sales) -> list[Row]:
