@@ -49,7 +49,9 @@ def _import_all() -> None:
 
 _refusing = _Refusing()
 sys.meta_path.insert(0, _refusing)
-_import_all()
-sys.meta_path.remove(_refusing)
+try:
+    _import_all()
+finally:
+    sys.meta_path.remove(_refusing)
 gc.collect()
 gc.freeze()
