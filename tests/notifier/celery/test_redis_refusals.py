@@ -45,7 +45,7 @@ def running(
     folder = tmp_path_factory.mktemp("plant")
     with plant(folder, missing, redis_folder=small_disk) as made:
         path = f"{_SKEWED}:{made.environment['PYTHONPATH']}"
-        made.run_worker(cold=True, PYTHONPATH=path, TEST_CLOCK_FILE=str(folder / "ahead"))
+        made.run_cold(*made.worker(), PYTHONPATH=path, TEST_CLOCK_FILE=str(folder / "ahead"))
         made.run("beat")
         made.wait_for_workers()
         yield made
@@ -178,7 +178,7 @@ def test_a_start_with_a_wrong_password_or_clock_ends_with_a_sentence(
         starts = [
             (idle.run("worker", **wrong), f"{refused} CELERY_BROKER_URL."),
             (idle.run("beat", **(wrong | {"CELERY_BROKER_URL": right["CELERY_BROKER_URL"]})), f"{refused} CELERY_RESU"),
-            (idle.run("worker", cold=True, **right, PYTHONPATH=path, TEST_CLOCK_FILE=str(tmp_path / "ahead")), behind),
+            (idle.run_cold("worker", **right, PYTHONPATH=path, TEST_CLOCK_FILE=str(tmp_path / "ahead")), behind),
         ]
         for started, sentence in starts:
             assert started.process.wait(timeout=_TIMEOUT_S) == 1

@@ -49,7 +49,7 @@ def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) 
 
 
 def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
-    worker = idle.run_worker(cold=True)
+    worker = idle.run_cold(*idle.worker())
     last = idle.add("plain", body="slow 1")
     idle.sender_of(f"{last}:plain")
     assert worker.stop() == 0

@@ -94,31 +94,40 @@ class Plant:
             FILE_VARIABLE: str(self.gateway.path),
         }
 
-    def run(self, *arguments: str, cold: bool = False, **variables: str) -> CeleryProcess:
-        """Run ``celery -A core …``; `cold` in a process that has imported nothing before."""
-        log = self.folder / f"celery-{len(self.running)}.log"
-        command = ["celery", "-A", "core", *arguments]
-        environment = {**self.environment, **variables}
-        process: WarmProgram | subprocess.Popen[bytes]
-        if cold:
-            with log.open("wb") as output:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", *command],
-                    cwd=self.folder,
-                    env=environment,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        else:
-            process = WarmProgram(command, self.folder, environment, log, log)
-        started = CeleryProcess(arguments[0], process, log)
-        self.running.append(started)
-        return started
+    def run(self, *arguments: str, **variables: str) -> CeleryProcess:
+        """Run ``celery -A core …``."""
+        command, log = self._command(arguments)
+        process = WarmProgram(command, self.folder, self.environment | variables, log, log)
+        return self._started(arguments[0], process, log)
 
-    def run_worker(self, processes: int = 2, /, cold: bool = False, **variables: str) -> CeleryProcess:
+    def run_cold(self, *arguments: str, **variables: str) -> CeleryProcess:
+        """Run it in a process that has imported nothing before."""
+        command, log = self._command(arguments)
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=self.folder,
+                env=self.environment | variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self._started(arguments[0], process, log)
+
+    def _command(self, arguments: tuple[str, ...]) -> tuple[list[str], Path]:
+        return ["celery", "-A", "core", *arguments], self.folder / f"celery-{len(self.running)}.log"
+
+    def _started(self, name: str, process: WarmProgram | subprocess.Popen[bytes], log: Path) -> CeleryProcess:
+        self.running.append(CeleryProcess(name, process, log))
+        return self.running[-1]
+
+    def worker(self, processes: int = 2) -> tuple[str, ...]:
+        """The arguments with which a worker is run that has so many processes."""
+        return (*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test")
+
+    def run_worker(self, processes: int = 2, /, **variables: str) -> CeleryProcess:
         """Run a worker with so many processes."""
-        return self.run(*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test", cold=cold, **variables)
+        return self.run(*self.worker(processes), **variables)
 
     def wait_for_workers(self) -> None:
         """Wait until every worker that was run takes tasks."""
