@@ -13,7 +13,6 @@ from dashboard_tabs import Language, Tab, Tabs, Theme
 from effort import THOROUGH
 from playwright.sync_api import expect
 
-
 PAGES = ("/notifications", "/subscriptions", "/contacts", "/sign-in#none", "/problems/no-key", "/nothing")
 READERS: list[tuple[Language, Theme, int]] = list(product(get_args(Language), get_args(Theme), (1280, 390)))
 
