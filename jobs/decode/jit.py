@@ -24,6 +24,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from jobs.decode.linking import KernelCompiler, PartCompiler
+
 _config: Any = numba.config  # its attributes are set at run time
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,11 +67,13 @@ def is_compiled() -> bool:
 
 # Without Numba's reference counting (kernels allocate no arrays) calls with array arguments need no atomic operations:
 # ten times as fast. The checked variant of `double_of_bits` allocates one.
-_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "_nrt": CHECKED, "no_cfunc_wrapper": True}
+_NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED, "pipeline_class": KernelCompiler}
+_OPTIONS: Final[dict[str, Any]] = {**_NATIVE, "nogil": True, "no_cfunc_wrapper": True}
 # Only kernels are called from Python: the wrapper that unpacks arguments takes longer to compile than the function.
-_INNER: Final[dict[str, Any]] = {**_OPTIONS, "no_cpython_wrapper": not CHECKED}
-
-_NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED}
+_INNER: Final[dict[str, Any]] = {
+    **_OPTIONS,
+    **({} if CHECKED else {"no_cpython_wrapper": True, "pipeline_class": PartCompiler}),
+}
 
 
 def kernel(function: F) -> F:

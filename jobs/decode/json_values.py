@@ -120,7 +120,7 @@ def _plain_wrapper(data: Bytes, name: Int) -> tuple[Int, Int]:
     return READ_NOTHING, name
 
 
-@helper
+@outlined
 def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int]:
     """The reader for the wrapper's name at `name` (after the quotation mark), and the position after the name."""
     reader, after = _plain_wrapper(data, name)
@@ -135,7 +135,7 @@ def _wrapper(data: Bytes, name: Int, end: Int, scratch: Bytes) -> tuple[Int, Int
     return reader, after
 
 
-@helper
+@outlined
 def _find_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, found: Found) -> Int:
     """Locate the text of a wrapper, a string or a bare number; the position after it."""
     if data[at] == QUOTE:
@@ -274,7 +274,7 @@ def set_decimal(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None
         slots.kind[slot] = kinds.DECIMAL  # an amount, but no merchant
 
 
-@helper
+@outlined
 def _set_wrapped_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
     if _is_plain_integer(data, at, end):
         set_integer(data, at, end, slot, slots)

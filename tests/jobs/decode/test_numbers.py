@@ -20,12 +20,13 @@ from reference import integer_of_double as plain_integer_of_double
 
 from jobs.decode import numbers
 from jobs.decode.jit import CHECKED, PADDING, Bytes
+from jobs.decode.linking import KernelCompiler
 from jobs.decode.reasons import REASON_NAMES
 
 
 def callable_from_python(helper: Any) -> Any:
     """`helper`, which only kernels can call, in a kernel of its own."""
-    options: Any = {"error_model": "numpy", "_nrt": CHECKED}
+    options: Any = {"error_model": "numpy", "_nrt": CHECKED, "pipeline_class": KernelCompiler}
     return numba.njit(lambda *arguments: helper(*arguments), **options)
 
 

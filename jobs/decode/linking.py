@@ -1,0 +1,79 @@
+"""Compilers that optimise and translate each kernel once, as a whole.
+
+By default Numba optimises every function and translates it to machine code, and then does both again in each function
+that calls it. Only kernels are called from Python, so the functions that they call remain in LLVM's intermediate
+language until a kernel links them.
+"""
+
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+from typing import Any, Final
+
+import llvmlite.binding as llvm
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+
+
+class _NoMachineCode:
+    """The code generator of a `_Part`, which has no machine code to connect with an environment."""
+
+    def set_env(self, name: str, environment: object) -> None:
+        """Do nothing."""
+
+
+class _Part(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a function that only kernels call."""
+
+    codegen: Final = _NoMachineCode()
+
+    def finalize(self) -> None:
+        """Link and optimise nothing."""
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """0: no such function."""
+        return 0
+
+
+class _Whole(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a kernel and of all functions that it calls, directly or not."""
+
+    def finalize(self) -> None:
+        """Link, optimise and translate the code."""
+        called: dict[Any, list[Any]] = {}
+        found = list(self._linking_libraries)
+        while found:
+            library = found.pop()
+            if library not in called:
+                called[library] = library._linking_libraries
+                found += called[library]
+        # Callers first: LLVM links only functions that are already called.
+        self._linking_libraries = list(TopologicalSorter(called).static_order())[::-1]
+        super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        # Inlining everything first gives faster code than inlining while optimising. Numba's own first steps are for
+        # reference counting, which kernels do not have.
+        inlining = llvm.create_new_module_pass_manager()
+        inlining.add_always_inliner_pass()
+        inlining.run(self._final_module, self._codegen._pass_builder(opt=0))
+        optimising, builder = self._codegen._module_pass_manager()
+        optimising.run(self._final_module, builder)
+
+
+class PartCompiler(Compiler):  # type: ignore[misc]
+    """Compiles functions that only kernels call."""
+
+    _library: Any = _Part
+
+    def _compile_core(self) -> Any:
+        self.state.library = self._library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        self.state.library.enable_object_caching()
+        return super()._compile_core()
+
+
+class KernelCompiler(PartCompiler):
+    """Compiles functions that Python calls, or a kernel by their address."""
+
+    _library = _Whole
