@@ -15,7 +15,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
 
 from core.calendar import calendar_named
 from core.calendar.days import DAY_S
@@ -627,6 +626,8 @@ else:
 
     @intrinsic
     def _array_at(typing_context, pointer):
+        from numba.np.arrayobj import make_array, populate_array  # only to compile: the import takes long
+
         array_type = types.Array(pointer.dtype, 1, "C")
 
         def generate(context, builder, signature, arguments):

@@ -22,8 +22,11 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
 
+from jobs.decode.kernel_cache import LoadedCache
 from jobs.decode.linking import KernelCompiler, PartCompiler
 
 _config: Any = numba.config  # its attributes are set at run time
@@ -78,7 +81,9 @@ _INNER: Final[dict[str, Any]] = {
 
 def kernel(function: F) -> F:
     """Compile `function` with Numba: no Python objects, no GIL, cached on disk."""
-    compiled: F = numba.njit(cache=True, **_OPTIONS)(function)
+    compiled: F = numba.njit(**_OPTIONS)(function)
+    if not _config.DISABLE_JIT:
+        compiled._cache = LoadedCache(function)  # type: ignore[attr-defined]
     return compiled
 
 
@@ -99,7 +104,11 @@ def outlined(function: F) -> F:
 
 def native(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile `function` for callers by ``address``; cached on disk like a kernel."""
-    return numba.cfunc(signature, cache=True, **_NATIVE)(function)
+    options = _NATIVE.copy()
+    compiled: Any = CFunc(function, normalize_signature(signature), {}, options, options.pop("pipeline_class"))
+    compiled._cache = LoadedCache(function)
+    compiled.compile()
+    return compiled
 
 
 if TYPE_CHECKING or CHECKED:

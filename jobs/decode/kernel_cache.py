@@ -1,10 +1,11 @@
-"""Locates the cache of compiled kernels, also in a read-only folder."""
+"""The cache of compiled kernels: located also in a read-only folder, and loaded without the compiler."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from numba.core.caching import UserProvidedCacheLocator
+from numba.core.caching import FunctionCache, UserProvidedCacheLocator
 
 
 class KernelCache(UserProvidedCacheLocator):
@@ -24,3 +25,16 @@ class KernelCache(UserProvidedCacheLocator):
         except OSError:
             if not Path(self._cache_path).is_dir():
                 raise
+
+
+class LoadedCache(FunctionCache):  # type: ignore[misc]
+    """The cached code of one function.
+
+    Before it loads code, Numba imports everything that it can compile, which takes longer than importing Numba itself.
+    The compiler does that when it is needed.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled function for the argument types `sig`; None if there is none."""
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)

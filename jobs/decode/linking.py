@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from typing import Any, Final
 
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -51,6 +52,15 @@ class _Whole(JITCodeLibrary):  # type: ignore[misc]
         # Callers first: LLVM links only functions that are already called.
         self._linking_libraries = list(TopologicalSorter(called).static_order())[::-1]
         super().finalize()
+
+    def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
+        """The code for the cache, where the names of functions take the place of their intermediate language."""
+        name, kind, (machine_code, _) = super().serialize_using_object_code()
+        names = ir.Module(name)
+        for function in self.get_defined_functions():
+            named = ir.Function(names, ir.FunctionType(ir.VoidType(), []), function.name)
+            ir.IRBuilder(named.append_basic_block()).ret_void()
+        return name, kind, (machine_code, llvm.parse_assembly(str(names)).as_bitcode())
 
     def _optimize_final_module(self) -> None:
         # Inlining everything first gives faster code than inlining while optimising. Numba's own first steps are for
