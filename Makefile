@@ -53,7 +53,7 @@ help: ## List the targets
 .PHONY: demo
 demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summaries from it, show some
 	@mkdir -p $(DEMO)
-	@echo "The first run compiles the decoders, which takes half a minute or so."
+	@echo "The first run compiles the decoders, which takes five to fifteen seconds."
 	$(BIN)/python -m jobs sample $(DEMO)/sample.archive.gz --transactions 500000 --force
 	$(BIN)/python -m jobs rebuild $(DEMO)/sample.archive.gz --truncate --store $(DEMO_STORE)
 	$(BIN)/python -m jobs summary --mode monthly --type amount --store $(DEMO_STORE)

@@ -588,7 +588,7 @@ def prune(
 def warm(as_json: Json = False) -> None:
     """Compile the decoders now.
 
-    Otherwise the first run compiles them, which takes half a minute.
+    Otherwise the first run compiles them, which takes five to fifteen seconds.
     """
     with importing():
         from jobs.runs.signals import signals_as_errors

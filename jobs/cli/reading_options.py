@@ -187,7 +187,7 @@ def watcher(as_json: bool) -> Silent:
 def print_compiling() -> None:
     """Print at the first run why nothing seems to happen."""
     if not is_compiled():
-        print_message("Compiling the decoders, which happens once and takes half a minute or so.")
+        print_message("Compiling the decoders, which happens once and takes five to fifteen seconds.")
 
 
 def print_counts(

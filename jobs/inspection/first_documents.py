@@ -1,6 +1,6 @@
 """Reads the first documents of any source as Python values.
 
-Without compiled code, except for archives, as compiling takes half a minute at the first run.
+Without compiled code, except for archives, as compiling takes seconds at the first run.
 """
 
 from __future__ import annotations
