@@ -64,7 +64,7 @@ _config.CACHE_LOCATOR_CLASSES = "jobs.decode.kernel_cache.KernelCache,InTreeCach
 
 
 def is_compiled() -> bool:
-    """Whether the cache has compiled code; if not, the first run takes half a minute longer."""
+    """Whether the cache has compiled code; if not, the first run takes seconds longer."""
     return Path(_config.CACHE_DIR).is_dir()
 
 
@@ -83,7 +83,7 @@ def kernel(function: F) -> F:
     """Compile `function` with Numba: no Python objects, no GIL, cached on disk."""
     compiled: F = numba.njit(**_OPTIONS)(function)
     if not _config.DISABLE_JIT:
-        compiled._cache = LoadedCache(function)  # type: ignore[attr-defined]
+        compiled._cache = LoadedCache(function)  # type: ignore[attr-defined, no-untyped-call]
     return compiled
 
 
@@ -105,8 +105,9 @@ def outlined(function: F) -> F:
 def native(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile `function` for callers by ``address``; cached on disk like a kernel."""
     options = _NATIVE.copy()
-    compiled: Any = CFunc(function, normalize_signature(signature), {}, options, options.pop("pipeline_class"))
-    compiled._cache = LoadedCache(function)
+    compiler = options.pop("pipeline_class")
+    compiled: Any = CFunc(function, normalize_signature(signature), {}, options, compiler)  # type: ignore[no-untyped-call]
+    compiled._cache = LoadedCache(function)  # type: ignore[no-untyped-call]
     compiled.compile()
     return compiled
 

@@ -27,7 +27,7 @@ class KernelCache(UserProvidedCacheLocator):
                 raise
 
 
-class LoadedCache(FunctionCache):  # type: ignore[misc]
+class LoadedCache(FunctionCache):
     """The cached code of one function.
 
     Before it loads code, Numba imports everything that it can compile, which takes longer than importing Numba itself.
@@ -37,4 +37,4 @@ class LoadedCache(FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function for the argument types `sig`; None if there is none."""
         with self._guard_against_spurious_io_errors():
-            return self._load_overload(sig, target_context)
+            return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]

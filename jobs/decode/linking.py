@@ -23,7 +23,7 @@ class _NoMachineCode:
         """Do nothing."""
 
 
-class _Part(JITCodeLibrary):  # type: ignore[misc]
+class _Part(JITCodeLibrary):
     """The code of a function that only kernels call."""
 
     codegen: Final = _NoMachineCode()
@@ -37,7 +37,7 @@ class _Part(JITCodeLibrary):  # type: ignore[misc]
         return 0
 
 
-class _Whole(JITCodeLibrary):  # type: ignore[misc]
+class _Whole(JITCodeLibrary):
     """The code of a kernel and of all functions that it calls, directly or not."""
 
     def finalize(self) -> None:
@@ -51,13 +51,13 @@ class _Whole(JITCodeLibrary):  # type: ignore[misc]
                 found += called[library]
         # Callers first: LLVM links only functions that are already called.
         self._linking_libraries = list(TopologicalSorter(called).static_order())[::-1]
-        super().finalize()
+        super().finalize()  # type: ignore[no-untyped-call]
 
     def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
         """The code for the cache, where the names of functions take the place of their intermediate language."""
-        name, kind, (machine_code, _) = super().serialize_using_object_code()
+        name, kind, (machine_code, _) = super().serialize_using_object_code()  # type: ignore[no-untyped-call]
         names = ir.Module(name)
-        for function in self.get_defined_functions():
+        for function in self.get_defined_functions():  # type: ignore[no-untyped-call]
             named = ir.Function(names, ir.FunctionType(ir.VoidType(), []), function.name)
             ir.IRBuilder(named.append_basic_block()).ret_void()
         return name, kind, (machine_code, llvm.parse_assembly(str(names)).as_bitcode())
@@ -65,14 +65,15 @@ class _Whole(JITCodeLibrary):  # type: ignore[misc]
     def _optimize_final_module(self) -> None:
         # Inlining everything first gives faster code than inlining while optimising. Numba's own first steps are for
         # reference counting, which kernels do not have.
+        generator: Any = self._codegen
         inlining = llvm.create_new_module_pass_manager()
         inlining.add_always_inliner_pass()
-        inlining.run(self._final_module, self._codegen._pass_builder(opt=0))
-        optimising, builder = self._codegen._module_pass_manager()
+        inlining.run(self._final_module, generator._pass_builder(opt=0))
+        optimising, builder = generator._module_pass_manager()
         optimising.run(self._final_module, builder)
 
 
-class PartCompiler(Compiler):  # type: ignore[misc]
+class PartCompiler(Compiler):
     """Compiles functions that only kernels call."""
 
     _library: Any = _Part
@@ -80,7 +81,7 @@ class PartCompiler(Compiler):  # type: ignore[misc]
     def _compile_core(self) -> Any:
         self.state.library = self._library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
-        return super()._compile_core()
+        return super()._compile_core()  # type: ignore[no-untyped-call]
 
 
 class KernelCompiler(PartCompiler):
