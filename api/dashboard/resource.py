@@ -43,6 +43,8 @@ class DashboardResource:
 
     def __init__(self, pool: ThreadPool) -> None:
         self._files, self._loaded = _read()
+        self._pages = StaticPages(_content_type, self._files.__getitem__, pool, cache_control=_REVALIDATED, vary=_VARY)
+        self._kept = StaticPages(_content_type, self._loaded.__getitem__, pool, cache_control=_FOREVER, vary=_VARY)
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The page of summaries."""
