@@ -1,7 +1,7 @@
 """The log of workers and commands: one JSON object per line, including records of Celery and libraries.
 
-Context fields (the id of a request, notification or run) are bound once, with `about`, and added to each line that is
-written meanwhile. Celery messages carry them along (`core.notifications.broker.queue_delivery`).
+Context fields (the id of a request, notification or run) are bound once, with `bound_context`, and added to each line
+that is written in that context. Celery messages carry them along (`core.notifications.broker.queue_delivery`).
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from typing import TextIO
 from core.instants import iso_instant
 from core.log_lines import log_line, traceback_of
 
-About = Mapping[str, object]
-_about: ContextVar[About] = ContextVar("about", default=MappingProxyType({}))
+Context = Mapping[str, object]
+_context: ContextVar[Context] = ContextVar("log context", default=MappingProxyType({}))
 
 
 @contextmanager
-def about(**fields: object) -> Iterator[None]:
+def bound_context(**fields: object) -> Iterator[None]:
     """Inside, add `fields` without None values to each line that this thread or asyncio task logs."""
-    token = begin_about(**fields)
+    token = bind_context(**fields)
     try:
         yield
     finally:
-        end_about(token)
+        reset_context(token)
 
 
-def begin_about(**fields: object) -> Token[About]:
-    """`about` until `end_about` is called with the returned token, in the same context."""
+def bind_context(**fields: object) -> Token[Context]:
+    """`bound_context` until `reset_context` is called with the returned token, in the same context."""
     known = {name: value for name, value in fields.items() if value is not None}
-    return _about.set({**_about.get(), **known})
+    return _context.set({**_context.get(), **known})
 
 
-def end_about(token: Token[About]) -> None:
-    """Restore the context fields from before `begin_about`."""
-    _about.reset(token)
+def reset_context(token: Token[Context]) -> None:
+    """Restore the context fields from before `bind_context`."""
+    _context.reset(token)
 
 
-def what_about() -> About:
+def current_context() -> Context:
     """The current context fields."""
-    return _about.get()
+    return _context.get()
 
 
 def log_event(event: str, level: str = "info", **fields: object) -> None:
@@ -56,13 +56,13 @@ def log_event(event: str, level: str = "info", **fields: object) -> None:
     log_fields({"event": event, "level": level, **fields})
 
 
-def log_fields(fields: About) -> None:
+def log_fields(fields: Context) -> None:
     """`log_event` with ``event`` and ``level`` in `fields`.
 
     :raises OSError: standard output cannot be written.
     """
     first = {"time": iso_instant(time.time_ns() // 1_000_000), "level": fields["level"], "event": fields["event"]}
-    line = log_line({**first, **_about.get(), **fields})
+    line = log_line({**first, **_context.get(), **fields})
     stream = _stream()
     stream.write(line.decode())
     stream.flush()

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from core import metric_files
 from core.celery import app
 from core.errors import ServiceError, StoreBusy, StoreUnavailable, StoreUnwritable
-from core.event_log import about, log_event, take_over_logging
+from core.event_log import bound_context, log_event, take_over_logging
 from core.notifications.background_queue import QUEUE_LIMIT
 from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_delivery, queue_length
 from core.notifications.heartbeat_file import touch_heartbeat_file
@@ -46,7 +46,7 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
     :param swept: see `core.notifications.broker.queue_delivery`.
     """
     again = swept or (task.request.delivery_info or {}).get("redelivered")
-    known = about(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
+    known = bound_context(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
     with known, _services(SEND) as services:
         services.clock.require()
         services.delivery.deliver(

@@ -13,7 +13,7 @@ import falcon.asgi
 
 from api.http.request import ClientAddresses, Request
 from api.observability.metrics import UNMATCHED, Metrics
-from core.event_log import begin_about, end_about
+from core.event_log import bind_context, reset_context
 from core.instants import Clock, iso_instant, wall_clock_ms
 from core.log_lines import LineWriter, Sink, log_line, looks_like_key, traceback_of
 
@@ -57,7 +57,7 @@ class RequestLog:
 
     It reads ``req.context.principal.key_id`` and ``req.context.cache`` (``hit``, ``miss`` or ``not-modified``), if set.
     No key is ever logged: the header ``Authorization`` is not read, and what looks like a key elsewhere is replaced.
-    Messages that the request queues have its id (`core.event_log.about`).
+    Messages that the request queues have its id (`core.event_log.bound_context`).
 
     :param metrics: counts every request.
     :param addresses: finds the address of the client, which is stored as ``req.context.client_address``.
@@ -89,7 +89,7 @@ class RequestLog:
         context.client_address = self._addresses.of(req)
         context.principal = context.cache = context.cache_entry = context.line = None
         req.scope.get("tss.context", []).append(context)
-        context.about = begin_about(request_id=request_id)
+        context.log_context = bind_context(request_id=request_id)
         resp.set_headers(_HEADERS)  # of JSON too, which a browser must not interpret as something else
         resp.set_header("X-Request-Id", request_id)
         self._metrics.request_began()
@@ -99,7 +99,7 @@ class RequestLog:
     ) -> None:
         """Count and log the answered request."""
         context = req.context
-        end_about(context.about)
+        reset_context(context.log_context)
         size = await _body_bytes(req, resp)  # renders the body, which is part of the duration
         duration_ns = self._monotonic_ns() - context.started_ns
         status, route, cache = resp.status_code, req.uri_template, context.cache

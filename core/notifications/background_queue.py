@@ -25,7 +25,7 @@ class BackgroundQueue:
     It only makes messages go out sooner: while the broker fails or has no capacity, ids are dropped.
 
     :param send: queues an id at the broker, or raises; runs in the context of the request
-        (`core.event_log.what_about`).
+        (`core.event_log.current_context`).
     :param capacity: how many more ids the broker may take, called at most once a second; raises if it does not answer.
     :param prepare: slow preparation for the first `send`.
     """

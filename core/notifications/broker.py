@@ -13,7 +13,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from core.event_log import what_about
+from core.event_log import current_context
 from core.settings import Settings
 
 SEND: Final = "notifier.tasks.send_notification_task"
@@ -139,7 +139,7 @@ def queue_delivery(app: Celery, notification_id: str, *, swept: bool = False) ->
     :raises kombu.exceptions.OperationalError: the broker does not accept it.
     """
     arguments = (notification_id, True) if swept else (notification_id,)
-    headers = {name: value for name, value in what_about().items() if name == REQUEST_ID}
+    headers = {name: value for name, value in current_context().items() if name == REQUEST_ID}
     # Without ignore_result Celery would first subscribe to the result backend.
     with _one_error():
         app.send_task(SEND, args=arguments, headers=headers, retry=False, ignore_result=True)

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar
 
 from core.errors import Interrupted, RunHeld, RunTakenOver, ServiceError
-from core.event_log import About, begin_about, end_about, is_log_json, log_event
+from core.event_log import Context, bind_context, is_log_json, log_event, reset_context
 from core.stores.runs import Run, RunLedger, RunStatus
 
 HEARTBEAT_S: Final = 15.0
@@ -44,13 +44,13 @@ class RunRecorder:
         self._ended = threading.Event()
         self._success = RunStatus.PUBLISHED
         self._taken_over: RunTakenOver | None = None
-        self._about: Token[About] | None = None
+        self._log_context: Token[Context] | None = None
         self.run = draft
 
     def __enter__(self) -> Self:
         try:
             self.run = self._ledger.begin(self.run)
-            self._about = begin_about(run_id=self.run.id)
+            self._log_context = bind_context(run_id=self.run.id)
             _log_run("run-began", command=self.run.command, sources=self.run.sources)
             threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
             return self
@@ -74,9 +74,9 @@ class RunRecorder:
         try:
             self._close(error)
         finally:
-            if self._about is not None:
+            if self._log_context is not None:
                 _log_ended(self.run)
-                end_about(self._about)
+                reset_context(self._log_context)
 
     def _close(self, error: BaseException | None) -> None:
         if error is None:

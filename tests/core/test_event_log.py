@@ -1,4 +1,4 @@
-"""Log lines of workers and commands, and what they say the work is about."""
+"""Log lines of workers and commands, and their context fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.event_log import about, begin_about, end_about, is_log_json, log_event, take_over_logging, what_about
+from core.event_log import (
+    bind_context,
+    bound_context,
+    current_context,
+    is_log_json,
+    log_event,
+    reset_context,
+    take_over_logging,
+)
 
 
 @pytest.fixture
@@ -21,9 +29,9 @@ def _own_logging() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_lines_written_meanwhile_say_what_the_work_is_about(capsys: pytest.CaptureFixture[str]) -> None:
-    with about(run_id=7, request_id=None):
-        with about(channel="sms"):
+def test_lines_have_the_fields_of_the_bound_context(capsys: pytest.CaptureFixture[str]) -> None:
+    with bound_context(run_id=7, request_id=None):
+        with bound_context(channel="sms"):
             log_event("inner")
         log_event("outer", "warning", reason="x")
     log_event("after")
@@ -39,26 +47,26 @@ def test_lines_written_meanwhile_say_what_the_work_is_about(capsys: pytest.Captu
 
 
 def test_what_a_line_says_itself_goes_before(capsys: pytest.CaptureFixture[str]) -> None:
-    with about(channel="sms"):
+    with bound_context(channel="sms"):
         log_event("x", channel="email")
     assert json.loads(capsys.readouterr().out)["channel"] == "email"
 
 
-def test_work_in_another_thread_is_about_something_else() -> None:
+def test_the_context_of_one_thread_is_not_that_of_another() -> None:
     seen: list[object] = []
-    token = begin_about(request_id="a")
-    thread = threading.Thread(target=lambda: seen.append(dict(what_about())))
+    token = bind_context(request_id="a")
+    thread = threading.Thread(target=lambda: seen.append(dict(current_context())))
     thread.start()
     thread.join()
-    end_about(token)
+    reset_context(token)
     assert seen == [{}]
-    assert dict(what_about()) == {}
+    assert dict(current_context()) == {}
 
 
 @pytest.mark.usefixtures("_own_logging")
 def test_lines_of_libraries_say_it_too_and_go_where_the_others_go(capsys: pytest.CaptureFixture[str]) -> None:
     take_over_logging("WARNING", on_stderr=True)
-    with about(run_id=7):
+    with bound_context(run_id=7):
         logging.getLogger("some.library").warning("slow %s", "disk")
         log_event("own")
     said = capsys.readouterr()

@@ -10,7 +10,7 @@ from api_client import Api, add_key
 from sales import publish
 
 from api.observability.metrics import Metrics, StoreFacts
-from core.event_log import what_about
+from core.event_log import current_context
 from core.stores.api_keys import Scope
 
 FIELDS = [
@@ -168,9 +168,9 @@ def test_what_a_request_does_is_about_that_request_and_what_comes_after_it_is_no
         public = True
 
         async def on_get(self, req: object, resp: object) -> None:
-            seen.append(what_about()["request_id"])
+            seen.append(current_context()["request_id"])
 
     api.app.add_route("/notes", Notes())
     api.ask("/notes", headers={"X-Request-Id": "one"})
     assert seen == ["one"]
-    assert "request_id" not in what_about()
+    assert "request_id" not in current_context()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 
-from core.event_log import about, what_about
+from core.event_log import bound_context, current_context
 from core.notifications.background_queue import BackgroundQueue
 
 _PATIENCE_S = 60
@@ -12,9 +12,9 @@ _PATIENCE_S = 60
 
 def test_what_is_queued_is_about_the_request_that_offered_it() -> None:
     sent: queue.Queue[tuple[str, object]] = queue.Queue()
-    background = BackgroundQueue(lambda one: sent.put((one, what_about().get("request_id"))))
+    background = BackgroundQueue(lambda one: sent.put((one, current_context().get("request_id"))))
     for request_id in ("first", "second"):
-        with about(request_id=request_id):
+        with bound_context(request_id=request_id):
             background.offer(f"of the {request_id}")
     background.offer("of none")
     assert [sent.get(timeout=_PATIENCE_S) for _ in range(3)] == [
