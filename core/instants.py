@@ -1,13 +1,22 @@
-"""The clock, and formatting of instants by RFC 3339."""
+"""The clock, and parsing and formatting of instants by RFC 3339."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from core.errors import UsageError
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([dhm])")
+_UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?"
+)
 
 Clock = Callable[[], int]
 """Returns the current instant, milliseconds since 1970 UTC."""
@@ -61,3 +70,43 @@ def duration(seconds: float) -> str:
     first = next(place for place, (_, size) in enumerate(units) if seconds >= size)
     (large, size), (small, part) = units[first : first + 2]
     return f"{seconds // size:.0f} {large} {seconds % size // part:.0f} {small}"
+
+
+def parse_instant(option: str, text: str) -> int:
+    """Parse a day (midnight UTC) or a time; milliseconds since 1970 UTC.
+
+    >>> parse_instant("--from", "2024-06-24"), parse_instant("--from", "2024-06-24T03:30+03:30")
+    (1719187200000, 1719187200000)
+
+    :raises UsageError: it is invalid; the sentence names `option`.
+    """
+    if _INSTANT.fullmatch(text):
+        try:
+            found = datetime.fromisoformat(text.upper())
+            return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+        except (ValueError, OverflowError):  # such as 2024-13-01
+            pass
+    raise UsageError(
+        f"{option} {text!r} is no instant",
+        "Write a day such as 2027-01-31 (from midnight UTC), or a time with its offset: 2027-01-31T18:00:00Z.",
+    )
+
+
+def parse_expiry(text: str, now_ms: int) -> int:
+    """Parse ``--expires``: a future instant, or a duration from `now_ms` (``90d``, ``12h``, ``30m``).
+
+    Milliseconds since 1970 UTC.
+
+    :raises UsageError: it is invalid, or not later than `now_ms`.
+    """
+    if found := _DURATION.fullmatch(text):
+        return now_ms + int(found[1]) * (_UNITS[found[2]] // timedelta(milliseconds=1))
+    try:
+        instant_ms = parse_instant("--expires", text)
+    except UsageError as error:
+        raise UsageError(error.sentence, f"{error.hint} Or a duration from now: 90d, 12h, 30m.") from None
+    if instant_ms <= now_ms:
+        raise UsageError(
+            f"--expires {text!r} is in the past", "Give a future instant, or a duration from now: 90d, 12h."
+        )
+    return instant_ms

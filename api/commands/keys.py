@@ -12,9 +12,8 @@ import typer
 from api.auth.api_keys import digest_of, id_in, new_token
 from core.command_line import edge, print_json, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.instants import iso_instant, iso_instant_or_none, to_the_second
+from core.instants import iso_instant, iso_instant_or_none, parse_expiry, to_the_second
 from core.log_lines import looks_like_key, redacted
-from core.moments import instant_to_come
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
 from core.stores.api_keys import TENANT_SCOPES, ApiKey, Scope
@@ -36,14 +35,14 @@ def add(
 ) -> None:
     """Create a key and print its token, which is not shown again.
 
-    :param expires: its expiry, see `core.moments.instant_to_come`; None for never.
+    :param expires: its expiry, see `core.instants.parse_expiry`; None for never.
     """
     with edge(as_json):
         _require_name(name)
         tenant_name = _tenant_name(tenant_name)
         _require_scope(merchants, scopes, tenant_name)
         now_ms = wall_clock_ms()
-        expires_at_ms = None if expires is None else instant_to_come("--expires", expires, now_ms)
+        expires_at_ms = None if expires is None else parse_expiry(expires, now_ms)
         key_id, token = new_token()
         key = ApiKey(
             key_id,

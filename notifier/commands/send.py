@@ -11,7 +11,7 @@ import typer
 from core.calendar.periods import Locale
 from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.moments import instant_to_come
+from core.instants import parse_expiry
 from core.notifications.idempotency import QUEUED_AFTER_MS, id_of_request, request_digest
 from core.notifications.model import Notification, new_id
 from core.notifications.reach_warnings import message_warnings
@@ -40,7 +40,7 @@ def run(
 ) -> None:
     """Store a message, and queue it.
 
-    :param expires: the expiry, see `core.moments.instant_to_come`.
+    :param expires: the expiry, see `core.instants.parse_expiry`.
     :param idempotency_key: the message is created once for each key.
     """
     with edge(as_json):
@@ -50,7 +50,7 @@ def run(
                 "--idempotency-key must be 1 to 255 visible ASCII characters", "Use a name of yours, such as order-66."
             )
         now_ms = wall_clock_ms()
-        expires_at_ms = None if expires is None else instant_to_come("--expires", expires, now_ms)
+        expires_at_ms = None if expires is None else parse_expiry(expires, now_ms)
         settings, stores = settings_and_store(store_url, create=True)
         with stores:
             _require_fitting(channels, title, body, settings)

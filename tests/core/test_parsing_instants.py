@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import UsageError
-from core.moments import instant_in, instant_to_come
+from core.instants import parse_expiry, parse_instant
 
 NOW_MS = 1_719_230_400_000  # 2024-06-24T12:00:00Z
 DAY_MS = 86_400_000
@@ -23,14 +23,14 @@ DAY_MS = 86_400_000
         ("2024-06-24t12:00:01z", 1000),
     ],
 )
-def test_an_instant_to_come_is_a_span_from_now_or_a_day_or_a_time_with_its_offset(text: str, after_ms: int) -> None:
-    assert instant_to_come("--expires", text, NOW_MS) == NOW_MS + after_ms
+def test_an_parse_expiry_is_a_span_from_now_or_a_day_or_a_time_with_its_offset(text: str, after_ms: int) -> None:
+    assert parse_expiry(text, NOW_MS) == NOW_MS + after_ms
 
 
 @pytest.mark.parametrize("text", ["2024-06-24", "2024-06-24T12:00:00Z", "2024-06-24T15:30+03:30", "0001-01-01"])
-def test_what_is_not_to_come_is_refused(text: str) -> None:
+def test_an_expiry_in_the_past_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"--expires .* is in the past"):
-        instant_to_come("--expires", text, NOW_MS)
+        parse_expiry(text, NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_what_is_not_to_come_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_instant_is_named_with_its_option(text: str) -> None:
     with pytest.raises(UsageError, match=r"--from .* is no instant") as refused:
-        instant_in("--from", text)
+        parse_instant("--from", text)
     with pytest.raises(UsageError, match=r"--expires .* is no instant") as refused_too:
-        instant_to_come("--expires", text, NOW_MS)
+        parse_expiry(text, NOW_MS)
     assert (refused.value.hint[-1], refused_too.value.hint[-1]) == (".", ".")
