@@ -50,7 +50,7 @@ from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
-from core.stores.condition import Condition, Limits
+from core.stores.condition import Condition, FreshnessLimits
 
 _CONDITION_WAIT_S: Final = 0.5
 _LOOKUP_THREADS: Final = 2
@@ -135,7 +135,7 @@ def create_app(
     def blocking(resource: object) -> Blocking:
         return Blocking(resource, threads, max_body_bytes)
 
-    limits = Limits(settings.api_max_age_s, settings.refresh_every_s)
+    limits = FreshnessLimits(settings.api_max_age_s, settings.refresh_every_s)
 
     def condition() -> Condition:
         return access.call(lambda stores: Condition.read(stores, clock(), limits))

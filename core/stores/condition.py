@@ -34,7 +34,7 @@ of at least a minute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FreshnessLimits:
     """The settings that define a degraded state.
 
     :param max_age_s: ``API_MAX_AGE_S``; 0 for no limit.
@@ -87,7 +87,7 @@ class Condition:
     degraded_by: tuple[Cause, ...]
 
     @classmethod
-    def read(cls, stores: Stores, now_ms: int, limits: Limits) -> Self:
+    def read(cls, stores: Stores, now_ms: int, limits: FreshnessLimits) -> Self:
         """The condition at `now_ms`.
 
         :raises StoreUnavailable: the store does not answer.

@@ -13,7 +13,7 @@ from core.command_line import edge, print_json, printable, settings_and_store
 from core.errors import UsageError
 from core.instants import duration
 from core.stores import wall_clock_ms
-from core.stores.condition import Condition, Limits, Refreshes
+from core.stores.condition import Condition, FreshnessLimits, Refreshes
 from core.stores.freshness import zone_rules_agree
 from core.stores.runs import Run
 from core.stores.summaries import Fingerprint
@@ -28,7 +28,9 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
         settings, stores = settings_and_store(store_url, create=False)
         now_ms = wall_clock_ms()
         with stores:
-            condition = Condition.read(stores, now_ms, Limits(settings.api_max_age_s, settings.refresh_every_s))
+            condition = Condition.read(
+                stores, now_ms, FreshnessLimits(settings.api_max_age_s, settings.refresh_every_s)
+            )
             if number is None:
                 runs = stores.runs.recent(limit)
             else:
@@ -117,7 +119,7 @@ def _print_runs(runs: Sequence[Run]) -> None:
         )
         for r in runs
     ]
-    headings = ("run", "status", "began", "took", "read", "docs/s", "counted", "rejected", "command")
+    headings = ("run", "status", "started", "duration", "read", "docs/s", "counted", "rejected", "command")
     heading, *lines = aligned([headings, *rows], {0, 3, 4, 5, 6, 7}).removesuffix("\n").split("\n")
     typer.echo(heading)
     for r, line in zip(runs, lines, strict=True):
@@ -166,10 +168,10 @@ def _print_run(r: Run) -> None:
         "command": r.command,
         "sources": ", ".join(r.sources),
         "process": f"{r.holder.process_id} on {r.holder.host}",
-        "began": _instant(r.started_at_ms),
+        "started": _instant(r.started_at_ms),
         "ended": "-" if r.ended_at_ms is None else _instant(r.ended_at_ms),
-        "took": "-" if r.duration_s is None else duration(r.duration_s),
-        "last sign": _instant(r.heartbeat_at_ms),
+        "duration": "-" if r.duration_s is None else duration(r.duration_s),
+        "heartbeat": _instant(r.heartbeat_at_ms),
         "phase": r.phase,
         "replaced": "everything" if r.first_day_key is None and r.last_day_key is None else days,
         "read up to": "-" if r.as_of_ms is None else _instant(r.as_of_ms),
@@ -178,19 +180,19 @@ def _print_run(r: Run) -> None:
         "counted": f"{counts.counted:,}",
         "rejected": f"{counts.rejected:,}",
         "filtered": f"{counts.filtered:,}",
-        "off range": f"{counts.out_of_range:,}",
+        "out of range": f"{counts.out_of_range:,}",
         "days kept": "-" if r.days_kept is None else f"{r.days_kept:,}",
         "generation": "-" if r.generation is None else str(r.generation),
         "quarantine": r.quarantine or "-",
-        "kept": f"{counts.rejected - r.rejects_not_kept:,} of {counts.rejected:,} rejects" if counts.rejected else "-",
+        "quarantined": f"{counts.rejected - r.rejects_not_kept:,} of {counts.rejected:,} rejects" if counts.rejected else "-",
         "error": r.error or "-",
     }
     for name, value in lines.items():
-        typer.echo(f"{name:<11} {printable(value)}")
+        typer.echo(f"{name:<12} {printable(value)}")
     for reason, count in sorted(r.rejects_by_reason.items()):
-        typer.echo(f"reject      {count:,} {reason}")
+        typer.echo(f"reject       {count:,} {reason}")
     for warning in r.warnings:
-        typer.echo(f"warning     {printable(warning)}")
+        typer.echo(f"warning      {printable(warning)}")
 
 
 def _instant(milliseconds: int) -> str:

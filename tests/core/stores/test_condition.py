@@ -11,7 +11,7 @@ from examples import NOW_MS, publication, run, uniform
 from prepared_store import open_prepared
 
 from core.stores import Stores
-from core.stores.condition import Condition, Limits, Refreshes, failures_of, refreshes_of
+from core.stores.condition import Condition, FreshnessLimits, Refreshes, failures_of, refreshes_of
 from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Run, RunStatus
 
 ROWS: Final = uniform(1, merchants=1, days=1)
@@ -51,7 +51,7 @@ def add(stores: Stores, runs: Sequence[Run]) -> None:
 
 
 def condition(stores: Stores, after_ms: int, **limits: float) -> Condition:
-    return Condition.read(stores, NOW_MS + after_ms, Limits(**limits))
+    return Condition.read(stores, NOW_MS + after_ms, FreshnessLimits(**limits))
 
 
 def test_a_live_source_is_stale_after_three_missed_refreshes(stores: Stores) -> None:

@@ -88,7 +88,7 @@ def test_a_range_in_persian_digits_or_of_gregorian_dates(jobs: CommandLine) -> N
     assert (run["first_day_key"], run["last_day_key"]) == ("1403/01/01", "1403/01/02")
     assert run["counts"] == {"read": 24, "counted": 4, "rejected": 0, "filtered": 0, "out_of_range": 20}
     shown = jobs("status", "2")
-    assert "replaced    1403/01/01 to 1403/01/02" in shown.out
+    assert "replaced     1403/01/01 to 1403/01/02" in shown.out
 
 
 def test_standard_input_is_a_source(jobs: CommandLine) -> None:
@@ -193,7 +193,7 @@ def test_allowed_rejects_are_published_and_shown_as_degraded(jobs: CommandLine) 
     assert "degraded   1 documents were rejected; see status 1" in jobs("status").out
     one = jobs("status", "1").out
     assert "status      degraded: published with rejects" in one
-    assert "reject      1 amount: text" in one
+    assert "reject       1 amount: text" in one
     assert published(jobs) == summaries_of(FIRST)
 
 
@@ -220,7 +220,7 @@ def test_merchants_of_mixed_types_are_a_warning(jobs: CommandLine) -> None:
     assert said.err == (
         "Warning: 1 merchants occur in more than one type (number, text, ObjectId) and count as one: 42.\n"
     )
-    assert "warning     1 merchants occur" in jobs("status", "1").out
+    assert "warning      1 merchants occur" in jobs("status", "1").out
 
 
 def test_other_settings_come_from_the_environment(jobs: CommandLine) -> None:

@@ -51,7 +51,7 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
     assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same as here", lines[5])
     assert lines[6].startswith("  sources    read up to 2024-")
     assert lines[7] == "  degraded   1 run(s) in a row failed; see status 2"
-    columns = ["run", "status", "began", "took", "read", "docs/s", "counted", "rejected", "command"]
+    columns = ["run", "status", "started", "duration", "read", "docs/s", "counted", "rejected", "command"]
     assert lines[9].split() == columns
     assert lines[10].split()[:2] == ["2", "failed"]
     assert lines[11].strip() == "missing.bson cannot be read: No such file or directory"
@@ -91,8 +91,8 @@ def test_all_about_one_run(jobs: CommandLine) -> None:
     assert shown["command"] == "rebuild shop.bson --to 1403/01/01"
     assert shown["phase"] == "done"
     assert (shown["read"], shown["counted"]) == ("24", "10")
-    assert re.fullmatch(r"\d+\.\d s|\d+ s", shown["took"])
-    assert re.search(r"\nread up to  20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n", jobs("status", "1").out)
+    assert re.fullmatch(r"\d+\.\d s|\d+ s", shown["duration"])
+    assert re.search(r"\nread up to   20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n", jobs("status", "1").out)
     assert shown["replaced"] == "the first day to 1403/01/01"
     assert shown["error"] == "-"
 

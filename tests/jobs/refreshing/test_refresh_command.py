@@ -147,7 +147,7 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
     assert said.code == 0
     assert said.err.startswith(f"Warning: {protected}")
     assert f"  warning    {protected}" in jobs("status").out
-    assert "days kept   1" in jobs("status", "2").out
+    assert "days kept    1" in jobs("status", "2").out
     assert published_rows(sqlite_stores) == before
     said = jobs("verify")
     assert said.code == 0

@@ -22,7 +22,7 @@ from core.stores.runs import RunStatus
 from jobs.decode.batch import LeadingRejects
 from jobs.decode.plan import Fields
 from jobs.partitions import counting
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 GOOD = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(1_700_000_000_000)}
 NO_AMOUNT = bson.encode({name: value for name, value in GOOD.items() if name != "amount"} | {"sum": 5})
@@ -68,7 +68,7 @@ def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_co
 ) -> None:
     parts = [numbered(0, 60, amount=1.5), numbered(60, 90), numbered(90, 150, merchantId=None)]
     first, second = write(tmp_path / "1", *parts), write(tmp_path / "2", numbered(150, 200, amount="x"))
-    request = Request((first, second), threads=threads, chunk_bytes=500, max_reject_ratio=1)
+    request = RebuildRequest((first, second), threads=threads, chunk_bytes=500, max_reject_ratio=1)
     run = workshop.rebuild(replace(request, max_quarantine_bytes=limit)).run
     assert run.rejects_by_reason == {"amount: fraction": 60, "merchant: null": 60, "amount: text": 50}
     stored = kept_ids(run.quarantine)
@@ -81,7 +81,7 @@ def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_co
 def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: Workshop, tmp_path: Path) -> None:
     large = numbered(1, 2, amount="x" * 10_000)
     source = write(tmp_path / "x", numbered(0, 1, amount="x"), large, numbered(2, 5, amount="x"))
-    request = Request((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
+    request = RebuildRequest((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
     run = workshop.rebuild(request).run
     assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
 
@@ -90,7 +90,7 @@ def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url:
     source = write(tmp_path / "x", numbered(0, 50, amount="x"))
     with open_stores(store_url, timeout_s=10) as stores:
         with pytest.raises(TooManyRejects, match="50 of 50 documents were rejected") as refusal:
-            Workshop(stores, tmp_path).rebuild(Request((source,), max_quarantine_bytes=3000))
+            Workshop(stores, tmp_path).rebuild(RebuildRequest((source,), max_quarantine_bytes=3000))
         (run,) = stores.runs.recent(1)
     assert run.rejects_kept == len(kept_ids(run.quarantine))
     assert f"The first {run.rejects_kept} of the rejects are in {run.quarantine}, the other" in refusal.value.hint
@@ -101,7 +101,7 @@ def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_r
     workshop: Workshop, tmp_path: Path, threads: int
 ) -> None:
     source = write(tmp_path / "x.bson", NO_AMOUNT * (2 * HOPELESS), numbered(0, 10))
-    request = Request(
+    request = RebuildRequest(
         (source,), threads=threads, chunk_bytes=20 * HOPELESS, max_reject_ratio=0.4, max_quarantine_bytes=10_000
     )
     with pytest.raises(TooManyRejects) as refusal:
@@ -138,7 +138,7 @@ def test_any_other_source_is_read_to_its_end_and_counted_by_reason(
 ) -> None:
     source = write(tmp_path / "x.bson", *map(bson.encode, first), NO_AMOUNT * bad, numbered(0, 10))
     sources = (write(tmp_path / "first.bson", NO_AMOUNT), source) if second else (source,)
-    request = Request(sources, threads=2, max_reject_ratio=ratio, max_quarantine_bytes=0)
+    request = RebuildRequest(sources, threads=2, max_reject_ratio=ratio, max_quarantine_bytes=0)
     with pytest.raises(TooManyRejects, match=r"documents were rejected \(.*amount: missing"):
         workshop.rebuild(request)
     (run,) = workshop.stores.runs.recent(1)
@@ -165,7 +165,7 @@ def test_the_limit_is_an_option_and_a_setting_and_is_reported(tmp_path: Path) ->
     assert ", the other 2 were only counted.\n" in some.out
     of_json = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "2", "--json")
     assert (of_json.json["run"]["rejects_kept"], of_json.json["run"]["rejects_not_kept"]) == (5, 0)
-    assert "kept        3 of 5 rejects\n" in jobs("status", "2").out
+    assert "quarantined  3 of 5 rejects\n" in jobs("status", "2").out
     assert jobs("status", "1", "--json").json["rejects_not_kept"] == 5
     verified = jobs("verify", "x.bson", "--max-reject-ratio", "1", "--max-quarantine-mb", "1", "--json").json
     assert (verified["rejects_kept"], verified["rejects_not_kept"]) == (3, 2)
