@@ -15,13 +15,13 @@ README: Final = _ROOT / "README.md"
 if __name__ == "__main__":
     sys.path.insert(0, str(_ROOT))
 
+from core.settings import range_words  # noqa: E402
 from core.settings.api import ApiSettings  # noqa: E402
-from core.settings.forms import Form  # noqa: E402
 from core.settings.notifier import NotifierSettings  # noqa: E402
-from core.settings.ranges import range_words  # noqa: E402
 from core.settings.refresh import RefreshSettings  # noqa: E402
 from core.settings.shared import SharedSettings  # noqa: E402
 from core.settings.source import SourceSettings  # noqa: E402
+from core.settings.text_pattern import TextPattern  # noqa: E402
 
 BEGIN: Final = "<!-- Made by `make docs` from core/settings: change it there. -->"
 END: Final = "<!-- The end of what is made. -->"
@@ -81,8 +81,8 @@ def table() -> str:
 
 def allowed(field: FieldInfo) -> str:
     """What the variable of `field` may be, in words."""
-    if forms := [one for one in field.metadata if isinstance(one, Form)]:
-        return forms[0].words
+    if patterns := [one for one in field.metadata if isinstance(one, TextPattern)]:
+        return patterns[0].words
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
     if field.annotation is bool:

@@ -537,14 +537,14 @@ def sample(
     """
     with importing():
         from jobs.runs.signals import signals_as_errors
-        from jobs.sample import Sample, write_sample
+        from jobs.sample import SampleRequest, write_sample
 
     with edge(as_json), signals_as_errors():
-        written = write_sample(out, Sample(transactions, merchants, seed), replace=force)
+        written = write_sample(out, SampleRequest(transactions, merchants, seed), replace=force)
     if as_json:
-        print_json({"path": str(out), "form": written.form, "bytes": written.size, "transactions": transactions})
+        print_json({"path": str(out), "form": written.file_format, "bytes": written.size, "transactions": transactions})
     else:
-        typer.echo(f"Wrote {transactions:,} transactions to {out} ({written.form}, {written.size:,} bytes).")
+        typer.echo(f"Wrote {transactions:,} transactions to {out} ({written.file_format}, {written.size:,} bytes).")
 
 
 @app.command()
@@ -596,12 +596,12 @@ def warm(as_json: Json = False) -> None:
 
     began = time.monotonic()
     with edge(as_json), signals_as_errors():
-        forms = compile_decoders()
+        file_formats = compile_decoders()
     seconds = time.monotonic() - began
     if as_json:
-        print_json({"forms": forms, "seconds": round(seconds, 3)})
+        print_json({"forms": file_formats, "seconds": round(seconds, 3)})
     else:
-        typer.echo(f"Ready to read {', '.join(forms)}, after {seconds:.1f} s.")
+        typer.echo(f"Ready to read {', '.join(file_formats)}, after {seconds:.1f} s.")
 
 
 @merchants.command("import")

@@ -21,7 +21,7 @@ from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
-from jobs.partitions.local_runner import in_background
+from jobs.partitions.local_runner import in_thread
 from jobs.publish.replacing import Change
 from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
@@ -175,7 +175,7 @@ class Job:
         self, request: SourcesRequest, sources: Sequence[str], window: Window | None
     ) -> Iterator[Callable[[], Source]]:
         """A call for each of `sources` that opens it; live collections are restricted to `window`."""
-        for one in in_background(partial(expanded, sources, request.collection, request.remote)):
+        for one in in_thread(partial(expanded, sources, request.collection, request.remote)):
             yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
 
     def _reading(

@@ -20,7 +20,7 @@ from core.stores.merchant_names import MerchantNameStore
 from jobs.inspection.fields import MISSING, value_at
 from jobs.inspection.first_documents import Cell, Document, csv_document, csv_rows, documents_in, json_document
 from jobs.inspection.values import OBJECT_ID
-from jobs.sources.file_partition import Form
+from jobs.sources.file_partition import FileFormat
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_recognised
 from jobs.sources.remote.options import RemoteOptions
@@ -54,7 +54,7 @@ class NameFields:
         return (self.merchant, self.name, *((self.language,) if self.one_language is None else ()))
 
 
-class WrongRow(NamedTuple):
+class RejectedRow(NamedTuple):
     """An invalid row: its place in the source, such as ``line 7``, and the reason."""
 
     place: str
@@ -72,7 +72,7 @@ class NameRows:
     source: str
     rows: int = 0
     names: dict[str, dict[Locale, str]] = field(default_factory=dict)
-    wrong: list[WrongRow] = field(default_factory=list)
+    wrong: list[RejectedRow] = field(default_factory=list)
 
     def require_right(self) -> None:
         """Raise unless every row is valid.
@@ -132,17 +132,17 @@ def read_names(
             documents = opened.documents(fields.paths())
             places = (f"the document with _id {_shown(one.get('_id'))}" for one in documents)
             return _checked(opened.name, zip(places, documents, strict=True), fields, is_flat=False)
-    stored, stream, form = open_recognised(argument, collection, remote, delimiter)
+    stored, stream, file_format = open_recognised(argument, collection, remote, delimiter)
     with closing(stream):
         rows: Iterable[tuple[str, Document | str]]
-        if form is Form.CSV:
+        if file_format is FileFormat.CSV:
             rows = _csv_lines(stream, delimiter, fields)
-        elif form is Form.JSON_LINES:
+        elif file_format is FileFormat.JSON_LINES:
             rows = _json_lines(stream)
         else:
-            documents_of = documents_in(stored, stream, form, collection, delimiter)
+            documents_of = documents_in(stored, stream, file_format, collection, delimiter)
             rows = ((f"document {number:,}", one) for number, one in enumerate(documents_of, start=1))
-        return _checked(stream.name, rows, fields, is_flat=form is Form.CSV)
+        return _checked(stream.name, rows, fields, is_flat=file_format is FileFormat.CSV)
 
 
 def _csv_lines(stream: ByteStream, delimiter: str | None, fields: NameFields) -> Iterator[tuple[str, Document | str]]:
@@ -186,7 +186,7 @@ def _json_lines(stream: ByteStream) -> Iterator[tuple[str, Document | str]]:
 
 
 def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: NameFields, is_flat: bool) -> NameRows:
-    """The names of `rows`, pairs of a place and a document; or a `WrongRow` for an invalid one."""
+    """The names of `rows`, pairs of a place and a document; or a `RejectedRow` for an invalid one."""
     found = NameRows(source)
     first_places: dict[tuple[str, Locale], str] = {}
     for place, row in rows:
@@ -200,7 +200,7 @@ def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: Na
             if earlier := first_places.get((merchant_id, language)):
                 raise ValueError(f"the merchant {_shown(merchant_id)} has a name in {language} at {earlier} already")
         except ValueError as error:
-            found.wrong.append(WrongRow(place, str(error)))
+            found.wrong.append(RejectedRow(place, str(error)))
             continue
         first_places[merchant_id, language] = place
         found.names.setdefault(merchant_id, {})[language] = name

@@ -37,7 +37,7 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 
 
 @dataclass(frozen=True, slots=True)
-class Request(SourcesRequest):
+class RebuildRequest(SourcesRequest):
     """The parameters of a rebuild.
 
     :param sources: files, folders, URLs of these or of live collections, or ``-`` for standard input; summed.
@@ -69,7 +69,7 @@ class Request(SourcesRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RebuildOutcome:
     """The result of a rebuild.
 
     :param partitions_reused: number of partitions whose results were in the checkpoint.
@@ -77,7 +77,7 @@ class Outcome:
 
     run: Run
     publication: Publication
-    forms: tuple[str, ...]
+    file_formats: tuple[str, ...]
     partitions_reused: int = 0
 
 
@@ -91,7 +91,7 @@ class _Completeness(TypedDict):
 class Rebuild(Job):
     """Rebuilds summaries from sources."""
 
-    def run(self, request: Request, watcher: Watcher) -> Outcome:
+    def run(self, request: RebuildRequest, watcher: Watcher) -> RebuildOutcome:
         """Rebuild; publishes everything or nothing.
 
         :raises UsageError: the store is not empty and the request has neither `truncate` nor days; a key is invalid; a
@@ -118,9 +118,11 @@ class Rebuild(Job):
                 publication = self._publish(request, days, before, counted, recorder, watcher)
             if checkpoint is not None and not request.keep_checkpoint:
                 _remove(checkpoint, recorder)
-        return Outcome(recorder.run, publication, counted.forms, 0 if checkpoint is None else checkpoint.reused)
+        return RebuildOutcome(
+            recorder.run, publication, counted.file_formats, 0 if checkpoint is None else checkpoint.reused
+        )
 
-    def _require_allowed(self, request: Request, fingerprint: Fingerprint) -> Publication | None:
+    def _require_allowed(self, request: RebuildRequest, fingerprint: Fingerprint) -> Publication | None:
         """The current publication, if `request` may replace it."""
         published = self._stores.summaries.published()
         if published is None or published.rows == 0 or request.truncate:
@@ -135,7 +137,7 @@ class Rebuild(Job):
 
     def _count(
         self,
-        request: Request,
+        request: RebuildRequest,
         days: RequestedDays,
         before: Publication | None,
         recorder: RunRecorder,
@@ -162,7 +164,7 @@ class Rebuild(Job):
 
     def _publish(
         self,
-        request: Request,
+        request: RebuildRequest,
         days: RequestedDays,
         before: Publication | None,
         counted: Counted,
@@ -191,7 +193,12 @@ class Rebuild(Job):
         return publication
 
     def _completeness(
-        self, request: Request, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
+        self,
+        request: RebuildRequest,
+        days: RequestedDays,
+        before: Publication | None,
+        counted: Counted,
+        recorder: RunRecorder,
     ) -> _Completeness:
         """The completeness of the new publication."""
         known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
@@ -209,7 +216,7 @@ class Rebuild(Job):
 
     def _some_days(
         self,
-        request: Request,
+        request: RebuildRequest,
         recorder: RunRecorder,
         before: Publication | None,
         counted: Counted,
@@ -229,7 +236,7 @@ class Rebuild(Job):
 
     def _everything(
         self,
-        request: Request,
+        request: RebuildRequest,
         recorder: RunRecorder,
         before: Publication | None,
         counted: Counted,
@@ -277,7 +284,7 @@ def _remove(checkpoint: Checkpoint, recorder: RunRecorder) -> None:
         recorder.update(warnings=(*recorder.run.warnings, f"{error.sentence}, so it was not removed"))
 
 
-def _require_cluster(request: Request) -> None:
+def _require_cluster(request: RebuildRequest) -> None:
     if request.cluster is None:
         return
     from jobs.partitions.cluster_runner import require_cluster
@@ -285,7 +292,7 @@ def _require_cluster(request: Request) -> None:
     require_cluster(request.cluster)
 
 
-def _require_distinct(request: Request) -> None:
+def _require_distinct(request: RebuildRequest) -> None:
     """Raise if two sources are the same file."""
     seen: set[object] = set()
     for argument in request.sources:

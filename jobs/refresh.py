@@ -17,12 +17,12 @@ from jobs.decode.plan import Fields
 from jobs.job import Job, ReadRequest, Watcher
 from jobs.partitions.counting import Counted
 from jobs.partitions.daily_sums import all_sums
-from jobs.partitions.local_runner import in_background
+from jobs.partitions.local_runner import in_thread
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import LossLimits, Retention
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import last_quarantine, quarantine_path
-from jobs.runs.refresh_plan import Plan, Planner
+from jobs.runs.refresh_plan import RefreshPlan, RefreshPlanner
 from jobs.sources.live.collection import LiveCollection, open_collection
 
 _ALL_READ: Final = (
@@ -60,7 +60,7 @@ class RefreshOutcome:
 
     run: Run
     publication: Publication
-    plan: Plan | None
+    plan: RefreshPlan | None
 
 
 class Refresh(Job):
@@ -84,7 +84,7 @@ class Refresh(Job):
         with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
             # Read now that no other run can publish without taking over, in which case publishing fails.
             before = self._published(fingerprint)
-            with in_background(partial(open_collection, request.url, request.collection, request.live)) as collection:
+            with in_thread(partial(open_collection, request.url, request.collection, request.live)) as collection:
                 plan = self._plan(request, collection, before, recorder)
                 counted = self._count(request, collection, before, plan, recorder, watcher)
                 watcher.phase("checking")
@@ -99,9 +99,9 @@ class Refresh(Job):
 
     def _plan(
         self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, recorder: RunRecorder
-    ) -> Plan | None:
+    ) -> RefreshPlan | None:
         """Plan the days to read and record them in the ledger; None for all days."""
-        planner = Planner(self._calendar, self._local_days, request.look_back_days)
+        planner = RefreshPlanner(self._calendar, self._local_days, request.look_back_days)
         earlier = [run for run in self._stores.runs.recent(RUNS_READ) if run.id != recorder.run.id]
         begin_day = None if before is None else planner.begin_day(before, earlier, recorder.run.started_at_ms)
         warnings = _other_source_warning(collection, earlier)
@@ -114,16 +114,16 @@ class Refresh(Job):
         recorder.update(
             sources=(collection.name,),
             first_day_key=self._calendar.period_of(Mode.DAILY, begin_day).key,
-            warnings=(*warnings, *in_background(partial(_index_warnings, collection, request))),
+            warnings=(*warnings, *in_thread(partial(_index_warnings, collection, request))),
         )
         if request.updated_field is None:
             plan = planner.plan(begin_day)
         else:
             since_ms = self._local_days.start_ms(begin_day)
             changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
-            plan = in_background(partial(planner.plan, begin_day, changed))
+            plan = in_thread(partial(planner.plan, begin_day, changed))
         named_ms = self._local_days.named_range_ms(self._calendar)
-        unread = in_background(partial(_undated_warning, collection, request.fields, plan, named_ms))
+        unread = in_thread(partial(_undated_warning, collection, request.fields, plan, named_ms))
         recorder.update(warnings=(*recorder.run.warnings, *unread))
         return plan
 
@@ -132,7 +132,7 @@ class Refresh(Job):
         request: RefreshRequest,
         collection: LiveCollection,
         before: Publication | None,
-        plan: Plan | None,
+        plan: RefreshPlan | None,
         recorder: RunRecorder,
         watcher: Watcher,
     ) -> Counted:
@@ -159,7 +159,7 @@ class Refresh(Job):
         collection: LiveCollection,
         before: Publication | None,
         counted: Counted,
-        plan: Plan | None,
+        plan: RefreshPlan | None,
     ) -> Retention:
         """The protection of published days whose documents may have been purged.
 
@@ -171,7 +171,7 @@ class Refresh(Job):
         def oldest_day() -> int | None:
             if plan is None and not request.fields.times_are_dates:
                 return counted.oldest_day  # of all documents
-            oldest_ms = in_background(partial(collection.oldest_counted_ms, request.fields, self._ever()))
+            oldest_ms = in_thread(partial(collection.oldest_counted_ms, request.fields, self._ever()))
             return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
 
         if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
@@ -182,7 +182,9 @@ class Refresh(Job):
             )
         return Retention(self._calendar, oldest_day, request.loss_limits)
 
-    def _change(self, before: Publication | None, counted: Counted, plan: Plan | None, retention: Retention) -> Change:
+    def _change(
+        self, before: Publication | None, counted: Counted, plan: RefreshPlan | None, retention: Retention
+    ) -> Change:
         return replace_days(
             self._stores.summaries,
             before,
@@ -193,11 +195,11 @@ class Refresh(Job):
             retention,
         )
 
-    def _days_read(self, plan: Plan | None) -> Sequence[Days]:
+    def _days_read(self, plan: RefreshPlan | None) -> Sequence[Days]:
         return plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
 
     def _complete_days(
-        self, before: Publication | None, plan: Plan | None, change: Change, oldest_day: int | None, run: Run
+        self, before: Publication | None, plan: RefreshPlan | None, change: Change, oldest_day: int | None, run: Run
     ) -> tuple[DayRange, ...]:
         """The complete days of the new or unchanged publication."""
         lost = ((loss.day, loss.day) for loss in change.lost)
@@ -217,7 +219,7 @@ def _other_source_warning(collection: LiveCollection, runs: Sequence[Run]) -> tu
 
 
 def _undated_warning(
-    collection: LiveCollection, fields: Fields, plan: Plan, named_ms: tuple[int, int]
+    collection: LiveCollection, fields: Fields, plan: RefreshPlan, named_ms: tuple[int, int]
 ) -> tuple[str, ...]:
     """A warning if there are documents without a valid date, which no plan reads."""
     count = collection.count_undated(fields, plan.times, named_ms)

@@ -45,7 +45,7 @@ _TEMPLATE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleRequest:
     """The numbers of transactions and merchants, and the seed."""
 
     transactions: int
@@ -57,11 +57,11 @@ class Sample:
 class Written:
     """The written file: name of the format and size in bytes."""
 
-    form: str
+    file_format: str
     size: int
 
 
-def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written:
+def write_sample(out: Path, sample: SampleRequest, *, replace: bool = False) -> Written:
     """Write `sample` to `out`: `.bson`, `.jsonl` (relaxed), else a mongodump archive; with gzip for `.gz`.
 
     The file is written atomically. The same sample gives the same bytes.
@@ -73,7 +73,7 @@ def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written
         raise UsageError(f"{out} exists already", "Use --force to replace it.")
     compressed = out.suffix in (".gz", ".agz")
     inner = Path(out.stem).suffix if out.suffix == ".gz" else out.suffix
-    form, write = {
+    file_format, write = {
         ".bson": ("BSON", _write_bson),
         ".jsonl": ("JSON lines", _write_json_lines),
     }.get(inner, ("mongodump archive", _write_archive))
@@ -92,10 +92,10 @@ def write_sample(out: Path, sample: Sample, *, replace: bool = False) -> Written
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
-    return Written(form + (", gzip" if compressed else ""), out.stat().st_size)
+    return Written(file_format + (", gzip" if compressed else ""), out.stat().st_size)
 
 
-def _instants(sample: Sample, random: np.random.Generator) -> npt.NDArray[np.int64]:
+def _instants(sample: SampleRequest, random: np.random.Generator) -> npt.NDArray[np.int64]:
     """The instants of transactions, ascending."""
     weekdays = (np.arange(_YEAR_DAYS) - _FIRST_SATURDAY) % 7
     weights = np.outer(_WEEKDAYS[weekdays] * np.linspace(0.8, 1.2, _YEAR_DAYS), _HOURS).ravel()
@@ -106,7 +106,7 @@ def _instants(sample: Sample, random: np.random.Generator) -> npt.NDArray[np.int
     return instants
 
 
-def _blocks(sample: Sample) -> Iterator[npt.NDArray[np.uint8]]:
+def _blocks(sample: SampleRequest) -> Iterator[npt.NDArray[np.uint8]]:
     """The documents, as arrays of shape (at most `_BLOCK`, 77)."""
     random = np.random.default_rng(sample.seed)
     instants = _instants(sample, random)
@@ -137,12 +137,12 @@ def _put(documents: npt.NDArray[np.uint8], name: bytes, values: npt.NDArray[np.g
     documents[:, at : at + raw.shape[1]] = raw
 
 
-def _write_bson(file: BinaryIO, sample: Sample) -> None:
+def _write_bson(file: BinaryIO, sample: SampleRequest) -> None:
     for documents in _blocks(sample):
         file.write(documents.tobytes())
 
 
-def _write_json_lines(file: BinaryIO, sample: Sample) -> None:
+def _write_json_lines(file: BinaryIO, sample: SampleRequest) -> None:
     for documents in _blocks(sample):
         lines = []
         for document in bson.decode_all(documents.tobytes()):
@@ -156,7 +156,7 @@ def _write_json_lines(file: BinaryIO, sample: Sample) -> None:
         file.write("".join(lines).encode())
 
 
-def _write_archive(file: BinaryIO, sample: Sample) -> None:
+def _write_archive(file: BinaryIO, sample: SampleRequest) -> None:
     header = {"concurrent_collections": 4, "version": "0.1", "server_version": "7.0.0", "tool_version": "100.10.0"}
     metadata = {
         "indexes": [{"v": {"$numberInt": "2"}, "key": {"_id": {"$numberInt": "1"}}, "name": "_id_"}],

@@ -20,7 +20,7 @@ from jobs.decode.classify import Window
 from jobs.job import Job, SourcesRequest, Watcher
 from jobs.partitions.counting import Counted, Counting, Progress
 from jobs.partitions.daily_sums import all_sums
-from jobs.partitions.local_runner import in_background
+from jobs.partitions.local_runner import in_thread
 from jobs.publish.replacing import Change, replace_days
 from jobs.publish.shrinking import DayLoss, LossLimits, Retention
 from jobs.runs.ledger_row import RunRecorder
@@ -249,8 +249,8 @@ class Verify(Job):
 
     def _oldest_live_day(self, url: str, request: VerifyRequest, days: RequestedDays) -> int | None:
         named = days.window.named_first_ms, days.window.named_end_ms
-        with in_background(partial(open_collection, url, request.collection, request.live)) as collection:
-            oldest_ms = in_background(partial(collection.oldest_counted_ms, request.fields, Window(*named, *named)))
+        with in_thread(partial(open_collection, url, request.collection, request.live)) as collection:
+            oldest_ms = in_thread(partial(collection.oldest_counted_ms, request.fields, Window(*named, *named)))
         return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
 
     def _compare(

@@ -18,13 +18,13 @@ from core.calendar.days import LocalDays
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.partitions.count_partition import Plan, count_partition
-from jobs.runs.rejects import Limits
-from jobs.sample import Sample, write_sample
-from jobs.sources.partition import Reading
+from jobs.partitions.count_partition import CountPlan, count_partition
+from jobs.runs.rejects import RejectLimits
+from jobs.sample import SampleRequest, write_sample
+from jobs.sources.partition import ReadOptions
 from jobs.sources.recognise import open_source
 
-_SAMPLE: Final = Sample(transactions=10_000, merchants=2_000)
+_SAMPLE: Final = SampleRequest(transactions=10_000, merchants=2_000)
 _COLUMNS: Final = "sample-False.parquet"
 _WITH_DECIMALS: Final = Fields(amount="doubles", formats=Formats(amount_scale=2))
 _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
@@ -33,9 +33,9 @@ _ALL: Final = Window(-(2**50), 2**50, -(2**50), 2**50)
 def warm() -> list[str]:
     """Compile all kernels; returns the formats that were read for it."""
     with TemporaryDirectory() as folder:
-        forms = [_read(path, Fields()) for path in _exports(Path(folder))]
+        file_formats = [_read(path, Fields()) for path in _exports(Path(folder))]
         _read(Path(folder) / _COLUMNS, _WITH_DECIMALS)
-        return list(dict.fromkeys(forms))
+        return list(dict.fromkeys(file_formats))
 
 
 def _exports(folder: Path) -> Iterator[Path]:
@@ -78,9 +78,9 @@ def _write_parquet(path: Path, names: tuple[str, ...], rows: list[tuple[str, int
 
 def _read(path: Path, fields: Fields) -> str:
     source = open_source(str(path), fields, None)
-    plan = Plan(Reading(fields, _ALL), LocalDays("Asia/Tehran"), Limits(0))
+    plan = CountPlan(ReadOptions(fields, _ALL), LocalDays("Asia/Tehran"), RejectLimits(0))
     for partition in source.partitions:
         failure = count_partition(partition, plan).failure
         if failure is not None:
             raise failure
-    return source.form
+    return source.file_format

@@ -143,7 +143,7 @@ def retry(
     from notifier.commands import retry as command
 
     statuses = frozenset(option.value for option in status or (RetriableOption.DEAD,))
-    chosen = command.Filter(statuses, hours if since is None else since, until, tenant, limit) if every else None
+    chosen = command.RetryFilter(statuses, hours if since is None else since, until, tenant, limit) if every else None
     narrowing = {"--status": status, "--from": since, "--to": until, "--tenant": tenant}
     given = [option for option, value in narrowing.items() if value]
     command.run(tuple(notifications or ()), tuple(channel or ()), chosen, given, store, as_json)

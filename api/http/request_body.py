@@ -96,14 +96,14 @@ def read_object(req: falcon.Request, *, needed: bool = True) -> dict[str, Any]:
     return document
 
 
-def checked_payload(document: dict[str, Any], model: type[PayloadT], rules: object) -> PayloadT:
+def checked_payload(document: dict[str, Any], model: type[PayloadT], context: object) -> PayloadT:
     """`document` as a `model`.
 
-    :param rules: the context of the validation; None to validate the form only.
+    :param context: that of the validation; None to validate the form only.
     :raises Problem: bad parameter, with all errors.
     """
     try:
-        return model.model_validate(document, context=rules)
+        return model.model_validate(document, context=context)
     except ValidationError as error:
         errors = errors_of(error)
     raise bad_parameters(errors)

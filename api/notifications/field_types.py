@@ -22,7 +22,7 @@ _QUOTED: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ValidationContext:
     """The context of the validation of a body; without it, channels and times are not compared with these.
 
     :param channels: the channels of the settings.
@@ -59,8 +59,8 @@ def _instant_text(value: object) -> object:
 
 
 def _to_come(instant: datetime, info: ValidationInfo) -> datetime:
-    rules: Rules | None = info.context
-    if rules is not None and instant_ms(instant) <= rules.now_ms:
+    context: ValidationContext | None = info.context
+    if context is not None and instant_ms(instant) <= context.now_ms:
         raise ValueError("is in the past: the message would never be sent")
     if instant_ms(instant) > _LAST_INSTANT_MS:
         raise ValueError("is after the year 9999")
@@ -74,12 +74,12 @@ def _each_once(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _each_once_and_known(channels: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    rules: Rules | None = info.context
-    if rules is None:
+    context: ValidationContext | None = info.context
+    if context is None:
         errors = [_no_channel(channel) for channel in dict.fromkeys(channels) if not is_channel_name(channel)]
     else:
-        strange = [channel for channel in dict.fromkeys(channels) if channel not in rules.channels]
-        errors = [unknown_channel(channel, rules.channels) for channel in strange]
+        strange = [channel for channel in dict.fromkeys(channels) if channel not in context.channels]
+        errors = [unknown_channel(channel, context.channels) for channel in strange]
     code: LiteralString = "unknown-channel" if errors else "repeated"
     if wrong := _twice(channels):
         errors.append(wrong)

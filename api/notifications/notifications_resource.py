@@ -14,7 +14,7 @@ from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.actions import NotificationActions
-from api.notifications.field_types import Rules, instant_ms
+from api.notifications.field_types import ValidationContext, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, Days, counts, page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
@@ -69,7 +69,7 @@ class NotificationsResource:
         now_ms = self._clock()
         repeated_id = None if known is None else known.current(self._tenant_of)
         try:
-            payload = checked_payload(document, NewNotification, Rules(self._channels, now_ms))
+            payload = checked_payload(document, NewNotification, ValidationContext(self._channels, now_ms))
             _require_fitting(payload, self._senders)
             tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
         except Problem:

@@ -11,7 +11,7 @@ from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
-from api.notifications.field_types import Rules
+from api.notifications.field_types import ValidationContext
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.pages import read_page
 from api.notifications.payloads import NewSubscription
@@ -59,7 +59,7 @@ class SubscriptionsResource:
         asked = read_tenant(req.query_string)
         known = known_id(req, "subscription")
         now_ms = self._clock()
-        payload = checked_payload(read_object(req), NewSubscription, Rules(self._channels, now_ms))
+        payload = checked_payload(read_object(req), NewSubscription, ValidationContext(self._channels, now_ms))
         caller.require_merchant(payload.merchant_id)
 
         def make(stores: Stores) -> tuple[Subscribed, list[ReachWarning]]:

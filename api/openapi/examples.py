@@ -15,7 +15,7 @@ REQUEST_ID: Final = "5f0c7d1e9a3b2468"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ExampleRequest:
     """A request, without its key.
 
     :param target: path and query.
@@ -36,7 +36,7 @@ class Example:
     """
 
     summary: str
-    request: Request
+    request: ExampleRequest
     answer: Any
     media_type: str = "application/json"
 
@@ -45,7 +45,7 @@ class Example:
 def operation_examples() -> dict[str, list[Example]]:
     """Examples of successful requests, by the id of the operation."""
     return {
-        operation_id: [Example(**{**example, "request": Request(**example["request"])}) for example in examples]
+        operation_id: [Example(**{**example, "request": ExampleRequest(**example["request"])}) for example in examples]
         for operation_id, examples in _document()["operations"].items()
     }
 
@@ -58,7 +58,7 @@ def problem_examples() -> dict[ProblemKind, Example]:
 
 
 def _failing(kind: ProblemKind, request: dict[str, Any], answer: dict[str, Any]) -> Example:
-    return Example(kind.value.title, Request(**request), _details(kind, **answer))
+    return Example(kind.value.title, ExampleRequest(**request), _details(kind, **answer))
 
 
 def _details(kind: ProblemKind, detail: str, errors: tuple[dict[str, Any], ...] = ()) -> Any:

@@ -106,9 +106,9 @@ def _drain_ours(cursors: int, url: str) -> Totals:
     from jobs.sources.chunks import Buffer
     from jobs.sources.live.collection import open_live
     from jobs.sources.live.options import LiveOptions
-    from jobs.sources.partition import Partition, Reading
+    from jobs.sources.partition import Partition, ReadOptions
 
-    reading = Reading(Fields(), Window(-(2**62), 2**62, -(2**62), 2**62))
+    reading = ReadOptions(Fields(), Window(-(2**62), 2**62, -(2**62), 2**62))
 
     def drain(partition: Partition) -> None:
         opened = partition.open(reading, threading.Event())

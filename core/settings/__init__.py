@@ -6,16 +6,17 @@ Only entry points (``__main__``, ``get_app``, the Celery app) read it; other cod
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
+import annotated_types
 from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from core.errors import SettingsError
 from core.settings.api import ApiSettings
 from core.settings.notifier import NotifierSettings
-from core.settings.ranges import range_words
 from core.settings.refresh import RefreshSettings
 from core.settings.shared import SharedSettings
 from core.settings.source import SourceSettings
@@ -45,6 +46,16 @@ def read_settings() -> Settings:
         ]
         hint = "Change the environment variable, or unset it for its default."
         raise SettingsError("; ".join(problems), hint) from None
+
+
+def range_words(field: FieldInfo) -> str:
+    """The range of `field`, such as "1 to 256" or "more than 0, up to 60"; empty without a range."""
+    bounds: dict[type, Any] = {type(one): one for one in field.metadata}
+    least, above = bounds.get(annotated_types.Ge), bounds.get(annotated_types.Gt)
+    most = bounds.get(annotated_types.Le)
+    if least is not None:
+        return f"{least.ge:,} to {most.le:,}" if most is not None else f"{least.ge:,} or more"
+    return ", ".join([*([f"more than {above.gt:,}"] if above else []), *([f"up to {most.le:,}"] if most else [])])
 
 
 def _allowed(problem: ErrorDetails) -> str:

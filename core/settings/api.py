@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 UNIX_PEERS: Final = "unix"
 """Names, among trusted proxies, the peers of a Unix socket, which have no address."""
@@ -20,7 +20,7 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
 class ApiSettings(BaseSettings):
     """Address, timeouts, limits and access of the API."""
 
-    api_bind: Annotated[str, Form("host:port, [IPv6]:port or unix:/path")] = Field(
+    api_bind: Annotated[str, TextPattern("host:port, [IPv6]:port or unix:/path")] = Field(
         default="127.0.0.1:8000", description="Address and port of the API."
     )
     api_workers: int = Field(default=2, ge=1, le=256, description="Worker processes of the API.")
@@ -68,7 +68,7 @@ class ApiSettings(BaseSettings):
     )
     api_rate_limit: Annotated[
         str,
-        Form(
+        TextPattern(
             "a number of requests and a time, such as 100/second or 6000/minute",
             r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)",
         ),
@@ -77,7 +77,7 @@ class ApiSettings(BaseSettings):
         description="Requests allowed per key, or per address for requests without a key, such as 100/second.",
     )
     api_rate_limit_storage: Annotated[
-        str, Form("memory:// or redis://host:6379/2", r"memory://|(rediss?|redis\+unix)://.+")
+        str, TextPattern("memory:// or redis://host:6379/2", r"memory://|(rediss?|redis\+unix)://.+")
     ] = Field(
         default="memory://",
         description="Where requests are counted: memory:// (per worker) or redis://host:6379/2 (for all workers).",
@@ -92,13 +92,13 @@ class ApiSettings(BaseSettings):
         "never behind a proxy).",
     )
     api_trusted_proxies: Annotated[
-        str, Form("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")
+        str, TextPattern("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")
     ] = Field(
         default="",
         description="Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are trusted, comma separated: "
         "addresses, networks, or unix for a Unix socket. Empty: none.",
     )
-    cors_origins: Annotated[str, Form("origins such as https://app.example, comma separated; or empty")] = Field(
+    cors_origins: Annotated[str, TextPattern("origins such as https://app.example, comma separated; or empty")] = Field(
         default="",
         description="Origins whose pages may call the API, comma separated, such as https://app.example. Empty: none.",
     )

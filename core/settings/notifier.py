@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 _PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[^\s=,]+")
 _RATE_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
@@ -19,19 +19,23 @@ class NotifierSettings(BaseSettings):
 
     celery_broker_url: Annotated[
         SecretStr,
-        Form("redis://:password@host:6379/0, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
+        TextPattern(
+            "redis://:password@host:6379/0, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"
+        ),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis database of the queue; lost tasks are queued again.",
     )
     celery_result_backend: Annotated[
         SecretStr,
-        Form("redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"),
+        TextPattern(
+            "redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"
+        ),
     ] = Field(
         default=SecretStr("redis://127.0.0.1:6379/1"),
         description="Redis database of rate limits, and of gateways that are paused for all workers.",
     )
-    notify_senders: Annotated[str, Form("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
+    notify_senders: Annotated[str, TextPattern("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
         default="sms=print,email=print,telegram=print,webhook=print",
         description="Sender of each channel: print, smtp, kavenegar, telegram, webhook, or the dotted path of a "
         "class, such as sms=kavenegar,email=smtp.",
@@ -41,7 +45,7 @@ class NotifierSettings(BaseSettings):
         description="Whether a worker warns at its start about channels with the sender print, which only logs.",
     )
     notify_rate_limits: Annotated[
-        str, Form("channels and their rates, such as sms=10/second,email=100/minute; or empty")
+        str, TextPattern("channels and their rates, such as sms=10/second,email=100/minute; or empty")
     ] = Field(
         default="",
         description="Rate limit of each channel for all workers together, such as sms=10/second,email=100/minute.",
@@ -81,7 +85,7 @@ class NotifierSettings(BaseSettings):
     notify_sweep_s: float = Field(
         default=5.0, gt=0, le=3600, description="Seconds between sweeps, which queue the messages that are due."
     )
-    notify_metrics_host: Annotated[str, Form("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
+    notify_metrics_host: Annotated[str, TextPattern("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
         default="127.0.0.1",
         description="Address on which a worker serves its metrics to Prometheus; 0.0.0.0: all.",
     )
@@ -91,7 +95,7 @@ class NotifierSettings(BaseSettings):
         le=65_535,
         description="Port on which a worker serves its metrics to Prometheus; 0: none.",
     )
-    notify_pulse_file: Annotated[str, Form("the path of a file; or empty")] = Field(
+    notify_pulse_file: Annotated[str, TextPattern("the path of a file; or empty")] = Field(
         default="",
         description="Heartbeat file for health checks: a worker touches it every two seconds, beat with each task.",
     )
@@ -107,36 +111,38 @@ class NotifierSettings(BaseSettings):
         allow_inf_nan=False,
         description="A period is announced at most this many seconds after its end.",
     )
-    smtp_host: Annotated[str, Form("a host name or address; or empty")] = Field(default="", description="Mail server.")
+    smtp_host: Annotated[str, TextPattern("a host name or address; or empty")] = Field(
+        default="", description="Mail server."
+    )
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="Encryption of the connection to the mail server; none only on this host."
     )
-    smtp_user: Annotated[str, Form("ASCII; or empty")] = Field(
+    smtp_user: Annotated[str, TextPattern("ASCII; or empty")] = Field(
         default="", description="User of the mail server. Empty: no login."
     )
-    smtp_password: Annotated[SecretStr, Form("ASCII; or empty")] = Field(
+    smtp_password: Annotated[SecretStr, TextPattern("ASCII; or empty")] = Field(
         default=SecretStr(""), description="Password of SMTP_USER."
     )
-    smtp_from: Annotated[str, Form("an address, with or without a name before it; or empty")] = Field(
+    smtp_from: Annotated[str, TextPattern("an address, with or without a name before it; or empty")] = Field(
         default="", description="Sender address of mail, such as Summaries <no-reply@shop.example>."
     )
-    kavenegar_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
+    kavenegar_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = Field(
         default="https://api.kavenegar.com", description="Base URL of the SMS gateway."
     )
-    kavenegar_api_key: Annotated[SecretStr, Form("the key; or empty")] = Field(
+    kavenegar_api_key: Annotated[SecretStr, TextPattern("the key; or empty")] = Field(
         default=SecretStr(""), description="API key of the SMS gateway."
     )
-    kavenegar_sender: Annotated[str, Form("a number of the account; or empty")] = Field(
+    kavenegar_sender: Annotated[str, TextPattern("a number of the account; or empty")] = Field(
         default="", description="Line that SMS are sent from. Empty: the default line of the account."
     )
-    telegram_url: Annotated[str, Form("https://host, or http:// to this machine", r"https?://.+")] = Field(
+    telegram_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = Field(
         default="https://api.telegram.org", description="Base URL of the Telegram Bot API."
     )
-    telegram_bot_token: Annotated[SecretStr, Form("the token; or empty")] = Field(
+    telegram_bot_token: Annotated[SecretStr, TextPattern("the token; or empty")] = Field(
         default=SecretStr(""), description="Token of the Telegram bot."
     )
-    webhook_secret: Annotated[SecretStr, Form("the secret; or empty")] = Field(
+    webhook_secret: Annotated[SecretStr, TextPattern("the secret; or empty")] = Field(
         default=SecretStr(""),
         description="Secret that signs webhooks (HMAC-SHA256); all receivers must belong to one owner.",
     )
@@ -144,9 +150,9 @@ class NotifierSettings(BaseSettings):
         default=False, description="Whether webhooks may be sent to private and loopback addresses."
     )
 
-    webhook_ports: Annotated[str, Form("ports such as 443,8443", r" *[1-9][0-9]{0,4} *(, *[1-9][0-9]{0,4} *)*")] = (
-        Field(default="443,80,8443,8080", description="Allowed ports of webhooks, comma separated.")
-    )
+    webhook_ports: Annotated[
+        str, TextPattern("ports such as 443,8443", r" *[1-9][0-9]{0,4} *(, *[1-9][0-9]{0,4} *)*")
+    ] = Field(default="443,80,8443,8080", description="Allowed ports of webhooks, comma separated.")
 
     @field_validator("notify_senders")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 _NO_REFRESH: Final = ("-h", "--help", "--version")
 
@@ -47,7 +47,7 @@ class RefreshSettings(BaseSettings):
         le=604_800,
         description="Seconds after which a refresh started by beat is stopped.",
     )
-    refresh_options: Annotated[str, Form("options as typed in a shell; or empty")] = Field(
+    refresh_options: Annotated[str, TextPattern("options as typed in a shell; or empty")] = Field(
         default="", description="Command-line options of refreshes started by beat, such as --where status=paid."
     )
 

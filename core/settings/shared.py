@@ -9,32 +9,32 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from core.calendar.zones import is_zone
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 
 class SharedSettings(BaseSettings):
     """The store, calendar, time zone and logging."""
 
     store_url: Annotated[
-        str, Form("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")
+        str, TextPattern("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")
     ] = Field(default="sqlite:///summaries.db", description="Store of summaries, runs, keys and notifications.")
-    time_zone: Annotated[str, Form("an IANA time zone such as Asia/Tehran")] = Field(
+    time_zone: Annotated[str, TextPattern("an IANA time zone such as Asia/Tehran")] = Field(
         default="Asia/Tehran", description="IANA name of the time zone in which days begin and end."
     )
     calendar: Literal["jalali", "gregorian"] = Field(
         default="jalali", description="Calendar that names days, weeks and months."
     )
-    currency: Annotated[str, Form("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
+    currency: Annotated[str, TextPattern("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
         default="",
         description="ISO 4217 code of the currency of amounts, which the store records. Empty: the currency of the "
         "store, IRR for a new store. A value that differs from that of the store is refused.",
     )
-    amount_scale: Annotated[str, Form("0 to 9, or empty", r"[0-9]?")] = Field(
+    amount_scale: Annotated[str, TextPattern("0 to 9, or empty", r"[0-9]?")] = Field(
         default="",
         description="Decimal places of amounts, such as 2 for cents, which the store records. Amounts are stored in "
         "minor units. Empty: 0 for runs, the scale of the store for servers.",
     )
-    quarantine_dir: Annotated[Path, Form("the path of a folder", r".+")] = Field(
+    quarantine_dir: Annotated[Path, TextPattern("the path of a folder", r".+")] = Field(
         default=Path("quarantine"), description="Folder of the quarantine files, which contain rejected documents."
     )
     max_quarantine_mb: int = Field(

@@ -8,15 +8,17 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from core.calendar.zones import is_zone
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 
 class SourceSettings(BaseSettings):
     """The collection of raw transactions, and options for reading it."""
 
-    source_url: Annotated[SecretStr, Form("mongodb://host/database; or empty", r"(mongodb(\+srv)?://.+)?")] = Field(
-        default=SecretStr(""),
-        description="Live collection to read if a command names no source: mongodb://host/database.",
+    source_url: Annotated[SecretStr, TextPattern("mongodb://host/database; or empty", r"(mongodb(\+srv)?://.+)?")] = (
+        Field(
+            default=SecretStr(""),
+            description="Live collection to read if a command names no source: mongodb://host/database.",
+        )
     )
     amount_text: bool = Field(
         default=False, description="Whether text is accepted as an amount, such as -12.50 or ۱۲٫۵."
@@ -26,10 +28,10 @@ class SourceSettings(BaseSettings):
         description="Format of text and numbers that are times: iso, epoch-s, epoch-ms, or a pattern such as "
         "%Y/%m/%d %H:%M:%S. Empty: only dates are times.",
     )
-    time_zone_of_text: Annotated[str, Form("an IANA time zone such as Asia/Tehran; or empty")] = Field(
+    time_zone_of_text: Annotated[str, TextPattern("an IANA time zone such as Asia/Tehran; or empty")] = Field(
         default="", description="IANA name of the time zone of text without an offset. Empty: such text is rejected."
     )
-    csv_delimiter: Annotated[str, Form("one ASCII character, tab, or empty", r"([!-~]|tab|\\t|\t)?")] = Field(
+    csv_delimiter: Annotated[str, TextPattern("one ASCII character, tab, or empty", r"([!-~]|tab|\\t|\t)?")] = Field(
         default="", description="Field separator of CSV, such as ; or tab. Empty: detected from the header."
     )
     csv_decimal_comma: bool = Field(default=False, description="Whether amounts in CSV have a decimal comma.")

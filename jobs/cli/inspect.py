@@ -60,7 +60,7 @@ def _as_json(report: Report, command: Sequence[str] | None) -> dict[str, Any]:
     documents = len(report.sample.documents)
     return {
         "source": report.sample.name,
-        "form": report.sample.form,
+        "form": report.sample.file_format,
         "documents": documents,
         "has_more": report.sample.has_more,
         "damage": report.sample.damage,
@@ -92,7 +92,7 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
     sample = report.sample
     documents = len(sample.documents)
     which = f"its first {documents:,} documents" if sample.has_more else f"all of its {documents:,} documents"
-    typer.echo(f"{printable(sample.name)}: {sample.form}, {which}.")
+    typer.echo(f"{printable(sample.name)}: {sample.file_format}, {which}.")
     if sample.damage is not None:
         print_message(f"{sample.damage}.", "warning")
     if not documents:

@@ -14,7 +14,7 @@ from jobs.cli.context import amount_words, publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
 from jobs.cli.reading_options import ReadingOptions, job_of, print_compiling, print_counts, watcher
 from jobs.decode.plan import Fields
-from jobs.rebuild import Outcome, Rebuild, Request
+from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 from jobs.runs.signals import signals_as_errors
 
 
@@ -44,7 +44,7 @@ def run(options: Options) -> None:
         with store_named(settings, options.store, create=True) as stores:
             reading = options.reading.completed(settings)
             print_compiling()
-            request = Request(
+            request = RebuildRequest(
                 sources=reading.sources,
                 truncate=options.truncate,
                 first_key=options.first,
@@ -69,7 +69,7 @@ def run(options: Options) -> None:
                 outcome = job.run(request, watching)
         if options.as_json:
             run_json = run_as_json(outcome.run) | {
-                "forms": outcome.forms,
+                "forms": outcome.file_formats,
                 "partitions_reused": outcome.partitions_reused,
             }
             print_json({"run": run_json, "published": publication_as_json(outcome.publication)})
@@ -85,9 +85,11 @@ def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
     return shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)])
 
 
-def _print(outcome: Outcome, seconds: float) -> None:
+def _print(outcome: RebuildOutcome, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
-    typer.echo(f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.forms)}.")
+    typer.echo(
+        f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.file_formats)}."
+    )
     if outcome.partitions_reused:
         typer.echo(f"Took the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")
     print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)

@@ -23,7 +23,7 @@ from bson.errors import BSONError
 from core.errors import SourceDamaged, SourceError
 from jobs.decode.formats import DELIMITERS
 from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, MAX_TEXT_BYTES, Buffer
-from jobs.sources.file_partition import Form
+from jobs.sources.file_partition import FileFormat
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_recognised
 from jobs.sources.remote.options import RemoteOptions
@@ -57,7 +57,7 @@ class Sample:
     """The first documents of a source.
 
     :param name: the source in messages, without a password.
-    :param form: the detected format.
+    :param file_format: the detected format.
     :param documents: its first documents. Dates are `bson.DatetimeMS` or `datetime`, the cells of a CSV file `Cell`
         without empty ones.
     :param has_more: whether the source has more documents.
@@ -66,7 +66,7 @@ class Sample:
     """
 
     name: str
-    form: str
+    file_format: str
     documents: tuple[Document, ...]
     has_more: bool
     is_flat: bool = False
@@ -95,16 +95,16 @@ def read_first(
         with open_collection(argument, collection, live) as opened:
             raw = io.BytesIO(opened.first_documents(wanted + 1))
             return _taken(opened.name, "live collection", _bson_documents(opened.name, raw), wanted)
-    stored, stream, form = open_recognised(argument, collection, remote, delimiter)
+    stored, stream, file_format = open_recognised(argument, collection, remote, delimiter)
     try:
-        shown = form + (", gzip" if stream.compressed else "")
-        documents = documents_in(stored, stream, form, collection, delimiter)
-        return _taken(stream.name, shown, documents, wanted, is_flat=form == Form.CSV)
+        shown = file_format + (", gzip" if stream.compressed else "")
+        documents = documents_in(stored, stream, file_format, collection, delimiter)
+        return _taken(stream.name, shown, documents, wanted, is_flat=file_format == FileFormat.CSV)
     finally:
         stream.close()
 
 
-def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_flat: bool = False) -> Sample:
+def _taken(name: str, file_format: str, documents: Iterator[Document], wanted: int, is_flat: bool = False) -> Sample:
     found: list[Document] = []
     damage = None
     try:
@@ -114,27 +114,27 @@ def _taken(name: str, form: str, documents: Iterator[Document], wanted: int, is_
         if not found:
             raise
         has_more, damage = True, error.sentence
-    return Sample(name, form, tuple(found), has_more, is_flat, damage)
+    return Sample(name, file_format, tuple(found), has_more, is_flat, damage)
 
 
 def documents_in(
-    stored: Stored, stream: ByteStream, form: Form, collection: str | None, delimiter: str | None = None
+    stored: Stored, stream: ByteStream, file_format: FileFormat, collection: str | None, delimiter: str | None = None
 ) -> Iterator[Document]:
     """All documents of a result of `jobs.sources.recognise.open_recognised`, as in `Sample`.
 
     :raises SourceError: it cannot be read, or lacks the collection.
     :raises SourceDamaged: it is damaged.
     """
-    match form:
-        case Form.ARCHIVE:
+    match file_format:
+        case FileFormat.ARCHIVE:
             return _archive_documents(stream, collection)
-        case Form.BSON:
+        case FileFormat.BSON:
             return _bson_documents(stream.name, io.BufferedReader(stream))
-        case Form.JSON_LINES | Form.JSON_ARRAY | Form.JSON_DOCUMENTS:
+        case FileFormat.JSON_LINES | FileFormat.JSON_ARRAY | FileFormat.JSON_DOCUMENTS:
             return _json_documents(stream)
-        case Form.CSV:
+        case FileFormat.CSV:
             return _csv_documents(stream, delimiter)
-        case Form.PARQUET:
+        case FileFormat.PARQUET:
             return _parquet_rows(stored, stream)
 
 

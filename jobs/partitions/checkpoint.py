@@ -31,7 +31,7 @@ from core.errors import Interrupted, ServiceError, UsageError
 from core.stores.runs import Counts
 from jobs.aggregate.partial import PARTIAL_SCHEMA
 from jobs.decode.batch import LeadingRejects
-from jobs.partitions.count_partition import KIND_SCHEMA, PartitionResult, Plan
+from jobs.partitions.count_partition import KIND_SCHEMA, CountPlan, PartitionResult
 from jobs.runs.rejects import Rejects
 from jobs.sources.partition import Partition
 
@@ -232,7 +232,7 @@ class Checkpoint:
             with _errors_of(self._folder):
                 self._folder.remove(name)
 
-    def begin(self, partitions: Sequence[Partition], plan: Plan) -> tuple[str, ...]:
+    def begin(self, partitions: Sequence[Partition], plan: CountPlan) -> tuple[str, ...]:
         """List the stored results and remove those of changed sources; returns warnings.
 
         :raises ServiceError: the folder cannot be read or written.
@@ -261,14 +261,14 @@ class Checkpoint:
             if count
         )
 
-    def load(self, partition: Partition, plan: Plan) -> PartitionResult | None:
+    def load(self, partition: Partition, plan: CountPlan) -> PartitionResult | None:
         """The stored result of `partition`, or None."""
         entry = self.entry(partition, plan)
         result = None if entry is None else entry.load(plan)
         self.reused += result is not None
         return result
 
-    def store(self, partition: Partition, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> None:
+    def store(self, partition: Partition, plan: CountPlan, result: PartitionResult, *, takes_rejects: bool) -> None:
         """Store a result, if it is reproducible.
 
         :param takes_rejects: whether rejects were collected.
@@ -278,7 +278,7 @@ class Checkpoint:
         if entry is not None and entry.store(plan, result, takes_rejects=takes_rejects):
             self._stored_names.add(entry.name)
 
-    def entry(self, partition: Partition, plan: Plan) -> Entry | None:
+    def entry(self, partition: Partition, plan: CountPlan) -> Entry | None:
         """The entry for the result of `partition`; None if the partition has no identity."""
         if partition.identity() is None:
             return None
@@ -301,7 +301,7 @@ class Checkpoint:
                 if name.rpartition("-")[0] in of_this_run:
                     self._folder.remove(name)
 
-    def _name(self, partition: Partition, plan: Plan) -> str:
+    def _name(self, partition: Partition, plan: CountPlan) -> str:
         reading = plan.reading
         counted = (self._fingerprint, program_digest(), rules_source(), plan.local_days.zone_name, plan.rejects.size)
         options = (asdict(reading.fields), asdict(reading.window), reading.collection)
@@ -320,7 +320,7 @@ class Entry:
     name: str
     exists: bool
 
-    def load(self, plan: Plan) -> PartitionResult | None:
+    def load(self, plan: CountPlan) -> PartitionResult | None:
         """The result, or None if it does not exist or is damaged."""
         if not self.exists:
             return None
@@ -330,7 +330,7 @@ class Entry:
         except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
             return None  # truncated or foreign: count the partition again
 
-    def store(self, plan: Plan, result: PartitionResult, *, takes_rejects: bool) -> bool:
+    def store(self, plan: CountPlan, result: PartitionResult, *, takes_rejects: bool) -> bool:
         """Store a result, if it is reproducible; returns whether it was stored.
 
         :raises ServiceError: it cannot be written.
@@ -360,7 +360,7 @@ def _errors_of(folder: CheckpointFolder) -> Iterator[None]:
         ) from None
 
 
-def _temporary_folder(plan: Plan) -> str | None:
+def _temporary_folder(plan: CountPlan) -> str | None:
     """The folder of the quarantine file, which is known to have space for large files."""
     quarantine = plan.rejects.quarantine
     return str(quarantine.parent) if quarantine is not None and quarantine.parent.is_dir() else None
@@ -417,7 +417,7 @@ def _write(result: PartitionResult, file: IO[bytes]) -> None:
     file.write(digest.digest())
 
 
-def _result(file: IO[bytes], plan: Plan) -> PartitionResult:
+def _result(file: IO[bytes], plan: CountPlan) -> PartitionResult:
     """Read the output of `_write`; rejects are copied in blocks, as they may be large.
 
     :raises ValueError: the content is foreign or truncated.

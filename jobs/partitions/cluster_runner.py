@@ -51,10 +51,10 @@ from jobs.partitions.cluster_work import (
     without_frames,
     zones_of,
 )
-from jobs.partitions.count_partition import CountingState, PartitionResult, Plan
+from jobs.partitions.count_partition import CountingState, CountPlan, PartitionResult
 from jobs.partitions.daily_sums import PART_ROWS, ranges_of
 from jobs.partitions.merging import ConfirmedResult, Merger, Task
-from jobs.runs.rejects import Limits
+from jobs.runs.rejects import RejectLimits
 
 _LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
 _ADDRESS: Final = re.compile(r"(tcp|tls)://[\w.\[\]:-]+:\d{1,5}")
@@ -134,7 +134,7 @@ class Cluster:
     def count(
         self,
         merger: Merger,
-        plan: Plan,
+        plan: CountPlan,
         state: CountingState,
         tick: Callable[[], None],
         checkpoint: Checkpoint | None = None,
@@ -153,7 +153,7 @@ class Cluster:
         if checkpoint is not None:
             self._require_shared(checkpoint)
         self.status.partitions = len(merger.tasks)
-        plan = replace(plan, rejects=Limits(plan.rejects.size))
+        plan = replace(plan, rejects=RejectLimits(plan.rejects.size))
         waiting = deque(merger.tasks)
         begun: dict[str, tuple[Task, Any, Any]] = {}
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -344,14 +344,14 @@ def _nothing() -> None: ...
 
 
 def _work(
-    task: Task, plan: Plan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None
+    task: Task, plan: CountPlan, takes_rejects: bool, expected: dict[str, str], checkpoint: Checkpoint | None
 ) -> WorkerTask:
     # Name the entry on this host, as a file's times differ on other hosts.
     entry = None if checkpoint is None else checkpoint.entry(task.partition, plan)
     if task.number:
         plan = replace(plan, early_stop_after=None)
     if not takes_rejects:
-        plan = replace(plan, rejects=Limits(0))
+        plan = replace(plan, rejects=RejectLimits(0))
     return WorkerTask(task.partition, plan, expected, entry)
 
 

@@ -31,8 +31,8 @@ from jobs.partitions.checkpoint import CheckpointFolder, Entry, program_digest
 from jobs.partitions.count_partition import (
     KIND_SCHEMA,
     CountingState,
+    CountPlan,
     PartitionResult,
-    Plan,
     count_partition,
     merge_daily,
     merge_kinds,
@@ -117,7 +117,7 @@ class WorkerTask:
     """
 
     partition: Partition = field(repr=False)
-    plan: Plan = field(repr=False)
+    plan: CountPlan = field(repr=False)
     environment: dict[str, str] = field(repr=False)
     entry: Entry | None = field(default=None, repr=False)
 

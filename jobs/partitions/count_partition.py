@@ -16,16 +16,16 @@ from jobs.aggregate.groups import MAX_ROWS
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge
 from jobs.decode.batch import Decoder, LeadingRejects, Reject
-from jobs.runs.rejects import Limits, Rejects
+from jobs.runs.rejects import RejectLimits, Rejects
 from jobs.sources.chunks import Buffer
-from jobs.sources.partition import Opened, Partition, Reading
+from jobs.sources.partition import Opened, Partition, ReadOptions
 
 KIND_SCHEMA: Final = pl.Schema([("merchant_id", pl.String()), ("kind", pl.UInt8())])
 """Every merchant seen, counted or not, once for each of its kinds (of `jobs.decode.merchants`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CountPlan:
     """Parameters of counting partitions; picklable.
 
     :param local_days: the local days of the time zone of summaries.
@@ -34,9 +34,9 @@ class Plan:
         Only the first partition of a run has this.
     """
 
-    reading: Reading
+    reading: ReadOptions
     local_days: LocalDays
-    rejects: Limits
+    rejects: RejectLimits
     early_stop_after: int | None = None
 
     def stops_after(self, leading: LeadingRejects) -> bool:
@@ -65,7 +65,7 @@ class PartitionResult:
     length: int = 0
     daily: pl.DataFrame = field(default_factory=lambda: PARTIAL_SCHEMA.to_frame())
     kinds: pl.DataFrame = field(default_factory=lambda: KIND_SCHEMA.to_frame())
-    rejects: Rejects = field(default_factory=lambda: Rejects(Limits(0)))
+    rejects: Rejects = field(default_factory=lambda: Rejects(RejectLimits(0)))
     failure: ServiceError | None = None
 
 
@@ -98,7 +98,7 @@ class CountingState:
             return self._stored_bytes, self._documents
 
 
-def count_partition(partition: Partition, plan: Plan, state: CountingState | None = None) -> PartitionResult:
+def count_partition(partition: Partition, plan: CountPlan, state: CountingState | None = None) -> PartitionResult:
     """Count `partition` without knowledge of the partitions before and after it.
 
     It has no side effects. Errors of the source are part of the result, as they are real only if the guess of the first
@@ -142,7 +142,7 @@ class PartitionCount:
     The decoders release the GIL. Threads read chunks in turn; each has at most one, which bounds memory.
     """
 
-    def __init__(self, partition: Partition, plan: Plan, state: CountingState) -> None:
+    def __init__(self, partition: Partition, plan: CountPlan, state: CountingState) -> None:
         self._partition = partition
         self._plan = plan
         self._state = state

@@ -22,14 +22,14 @@ from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint
-from jobs.partitions.count_partition import CountingState, Plan
+from jobs.partitions.count_partition import CountingState, CountPlan
 from jobs.partitions.daily_sums import DailySums, LocalSums, day_totals
-from jobs.partitions.local_runner import in_background, run_locally
+from jobs.partitions.local_runner import in_thread, run_locally
 from jobs.partitions.merging import ConfirmedResult, Merged, Merger
 from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, describe_quarantine
-from jobs.runs.rejects import Limits
+from jobs.runs.rejects import RejectLimits
 from jobs.sources.chunks import CHUNK_BYTES
-from jobs.sources.partition import Reading, Source
+from jobs.sources.partition import ReadOptions, Source
 
 if TYPE_CHECKING:
     from jobs.partitions.cluster_runner import Cluster
@@ -53,7 +53,7 @@ class Counted:
 
     :param daily: the sums by merchant and day; those of a cluster stay on its workers.
     :param days: their totals by day, see `jobs.partitions.daily_sums.day_totals`.
-    :param forms: the format of each source, such as ``mongodump archive, gzip``.
+    :param file_formats: the format of each source, such as ``mongodump archive, gzip``.
     :param quarantine: the file with the first `rejects_kept` rejects, or None.
     :param warnings: warnings about counted documents.
     :param wrong_field: the likely cause if nothing was counted, or None.
@@ -65,7 +65,7 @@ class Counted:
     rejects_by_reason: dict[str, int]
     quarantine: Path | None
     rejects_kept: int
-    forms: tuple[str, ...]
+    file_formats: tuple[str, ...]
     warnings: tuple[str, ...]
     wrong_field: WrongField | None = None
     resources: ExitStack = field(default_factory=ExitStack)
@@ -130,7 +130,7 @@ class _Read:
 
     daily: DailySums
     mixed_types: list[str]
-    forms: tuple[str, ...]
+    file_formats: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class Counting:
                 dict(merged.rejects_by_reason),
                 quarantine.path,
                 quarantine.stored,
-                read.forms,
+                read.file_formats,
                 (*warnings, *_warnings(read.mixed_types)),
                 self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
                 stack.pop_all(),
@@ -243,7 +243,7 @@ class Counting:
         listed: list[Source] = []
         try:
             for list_source in sources:
-                listed.append(in_background(list_source))
+                listed.append(in_thread(list_source))
             _require_distinct(listed)
             cluster = None
             if self.cluster is not None:
@@ -255,7 +255,7 @@ class Counting:
         finally:
             for source in listed:
                 source.close()
-        return _Read(daily, mixed_types, tuple(source.form for source in listed))
+        return _Read(daily, mixed_types, tuple(source.file_format for source in listed))
 
     def _count_all(
         self,
@@ -300,15 +300,17 @@ class Counting:
         for source, read in zip(sources, documents, strict=True):
             for partition in source.partitions[:1]:
                 partition.require_unchanged()
-            warnings += in_background(partial(source.finish, read))
+            warnings += in_thread(partial(source.finish, read))
         return daily, mixed_types
 
-    def _plan(self, quarantine: Quarantine | None) -> Plan:
-        reading = Reading(self.fields, self.window, self.collection, self.chunk_bytes)
+    def _plan(self, quarantine: Quarantine | None) -> CountPlan:
+        reading = ReadOptions(self.fields, self.window, self.collection, self.chunk_bytes)
         size = 0 if quarantine is None else self.max_quarantine_bytes
         may_stop = quarantine is not None and not self.reads_some_days and self.max_reject_ratio < _MOST_REJECTED
         quarantine_path = None if quarantine is None else quarantine.destination
-        return Plan(reading, self.local_days, Limits(size, quarantine_path), _LEADING_REJECTS if may_stop else None)
+        return CountPlan(
+            reading, self.local_days, RejectLimits(size, quarantine_path), _LEADING_REJECTS if may_stop else None
+        )
 
     def _readers(self, sources: list[Source]) -> int:
         return max(self.threads, *(source.readers for source in sources))

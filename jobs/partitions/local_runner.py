@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from jobs.partitions.checkpoint import Checkpoint
-from jobs.partitions.count_partition import CountingState, PartitionCount, PartitionResult, Plan
+from jobs.partitions.count_partition import CountingState, CountPlan, PartitionCount, PartitionResult
 from jobs.partitions.merging import Merger, Task
 from jobs.sources.chunks import Buffer
 
@@ -27,7 +27,7 @@ _AHEAD_ROWS: Final = 2_097_152
 T = TypeVar("T")
 
 
-def in_background(call: Callable[[], T]) -> T:
+def in_thread(call: Callable[[], T]) -> T:
     """Run `call` on another thread; returns or raises its result.
 
     The main thread thus handles signals at once even while `call` waits for an idle pipe.
@@ -49,7 +49,7 @@ def in_background(call: Callable[[], T]) -> T:
 
 def run_locally(
     merger: Merger,
-    plan: Plan,
+    plan: CountPlan,
     threads: int,
     state: CountingState,
     tick: Callable[[], None],
@@ -69,7 +69,7 @@ def run_locally(
 
 class _LocalRun:
     def __init__(
-        self, merger: Merger, plan: Plan, threads: int, state: CountingState, checkpoint: Checkpoint | None
+        self, merger: Merger, plan: CountPlan, threads: int, state: CountingState, checkpoint: Checkpoint | None
     ) -> None:
         self._checkpoint = checkpoint
         self._merger = merger
@@ -160,7 +160,7 @@ class _LocalRun:
             self._waiting_rows[task.number] = len(result.daily) + len(result.kinds)
         self._results.put((task, result))
 
-    def _plan_of(self, task: Task) -> Plan:
+    def _plan_of(self, task: Task) -> CountPlan:
         return self._plan if task.number == 0 else replace(self._plan, early_stop_after=None)
 
     def _find_work(self) -> tuple[Task, PartitionCount | None] | None:

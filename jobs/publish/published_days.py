@@ -15,7 +15,7 @@ from core.stores.summaries import KeyRange, SummaryStore
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class AffectedPeriods:
     """The days to replace, as maximal ranges of days and of keys.
 
     :param days: ascending.
@@ -29,7 +29,7 @@ class Scope:
 
     @classmethod
     def of(cls, calendar: Calendar, days: Iterable[Days]) -> Self:
-        """The scope of `days`, in any order; days outside of `calendar` are skipped."""
+        """The periods affected by `days`, in any order; days outside of `calendar` are skipped."""
         named = united((max(first, calendar.first_day), min(last, calendar.last_day)) for first, last in days)
         whole = {mode: united(_whole(calendar, mode, *one) for one in named) for mode in Mode}
         around = united(one for mode in Mode for one in whole[mode])
@@ -63,14 +63,14 @@ class StoredDays:
     rows: Mapping[Mode, pl.DataFrame]
 
     @classmethod
-    def read(cls, summaries: SummaryStore, scope: Scope) -> Self:
-        """Read the summaries of `scope` by several calls; a concurrent publication may change the store in between.
+    def read(cls, summaries: SummaryStore, affected: AffectedPeriods) -> Self:
+        """Read the summaries of `affected` by several calls; a concurrent publication may change the store in between.
 
         :raises StoreUnavailable: the store does not answer.
         """
         amounts = dict(summaries.series(Mode.DAILY, "amount", None))
         counts = dict(summaries.series(Mode.DAILY, "count", None))
-        ranges = {**scope.replaced, Mode.DAILY: scope.around}
+        ranges = {**affected.replaced, Mode.DAILY: affected.around}
         return cls(
             summaries.count(),
             {key: (amounts[key], counts[key]) for key in amounts if key in counts},

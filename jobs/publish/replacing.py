@@ -18,7 +18,7 @@ from core.stores.complete_days import Days
 from core.stores.frames import within
 from core.stores.summaries import Fingerprint, KeyRange, Publication, SummaryStore
 from jobs.aggregate.summaries import require_same_totals, summarise
-from jobs.publish.published_days import Scope, StoredDays
+from jobs.publish.published_days import AffectedPeriods, StoredDays
 from jobs.publish.shrinking import DayCounts, DayLoss, Protection, losses, protect_nothing
 
 _SUMS: Final = ("merchant_id", "day", "amount", "count")
@@ -108,31 +108,31 @@ def replace_days(
     """
     if not all(_is_within(day, days) for day in daily["day"].unique()):
         raise ValueError("there are sums of days that are not replaced")
-    scope = Scope.of(calendar, days)
-    current = StoredDays.read(summaries, scope)
+    affected = AffectedPeriods.of(calendar, days)
+    current = StoredDays.read(summaries, affected)
     if summaries.published() != before:
         raise PublicationLost(
             "another run published while this one searched for changes",
             "Nothing of this run was published. Run the same command again; it starts from what is published now.",
         )
-    stored_counts, counted = _stored_counts(current.rows[Mode.DAILY], calendar, scope), day_counts(daily)
+    stored_counts, counted = _stored_counts(current.rows[Mode.DAILY], calendar, affected), day_counts(daily)
     protected = tuple(protection(stored_counts, counted))
     protected_days = {loss.day for loss in protected}
     stored_of_protected = _sums_of(current.rows[Mode.DAILY], calendar, protected_days.__contains__)
     daily = pl.concat([daily.select(_SUMS).filter(~pl.col("day").is_in(protected_days)), stored_of_protected])
-    stored = pl.concat([current.rows[mode].filter(within(scope.replaced[mode])) for mode in Mode])
-    derived = _derive(calendar, local_days, scope, current.rows[Mode.DAILY], daily)
+    stored = pl.concat([current.rows[mode].filter(within(affected.replaced[mode])) for mode in Mode])
+    derived = _derive(calendar, local_days, affected, current.rows[Mode.DAILY], daily)
     changed = pl.concat([stored, derived]).unique(keep="none").select("mode", "key").unique().sort("key")
     rows = derived.join(changed, on=["mode", "key"], how="semi")
     retired = stored.join(changed, on=["mode", "key"], how="semi")
     keys = {mode: tuple(changed.filter(pl.col("mode") == str(mode))["key"]) for mode in Mode}
     known = {mode: current.keys(mode).union(keys[mode]) for mode in Mode}
 
-    others = {key: sums for key, sums in current.overall.items() if not scope.holds(Mode.DAILY, key)}
+    others = {key: sums for key, sums in current.overall.items() if not affected.holds(Mode.DAILY, key)}
     keys_after = sorted([*others, *(calendar.period_of(Mode.DAILY, day).key for day in daily["day"].unique())])
     return Change(
         periods=keys,
-        ranges=tuple(one for mode in Mode for one in _ranges(keys[mode], known[mode], scope.replaced[mode])),
+        ranges=tuple(one for mode in Mode for one in _ranges(keys[mode], known[mode], affected.replaced[mode])),
         rows=rows,
         replaced=retired,
         protected=protected,
@@ -146,16 +146,16 @@ def replace_days(
 
 
 def _derive(
-    calendar: Calendar, local_days: LocalDays, scope: Scope, stored_days: pl.DataFrame, daily: pl.DataFrame
+    calendar: Calendar, local_days: LocalDays, affected: AffectedPeriods, stored_days: pl.DataFrame, daily: pl.DataFrame
 ) -> pl.DataFrame:
     """All new summaries of the periods with a day to replace.
 
     :param stored_days: the stored daily summaries of these periods.
     """
-    sums = pl.concat([daily, _sums_of(stored_days, calendar, lambda day: not scope.replaces(day))])
+    sums = pl.concat([daily, _sums_of(stored_days, calendar, lambda day: not affected.replaces(day))])
     days = sums["day"].unique().sort().to_list()
     periods = {
-        mode: [one for one in distinct_periods(mode, calendar, days)[0] if scope.holds(mode, one.key)] for mode in Mode
+        mode: [one for one in distinct_periods(mode, calendar, days)[0] if affected.holds(mode, one.key)] for mode in Mode
     }
     derived = summarise(sums, calendar, local_days, {mode: [one.key for one in periods[mode]] for mode in Mode})
     for mode in Mode:
@@ -170,9 +170,9 @@ def _sums_of(stored_days: pl.DataFrame, calendar: Calendar, is_wanted: Callable[
     return merchants.with_columns(pl.col("amount").cast(pl.Int128)).select(_SUMS)
 
 
-def _stored_counts(stored_days: pl.DataFrame, calendar: Calendar, scope: Scope) -> DayCounts:
+def _stored_counts(stored_days: pl.DataFrame, calendar: Calendar, affected: AffectedPeriods) -> DayCounts:
     """The stored transactions of each day to replace: the overall count, or the sum over merchants if larger."""
-    dated = _with_days(stored_days, calendar, scope.replaces)
+    dated = _with_days(stored_days, calendar, affected.replaces)
     of_each = dated.group_by("day", pl.col("merchant_id").is_null()).agg(pl.col("count").sum())
     return dict(of_each.group_by("day").agg(pl.col("count").max()).iter_rows())
 

@@ -25,7 +25,7 @@ _MOST_INTERVALS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RefreshPlan:
     """Disjoint intervals of local days, ascending; the last one ends with the calendar.
 
     :param days: (first, last) day of each, both inclusive, days since 1970-01-01.
@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Planner:
+class RefreshPlanner:
     """Plans the reading of a live collection.
 
     :param look_back_days: number of local days before the last reading that are recomputed, as documents may be late,
@@ -70,7 +70,7 @@ class Planner:
         begin_day = self.local_days.day_of(min(known_ms, now_ms)) - self.look_back_days
         return self._cut_at_or_before(min(max(begin_day, self.calendar.first_day), self.calendar.last_day))
 
-    def plan(self, begin_day: int, changed_ms: Iterable[Iterable[int]] = ()) -> Plan:
+    def plan(self, begin_day: int, changed_ms: Iterable[Iterable[int]] = ()) -> RefreshPlan:
         """The plan for everything from `begin_day` on, and the older days of `changed_ms`.
 
         :param changed_ms: instants of changed documents; those outside of the calendar are ignored.
@@ -84,7 +84,7 @@ class Planner:
                 table = self.local_days.table(int(instants.min()), int(instants.max()))
                 older.update(np.unique(table.days_of(instants)).tolist())
         days = (*self._intervals(sorted(older), begin_day), (begin_day, self.calendar.last_day))
-        return Plan(
+        return RefreshPlan(
             days,
             (
                 *(TimeRange(*self.local_days.period_bounds_ms(first, last)) for first, last in days[:-1]),

@@ -85,7 +85,7 @@ def _survives_round_trip(value: Any, levels: int = _MAX_LEVELS) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RejectLimits:
     """Limits of the collected rejects of a partition.
 
     :param size: at least this many bytes are collected; further rejects are only counted.
@@ -110,7 +110,7 @@ class Rejects:
     :ivar first_names: the names of the first fields of the first document.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RejectLimits) -> None:
         self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._limits = limits
         self._size = 0
@@ -164,7 +164,7 @@ class Rejects:
                 yield block
 
     @classmethod
-    def of(cls, limits: Limits, blocks: Iterable[bytes], first_names: tuple[str, ...] = ()) -> Self:
+    def of(cls, limits: RejectLimits, blocks: Iterable[bytes], first_names: tuple[str, ...] = ()) -> Self:
         """Restore rejects from `blocks`."""
         rejects = cls(limits)
         rejects.first_names = first_names
@@ -191,4 +191,4 @@ class Rejects:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).of, (Limits(self._limits.size), tuple(self.blocks()), self.first_names)
+        return type(self).of, (RejectLimits(self._limits.size), tuple(self.blocks()), self.first_names)

@@ -15,7 +15,7 @@ from jobs.sources.archive import ArchiveChunks
 from jobs.sources.bson_file import BsonChunks
 from jobs.sources.chunks import ChunkReader
 from jobs.sources.json_text import JsonLineChunks, JsonStreamChunks
-from jobs.sources.partition import Opened, Partition, Reading
+from jobs.sources.partition import Opened, Partition, ReadOptions
 from jobs.sources.stored import Stored
 from jobs.sources.streams import ByteStream
 
@@ -26,7 +26,7 @@ _PARTITIONS: Final = 8
 """Number of partitions of a file, within the limits of a range's size."""
 
 
-class Form(StrEnum):
+class FileFormat(StrEnum):
     """The formats of files, with the words that users see."""
 
     BSON = "BSON"
@@ -38,8 +38,8 @@ class Form(StrEnum):
     PARQUET = "Parquet"
 
 
-_TEXT_LINES: Final = frozenset({Form.JSON_LINES, Form.CSV})
-RANGES: Final = frozenset({Form.BSON, Form.JSON_LINES, Form.CSV})
+_TEXT_LINES: Final = frozenset({FileFormat.JSON_LINES, FileFormat.CSV})
+RANGES: Final = frozenset({FileFormat.BSON, FileFormat.JSON_LINES, FileFormat.CSV})
 """The formats that can be split into byte ranges."""
 
 
@@ -54,7 +54,7 @@ class FilePartition(Partition):
     """
 
     stored: Stored
-    form: Form
+    file_format: FileFormat
     size: int | None
     compressed: bool = False
     start: int = 0
@@ -72,30 +72,30 @@ class FilePartition(Partition):
     @property
     def counts_rows(self) -> bool:  # type: ignore[override]
         """See `Partition`."""
-        return self.form is Form.CSV
+        return self.file_format is FileFormat.CSV
 
     @property
     def counts_positions(self) -> bool:  # type: ignore[override]
         """See `Partition`."""
-        return self.form is Form.CSV
+        return self.file_format is FileFormat.CSV
 
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         """See `Partition.open`."""
-        if self.form is Form.PARQUET:
+        if self.file_format is FileFormat.PARQUET:
             return self._open_parquet(reading)
         # One byte earlier, so that a line that begins at `start` is found.
-        before = 1 if self.guessed and self.form in _TEXT_LINES else 0
+        before = 1 if self.guessed and self.file_format in _TEXT_LINES else 0
         stream = self.stored.stream(self.compressed, 0 if self.compressed else self.start - before, self.end)
         began = 0 if self.compressed else stream.consumed_bytes
         try:
             _skip(stream, self.start - before)
-            chunks, decoder = _READERS[self.form](self, stream, reading)
+            chunks, decoder = _READERS[self.file_format](self, stream, reading)
         except BaseException:
             stream.close()
             raise
         return Opened(chunks, decoder, lambda: stream.consumed_bytes - began, stream.close)
 
-    def _open_parquet(self, reading: Reading) -> Opened:
+    def _open_parquet(self, reading: ReadOptions) -> Opened:
         # Imported on demand, as that is slow.
         from jobs.sources.parquet_file import ParquetChunks, ParquetDecoder, ParquetTable, RowGroups
 
@@ -131,7 +131,7 @@ class FilePartition(Partition):
         stored = self.stored
         if stored.size is None or not stored.version:
             return None
-        what = str(self.form), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
+        what = str(self.file_format), self.compressed, self.start, self.end, self.guessed, self.columns, self.first_row
         return *self.source_version(), *what, self.delimiter
 
     def source_version(self) -> tuple[object, ...]:
@@ -146,7 +146,7 @@ class FilePartition(Partition):
 def ranges_of(whole: FilePartition) -> tuple[FilePartition, ...]:
     """Split a partition that is a whole file into byte ranges that can be counted in parallel."""
     size = whole.stored.size
-    if size is None or whole.compressed or whole.form not in RANGES:
+    if size is None or whole.compressed or whole.file_format not in RANGES:
         return (whole,)
     each = min(max((size - whole.start) // _PARTITIONS, _SMALLEST_BYTES), PARTITION_BYTES)
     starts = range(whole.start, size, each) if size > whole.start else range(whole.start, whole.start + 1)
@@ -163,43 +163,47 @@ def _skip(stream: ByteStream, position: int) -> None:
         pass
 
 
-_Readers = Callable[[FilePartition, ByteStream, Reading], tuple[ChunkReader, Callable[[], Decoder]]]
+_Readers = Callable[[FilePartition, ByteStream, ReadOptions], tuple[ChunkReader, Callable[[], Decoder]]]
 
 
-def _bson(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+def _bson(part: FilePartition, stream: ByteStream, reading: ReadOptions) -> tuple[ChunkReader, Callable[[], Decoder]]:
     chunks = BsonChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
     return chunks, partial(BsonDecoder, reading.fields, reading.window)
 
 
-def _archive(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+def _archive(
+    part: FilePartition, stream: ByteStream, reading: ReadOptions
+) -> tuple[ChunkReader, Callable[[], Decoder]]:
     chunks = ArchiveChunks(stream, reading.collection, reading.chunk_bytes)
     return chunks, partial(BsonDecoder, reading.fields, reading.window)
 
 
-def _json_lines(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+def _json_lines(
+    part: FilePartition, stream: ByteStream, reading: ReadOptions
+) -> tuple[ChunkReader, Callable[[], Decoder]]:
     chunks = JsonLineChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
     return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=True)
 
 
 def _json_stream(
-    part: FilePartition, stream: ByteStream, reading: Reading
+    part: FilePartition, stream: ByteStream, reading: ReadOptions
 ) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = JsonStreamChunks(stream, array=part.form is Form.JSON_ARRAY, chunk_bytes=reading.chunk_bytes)
+    chunks = JsonStreamChunks(stream, array=part.file_format is FileFormat.JSON_ARRAY, chunk_bytes=reading.chunk_bytes)
     return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=False)
 
 
-def _csv(part: FilePartition, stream: ByteStream, reading: Reading) -> tuple[ChunkReader, Callable[[], Decoder]]:
+def _csv(part: FilePartition, stream: ByteStream, reading: ReadOptions) -> tuple[ChunkReader, Callable[[], Decoder]]:
     from jobs.sources.csv_text import CsvChunks, CsvDecoder
 
     chunks = CsvChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed, delimiter=part.delimiter)
     return chunks, partial(CsvDecoder, reading.fields, reading.window, part.columns, part.delimiter)
 
 
-_READERS: Final[dict[Form, _Readers]] = {
-    Form.BSON: _bson,
-    Form.ARCHIVE: _archive,
-    Form.JSON_LINES: _json_lines,
-    Form.JSON_ARRAY: _json_stream,
-    Form.JSON_DOCUMENTS: _json_stream,
-    Form.CSV: _csv,
+_READERS: Final[dict[FileFormat, _Readers]] = {
+    FileFormat.BSON: _bson,
+    FileFormat.ARCHIVE: _archive,
+    FileFormat.JSON_LINES: _json_lines,
+    FileFormat.JSON_ARRAY: _json_stream,
+    FileFormat.JSON_DOCUMENTS: _json_stream,
+    FileFormat.CSV: _csv,
 }

@@ -15,7 +15,7 @@ from jobs.sources.chunks import CHUNK_BYTES, ChunkReader
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadOptions:
     """Options for reading sources; picklable.
 
     :param fields: the fields to read.
@@ -69,7 +69,7 @@ class Partition(ABC):
     counts_positions: bool = False
 
     @abstractmethod
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         """Open it. Reading ends early, without an error, when `stop` is set.
 
         :raises SourceError: it cannot be read, or its source has changed.
@@ -110,7 +110,7 @@ class Source:
     """A source of a detected format.
 
     :param name: its name in messages.
-    :param form: the detected format, such as ``mongodump archive, gzip``.
+    :param file_format: the detected format, such as ``mongodump archive, gzip``.
     :param partitions: its parts, in order; disjoint, and together all documents.
     :param readers: maximal number of partitions read at a time, regardless of the number of threads.
     :param expected_bytes: estimates the total stored bytes from (bytes, documents) read so far; or None.
@@ -120,7 +120,7 @@ class Source:
     """
 
     name: str
-    form: str
+    file_format: str
     partitions: tuple[Partition, ...]
     readers: int = 1
     expected_bytes: Callable[[int, int], int | None] = lambda done, documents: None

@@ -20,7 +20,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.archive import MAGIC, ArchiveChunks
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.dump_folder import only_file_in
-from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, Form, ranges_of
+from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, FileFormat, ranges_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.remote.options import RemoteOptions
@@ -70,9 +70,9 @@ def open_source(
         from jobs.sources.live.collection import open_live
 
         return open_live(argument, fields, collection, live, window)
-    stored, stream, form = open_recognised(argument, collection, remote, fields.formats.csv_delimiter)
+    stored, stream, file_format = open_recognised(argument, collection, remote, fields.formats.csv_delimiter)
     try:
-        return _source(stored, stream, form, fields, collection)
+        return _source(stored, stream, file_format, fields, collection)
     finally:
         if not isinstance(stored, SinglePass):
             stream.close()
@@ -80,7 +80,7 @@ def open_source(
 
 def open_recognised(
     argument: str, collection: str | None, remote: RemoteOptions | None = None, delimiter: str | None = None
-) -> tuple[Stored, ByteStream, Form]:
+) -> tuple[Stored, ByteStream, FileFormat]:
     """Open a file, the only source of a folder, standard input, or a URL, and detect its format.
 
     :param delimiter: the field delimiter of CSV, if known.
@@ -92,7 +92,7 @@ def open_recognised(
     stored, inside_dump = _stored(argument, collection, remote or RemoteOptions())
     stream = stored.stream()
     try:
-        return stored, stream, _form_at(stream, inside_dump, delimiter)
+        return stored, stream, _format_at(stream, inside_dump, delimiter)
     except BaseException:
         if not isinstance(stored, SinglePass):
             stream.close()
@@ -134,7 +134,7 @@ def _stored(argument: str, collection: str | None, remote: RemoteOptions) -> tup
     return stored_at(str(path)), inside_dump
 
 
-def _form_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> Form:
+def _format_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> FileFormat:
     """The format of `stream`, which is moved past a UTF-8 byte order mark."""
     head = stream.peek()
     if not head and not (inside_dump and stream.compressed):
@@ -142,36 +142,42 @@ def _form_at(stream: ByteStream, inside_dump: bool, delimiter: str | None) -> Fo
     if head.startswith(_UTF8_MARK):
         stream.readinto(bytearray(len(_UTF8_MARK)))
         head = head[len(_UTF8_MARK) :]
-    return _form_of(stream.name, head, inside_dump, delimiter)
+    return _format_of(stream.name, head, inside_dump, delimiter)
 
 
-def _source(stored: Stored, stream: ByteStream, form: Form, fields: Fields, collection: str | None) -> Source:
+def _source(
+    stored: Stored, stream: ByteStream, file_format: FileFormat, fields: Fields, collection: str | None
+) -> Source:
     columns: tuple[str, ...] = ()
     delimiter = ","
-    if form is Form.CSV:
+    if file_format is FileFormat.CSV:
         from jobs.sources.csv_text import read_header
 
         header = read_header(stream, fields)
         columns, delimiter = header.names, header.delimiter
-    elif form is Form.ARCHIVE and stored.size is not None:
+    elif file_format is FileFormat.ARCHIVE and stored.size is not None:
         ArchiveChunks(stream, collection)  # raises if the collection is missing
-    start = 0 if form in (Form.ARCHIVE, Form.PARQUET) else stream.position
-    whole = FilePartition(stored, form, stored.size, stream.compressed, start, columns=columns, delimiter=delimiter)
-    partitions = _row_groups(whole, fields) if form is Form.PARQUET and not whole.is_copied else ranges_of(whole)
+    start = 0 if file_format in (FileFormat.ARCHIVE, FileFormat.PARQUET) else stream.position
+    whole = FilePartition(
+        stored, file_format, stored.size, stream.compressed, start, columns=columns, delimiter=delimiter
+    )
+    partitions = (
+        _row_groups(whole, fields) if file_format is FileFormat.PARQUET and not whole.is_copied else ranges_of(whole)
+    )
     return Source(
         stream.name,
-        form + (", gzip" if stream.compressed else ""),
+        file_format + (", gzip" if stream.compressed else ""),
         partitions,
         expected_bytes=lambda done, documents: stored.size,
     )
 
 
-def _form_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None) -> Form:
+def _format_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None) -> FileFormat:
     """The format of content that begins with `head`."""
     if head.startswith(MAGIC):
-        return Form.ARCHIVE
+        return FileFormat.ARCHIVE
     if head.startswith(_PARQUET_MAGIC):
-        return Form.PARQUET
+        return FileFormat.PARQUET
     encoding = None if inside_dump else _utf_16_or_32(head)
     if encoding is not None:
         raise UnknownFormat(
@@ -180,14 +186,14 @@ def _form_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None) -
             "which the > of PowerShell makes UTF-16: use its --out.",
         )
     if inside_dump or _looks_like_bson(head):
-        return Form.BSON
+        return FileFormat.BSON
     text = head.lstrip()
     if text.startswith(b"["):
-        return Form.JSON_ARRAY
+        return FileFormat.JSON_ARRAY
     if text.startswith(b"{"):
-        return Form.JSON_LINES if _is_one_line(head) else Form.JSON_DOCUMENTS
+        return FileFormat.JSON_LINES if _is_one_line(head) else FileFormat.JSON_DOCUMENTS
     if _looks_like_csv(head, delimiter):
-        return Form.CSV
+        return FileFormat.CSV
     raise UnknownFormat(
         f"{name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
     )
@@ -211,9 +217,9 @@ def _utf_16_or_32(head: bytes) -> str | None:
         if head.startswith(mark):
             text = head.decode(encoding, "ignore").encode()
             return encoding if text.lstrip()[:1] in (b"{", b"[") or _looks_like_csv(text) else None
-    for form, encoding in _CODE_UNITS.items():
-        size = np.dtype(form).itemsize
-        characters = np.frombuffer(head[: min(len(head) // size, _CHARACTERS_CHECKED) * size], form)
+    for code_unit, encoding in _CODE_UNITS.items():
+        size = np.dtype(code_unit).itemsize
+        characters = np.frombuffer(head[: min(len(head) // size, _CHARACTERS_CHECKED) * size], code_unit)
         printable = (characters >= 0x20) & (characters < 0x7F) | np.isin(characters, (0x09, 0x0A, 0x0D))
         if len(characters) > 3 and printable.all():
             return encoding

@@ -10,7 +10,7 @@ import typer
 
 from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
-from core.moments import instant_in
+from core.instants import parse_instant
 from core.notifications.actions import (
     RetryResult,
     retry,
@@ -29,12 +29,12 @@ _HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RetryFilter:
     """Selects messages, instead of naming notifications.
 
     :param statuses: of their logs.
-    :param since: the earliest creation of their notifications, see `core.moments.instant_in`, or a number of hours ago;
-        None for any.
+    :param since: the earliest creation of their notifications, see `core.instants.parse_instant`, or a number of
+        hours ago; None for any.
     :param until: before this instant; None for any.
     :param limit: the largest number of notifications to examine.
     """
@@ -49,7 +49,7 @@ class Filter:
 def run(
     notification_ids: Sequence[str],
     channels: Sequence[str],
-    every: Filter | None,
+    every: RetryFilter | None,
     narrowing: Sequence[str],
     store_url: str | None,
     as_json: bool,
@@ -98,7 +98,7 @@ def _print_message(found: RetryResult) -> None:
         print_message("There may be more: run the same command again, or give a higher --limit.", "warning")
 
 
-def _wanted(every: Filter, channels: Sequence[str]) -> NotificationFilter:
+def _wanted(every: RetryFilter, channels: Sequence[str]) -> NotificationFilter:
     if strange := [channel for channel in channels if not is_channel_name(channel)]:
         raise UsageError(
             f"{strange[0][:64]!r} cannot be the name of a channel", "Name a channel of NOTIFY_SENDERS, such as sms."
@@ -106,8 +106,8 @@ def _wanted(every: Filter, channels: Sequence[str]) -> NotificationFilter:
     since = every.since
     from_ms = wall_clock_ms() - round(since * _HOUR_MS) if isinstance(since, float) else None
     if isinstance(since, str):
-        from_ms = instant_in("--from", since)
-    before_ms = None if every.until is None else instant_in("--to", every.until)
+        from_ms = parse_instant("--from", since)
+    before_ms = None if every.until is None else parse_instant("--to", every.until)
     return NotificationFilter(every.tenant, from_ms=from_ms, before_ms=before_ms)
 
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from core.errors import SettingsError
 from core.settings import Settings, read_settings
-from core.settings.forms import Form
+from core.settings.text_pattern import TextPattern
 
 ROOT: Final = Path(__file__).parents[2]
 WRONG_TEXT: Final = {
@@ -112,8 +112,8 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
         read_settings()
     shown = f"{value.partition('://')[0]}://***" if value and isinstance(field.default, SecretStr) else value
     assert refusal.value.sentence.startswith(f"{name.upper()} is {shown!r}: ")
-    if forms := [one for one in field.metadata if isinstance(one, Form) and one.pattern]:
-        assert refusal.value.sentence.endswith(f": it must be {forms[0].words}")
+    if patterns := [one for one in field.metadata if isinstance(one, TextPattern) and one.pattern]:
+        assert refusal.value.sentence.endswith(f": it must be {patterns[0].words}")
     if field.annotation in (int, float):
         assert re.search(r": it must be a (whole )?number, .*\d", refusal.value.sentence)
     assert re.search(r": .{10,}", refusal.value.sentence), "what is allowed"

@@ -14,7 +14,7 @@ from transactions import published_rows, spread, summaries_of, write_bson
 from core.errors import PublicationLost, RunHeld, RunTakenOver, SourceError, UsageError
 from core.stores import open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, RunStatus
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 OLD = spread(["old", "a"], days=30)
 SLOW = spread(["slow", "a"], days=30)
@@ -32,9 +32,9 @@ class TwoWorkshops:
     def __init__(self, slow: Workshop, fast: Workshop, folder: Path) -> None:
         self.slow = slow
         self.fast = fast
-        self.slow_request = Request((write_bson(folder / "slow.bson", SLOW),))
-        self.fast_request = Request((write_bson(folder / "fast.bson", FAST),))
-        self.old_request = Request((write_bson(folder / "old.bson", OLD),))
+        self.slow_request = RebuildRequest((write_bson(folder / "slow.bson", SLOW),))
+        self.fast_request = RebuildRequest((write_bson(folder / "fast.bson", FAST),))
+        self.old_request = RebuildRequest((write_bson(folder / "old.bson", OLD),))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def two(store_url: str, tmp_path: Path) -> Iterator[TwoWorkshops]:
 
 def test_the_error_of_a_second_rebuild_names_the_running_one(store_url: str, tmp_path: Path) -> None:
     with open_stores(store_url, timeout_s=10) as first, open_stores(store_url, timeout_s=10) as second:
-        slow, request = Workshop(first, tmp_path), Request((write_bson(tmp_path / "a.bson", SLOW),))
+        slow, request = Workshop(first, tmp_path), RebuildRequest((write_bson(tmp_path / "a.bson", SLOW),))
         refused: list[RunHeld] = []
 
         def second_rebuild() -> None:
@@ -107,7 +107,7 @@ def test_a_run_that_was_taken_over_publishes_nothing_although_its_successor_fail
 
     def take_over_and_fail() -> None:
         with pytest.raises(SourceError):
-            two.fast.rebuild(Request(("no-such-file.bson",), truncate=True))
+            two.fast.rebuild(RebuildRequest(("no-such-file.bson",), truncate=True))
 
     with pytest.raises((RunTakenOver, PublicationLost), match="taken over"):
         two.slow.rebuild(request, AtPhase(phase, take_over_and_fail))
@@ -127,10 +127,10 @@ def test_a_run_is_refused_when_the_store_was_filled_while_it_waited_for_its_turn
         def clock() -> int:
             if not turns:  # it is asked between the two looks at the store
                 turns.append(1)
-                fast.rebuild(Request((write_bson(tmp_path / "b.bson", FAST),)))
+                fast.rebuild(RebuildRequest((write_bson(tmp_path / "b.bson", FAST),)))
             return wall_clock_ms()
 
         with pytest.raises(UsageError, match="the store already has"):
-            Workshop(first, tmp_path, clock=clock).rebuild(Request((source,)))
+            Workshop(first, tmp_path, clock=clock).rebuild(RebuildRequest((source,)))
         assert published_rows(first) == summaries_of(FAST)
         assert [run.status for run in first.runs.recent(9)] == [RunStatus.FAILED, RunStatus.PUBLISHED]

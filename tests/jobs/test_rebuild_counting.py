@@ -21,7 +21,7 @@ from core.errors import SourceDamaged, TooManyRejects, TotalTooLarge, UsageError
 from core.stores import Stores, open_stores
 from core.stores.runs import Counts, RunStatus
 from jobs.decode.plan import Fields
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 NOON = datetime(2024, 6, 24, 12, tzinfo=UTC)  # 1403/04/04
 GOOD = spread(["a", "b"], days=30)
@@ -42,9 +42,9 @@ def workshop(stores: Stores, tmp_path: Path) -> Workshop:
 def test_several_sources_add_up(workshop: Workshop, tmp_path: Path) -> None:
     parts = [spread(["a"], days=9), spread(["a", "b"], days=20), spread([bson.ObjectId()], days=5)]
     sources = tuple(write_bson(tmp_path / f"part{i}.bson", part) for i, part in enumerate(parts))
-    outcome = workshop.rebuild(Request(sources, threads=2))
+    outcome = workshop.rebuild(RebuildRequest(sources, threads=2))
     assert published_rows(workshop.stores) == summaries_of(itertools.chain(*parts))
-    assert outcome.forms == ("BSON",) * 3
+    assert outcome.file_formats == ("BSON",) * 3
     assert outcome.run.sources == sources
 
 
@@ -53,9 +53,9 @@ def test_the_same_file_twice_is_refused(workshop: Workshop, tmp_path: Path) -> N
     (tmp_path / "link.bson").symlink_to(source)
     for again in (source, str(tmp_path / "." / "one.bson"), str(tmp_path / "link.bson")):
         with pytest.raises(UsageError, match="is given twice"):
-            workshop.rebuild(Request((source, again)))
+            workshop.rebuild(RebuildRequest((source, again)))
     with pytest.raises(UsageError, match="- is given twice"):
-        workshop.rebuild(Request(("-", "-")))
+        workshop.rebuild(RebuildRequest(("-", "-")))
     assert workshop.stores.runs.recent(1) == []
 
 
@@ -65,7 +65,7 @@ def test_filters_leave_out_and_count_what_they_leave_out(workshop: Workshop, tmp
     documents += [one.document() | {"card": {"status": "void"}, "n": 3} for one in other]
     documents += [{"card": "paid", "n": 3}]
     fields = Fields(where=(("card.status", "paid"), ("n", "3")))
-    outcome = workshop.rebuild(Request((write_bson(tmp_path / "some.bson", documents),), fields=fields))
+    outcome = workshop.rebuild(RebuildRequest((write_bson(tmp_path / "some.bson", documents),), fields=fields))
     assert published_rows(workshop.stores) == summaries_of(paid)
     assert outcome.run.counts == Counts(read=12, counted=6, filtered=6)
 
@@ -74,7 +74,7 @@ def test_every_document_read_is_accounted_for_in_the_ledger(workshop: Workshop, 
     documents = [one.document() | {"kept": "yes"} for one in GOOD]
     documents += [GOOD[0].document() | {"kept": "no"}] * 4
     documents += [GOOD[0].document() | {"kept": "yes", "amount": 0.5}] * 3
-    request = Request(
+    request = RebuildRequest(
         (write_bson(tmp_path / "all.bson", documents),),
         first_key="1403/01/01",
         fields=Fields(where=(("kept", "yes"),)),
@@ -116,7 +116,7 @@ def _nested(levels: int) -> dict[str, Any]:
 def test_any_reject_stops_a_run_that_allows_none(workshop: Workshop, tmp_path: Path) -> None:
     source = write_bson(tmp_path / "bad.bson", [*GOOD, *bad_documents()])
     with pytest.raises(TooManyRejects) as refusal:
-        workshop.rebuild(Request((source,)))
+        workshop.rebuild(RebuildRequest((source,)))
     assert exit_code_of(refusal.value) == 3
     assert refusal.value.sentence.startswith("12 of 72 documents were rejected (1 amount: NaN, 1 amount: boolean, ")
     assert workshop.stores.summaries.published() is None
@@ -145,7 +145,7 @@ def test_the_quarantine_file_holds_every_reject_whole_and_in_order(
     encoded = [bson_of([one]) for part in (GOOD, bad_documents(), GOOD) for one in part]
     source = tmp_path / "bad.bson"
     source.write_bytes(b"".join(encoded))
-    outcome = workshop.rebuild(Request((str(source),), max_reject_ratio=0.2, threads=threads, chunk_bytes=500))
+    outcome = workshop.rebuild(RebuildRequest((str(source),), max_reject_ratio=0.2, threads=threads, chunk_bytes=500))
     path = Path(outcome.run.quarantine or "")
     assert path.parent == workshop.quarantine
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -168,7 +168,7 @@ def test_a_document_that_cannot_be_decoded_is_quarantined_as_its_bytes(workshop:
     broken[4] = 0x7E  # an element type that does not exist
     source = tmp_path / "broken.bson"
     source.write_bytes(bson.encode(GOOD[1].document()) + broken)
-    outcome = workshop.rebuild(Request((str(source),), max_reject_ratio=0.5))
+    outcome = workshop.rebuild(RebuildRequest((str(source),), max_reject_ratio=0.5))
     (line,) = Path(outcome.run.quarantine or "").read_text("utf-8").splitlines()
     assert loads(line)["document"] == bytes(broken)
     assert outcome.run.rejects_by_reason == {"document: malformed": 1}
@@ -176,7 +176,7 @@ def test_a_document_that_cannot_be_decoded_is_quarantined_as_its_bytes(workshop:
 
 def test_a_run_with_allowed_rejects_publishes_and_is_degraded(workshop: Workshop, tmp_path: Path) -> None:
     source = write_bson(tmp_path / "bad.bson", [*GOOD, *bad_documents()])
-    outcome = workshop.rebuild(Request((source,), max_reject_ratio=12 / 72))
+    outcome = workshop.rebuild(RebuildRequest((source,), max_reject_ratio=12 / 72))
     assert published_rows(workshop.stores) == summaries_of(GOOD)
     assert outcome.run.degraded
     assert workshop.stores.runs.recent(1) == [outcome.run]
@@ -185,11 +185,11 @@ def test_a_run_with_allowed_rejects_publishes_and_is_degraded(workshop: Workshop
 def test_one_reject_more_than_the_ratio_allows_stops_the_run(workshop: Workshop, tmp_path: Path) -> None:
     source = write_bson(tmp_path / "bad.bson", [*GOOD, *bad_documents()])
     with pytest.raises(TooManyRejects, match=r"--max-reject-ratio 0\.16 allows 11$"):
-        workshop.rebuild(Request((source,), max_reject_ratio=0.16))
+        workshop.rebuild(RebuildRequest((source,), max_reject_ratio=0.16))
 
 
 def test_a_run_without_rejects_leaves_no_quarantine_file(workshop: Workshop, tmp_path: Path) -> None:
-    outcome = workshop.rebuild(Request((write_bson(tmp_path / "good.bson", GOOD),)))
+    outcome = workshop.rebuild(RebuildRequest((write_bson(tmp_path / "good.bson", GOOD),)))
     assert outcome.run.quarantine is None
     assert not workshop.quarantine.exists()
 
@@ -202,7 +202,7 @@ def test_a_damaged_source_fails_whatever_the_ratio_and_keeps_its_rejects(worksho
     with pytest.raises(
         SourceDamaged, match=rf"cut\.bson is damaged at byte {last_begins}: the file ends in the middle"
     ):
-        workshop.rebuild(Request((str(source),), max_reject_ratio=1, chunk_bytes=700))
+        workshop.rebuild(RebuildRequest((str(source),), max_reject_ratio=1, chunk_bytes=700))
     assert workshop.stores.summaries.published() is None
     (run,) = workshop.stores.runs.recent(1)
     assert run.status is RunStatus.FAILED
@@ -213,7 +213,7 @@ def test_merchants_of_more_than_one_type_count_as_one_and_are_warned_about(works
     object_id = bson.ObjectId()
     merchants = [42, bson.Int64(42), "42", 43, "44", object_id, str(object_id)]
     transactions = [Transaction(merchant, 1, NOON) for merchant in merchants]
-    outcome = workshop.rebuild(Request((write_bson(tmp_path / "mixed.bson", transactions),)))
+    outcome = workshop.rebuild(RebuildRequest((write_bson(tmp_path / "mixed.bson", transactions),)))
     assert published_rows(workshop.stores) == summaries_of(transactions)
     assert published_rows(workshop.stores)["daily", "1403/04/04", "42"] == (3, 3)
     assert outcome.run.warnings == (
@@ -224,7 +224,7 @@ def test_merchants_of_more_than_one_type_count_as_one_and_are_warned_about(works
 
 def test_a_warning_names_a_few_of_many_merchants(workshop: Workshop, tmp_path: Path) -> None:
     transactions = [Transaction(merchant, 1, NOON) for i in range(10, 17) for merchant in (i, str(i))]
-    outcome = workshop.rebuild(Request((write_bson(tmp_path / "mixed.bson", transactions),)))
+    outcome = workshop.rebuild(RebuildRequest((write_bson(tmp_path / "mixed.bson", transactions),)))
     (warning,) = outcome.run.warnings
     assert warning.startswith("7 merchants")
     assert warning.endswith(": 10, 11, 12, 13, 14, …")
@@ -233,7 +233,7 @@ def test_a_warning_names_a_few_of_many_merchants(workshop: Workshop, tmp_path: P
 def test_names_in_persian_come_through_as_they_are(workshop: Workshop, tmp_path: Path) -> None:
     names = ["فروشگاه\u200cهای تهران", "كتاب", "کتاب", "e\u0301", "\u00e9", " ", "a'; DROP TABLE x; --"]
     transactions = spread(names, days=2)
-    workshop.rebuild(Request((write_bson(tmp_path / "named.bson", transactions),)))
+    workshop.rebuild(RebuildRequest((write_bson(tmp_path / "named.bson", transactions),)))
     assert published_rows(workshop.stores) == summaries_of(transactions)
 
 
@@ -248,7 +248,7 @@ def test_the_largest_and_smallest_amounts_are_exact(workshop: Workshop, tmp_path
         Transaction("zero", 0, NOON),
     ]
     source = write_bson(tmp_path / "extreme.bson", transactions)
-    outcome = workshop.rebuild(Request((source,), threads=2, chunk_bytes=200))
+    outcome = workshop.rebuild(RebuildRequest((source,), threads=2, chunk_bytes=200))
     expected = summaries_of(transactions)
     assert published_rows(workshop.stores) == expected
     assert expected["monthly", "1403/04", "swing"] == (1, 11)
@@ -261,7 +261,7 @@ def test_a_total_that_does_not_fit_is_named_and_nothing_published(workshop: Work
     with pytest.raises(
         TotalTooLarge, match=rf"^the (weekly|monthly) total of (merchant فروشگاه|all .*) is {2**63}, which does not fit"
     ):
-        workshop.rebuild(Request((write_bson(tmp_path / "large.bson", transactions),)))
+        workshop.rebuild(RebuildRequest((write_bson(tmp_path / "large.bson", transactions),)))
     assert workshop.stores.summaries.published() is None
     (run,) = workshop.stores.runs.recent(1)
     assert run.status is RunStatus.FAILED
@@ -270,7 +270,7 @@ def test_a_total_that_does_not_fit_is_named_and_nothing_published(workshop: Work
 def test_a_total_that_only_all_merchants_together_exceed_is_refused_too(workshop: Workshop, tmp_path: Path) -> None:
     transactions = [Transaction(merchant, bson.Int64(LARGEST), NOON) for merchant in "ab"]
     with pytest.raises(TotalTooLarge, match="of all merchants together in 1403/04"):
-        workshop.rebuild(Request((write_bson(tmp_path / "large.bson", transactions),)))
+        workshop.rebuild(RebuildRequest((write_bson(tmp_path / "large.bson", transactions),)))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_other_calendars_and_time_zones(tmp_path: Path, calendar: str, zone: str
     transactions = [Transaction("m", i + 1, at) for i, at in enumerate(instants)]
     source = write_bson(tmp_path / "years.bson", transactions)
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
-        outcome = Workshop(stores, tmp_path, calendar, zone).rebuild(Request((source,)))
+        outcome = Workshop(stores, tmp_path, calendar, zone).rebuild(RebuildRequest((source,)))
         assert published_rows(stores) == summaries_of(transactions, zone, calendar)
     assert (outcome.publication.fingerprint.calendar, outcome.publication.fingerprint.time_zone) == (calendar, zone)
 
@@ -297,12 +297,12 @@ def test_other_calendars_and_time_zones(tmp_path: Path, calendar: str, zone: str
 def test_sources_without_documents_publish_an_empty_state_only_where_that_is_allowed(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    full = Request((write_bson(tmp_path / "full.bson", GOOD),))
+    full = RebuildRequest((write_bson(tmp_path / "full.bson", GOOD),))
     workshop.rebuild(full)
     folder = tmp_path / "dump" / "shop"
     folder.mkdir(parents=True)
     (folder / "transactions.bson.gz").write_bytes(gzip.compress(b""))
-    empty = Request((str(tmp_path / "dump"),), truncate=True, allow_empty=True)
+    empty = RebuildRequest((str(tmp_path / "dump"),), truncate=True, allow_empty=True)
     with pytest.raises(WouldShrink, match="60 of the 60 published transactions of the replaced days would be removed"):
         workshop.rebuild(empty)
     assert published_rows(workshop.stores) == summaries_of(GOOD)

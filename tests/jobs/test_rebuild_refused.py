@@ -14,7 +14,7 @@ from transactions import spread, write_bson
 from core.errors import StoreUnavailable
 from core.stores import open_stores
 from core.stores.runs import RunStatus
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 
 @pytest.mark.parametrize("code", [121, 11000])
@@ -30,7 +30,7 @@ def test_the_ledger_gets_one_short_sentence_without_any_summary(
     with MongoProxy(mongo_database_url) as proxy, open_stores(proxy.url, timeout_s=10) as stores:
         proxy.answer("insert", {"ok": 1.0, "n": 0, "writeErrors": errors}, of="summary_transaction_")
         with pytest.raises(StoreUnavailable) as caught:
-            Workshop(stores, tmp_path).rebuild(Request((source,)))
+            Workshop(stores, tmp_path).rebuild(RebuildRequest((source,)))
         (run,) = stores.runs.recent(9)
     assert run.status is RunStatus.FAILED
     assert run.error is not None

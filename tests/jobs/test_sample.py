@@ -17,10 +17,10 @@ from totals_by_hand import jalali_keys, local_date
 
 from core.errors import ServiceError, UsageError
 from jobs import sample
-from jobs.sample import Sample, write_sample
+from jobs.sample import SampleRequest, write_sample
 
 COUNT = 9_000 if COMPILED else 300
-SAMPLE = Sample(COUNT, merchants=50)
+SAMPLE = SampleRequest(COUNT, merchants=50)
 FORMS = ["a.archive", "a.archive.gz", "a.agz", "a.bson", "a.bson.gz", "a.jsonl", "a.jsonl.gz"]
 
 
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(tmp_path: P
     contents = []
     for folder, seed in [("one", 1), ("two", 1), ("three", 2)]:
         (tmp_path / folder).mkdir()
-        write_sample(tmp_path / folder / name, Sample(100, seed=seed))
+        write_sample(tmp_path / folder / name, SampleRequest(100, seed=seed))
         contents.append((tmp_path / folder / name).read_bytes())
     assert contents[0] == contents[1] != contents[2]
 
@@ -69,8 +69,8 @@ def test_all_of_it_lies_in_the_year_1403(rows: Counter[tuple[str, int, int]]) ->
 
 
 def test_json_lines_are_those_of_mongoexport(tmp_path: Path) -> None:
-    write_sample(tmp_path / "a.jsonl", Sample(50))
-    write_sample(tmp_path / "a.bson", Sample(50))
+    write_sample(tmp_path / "a.jsonl", SampleRequest(50))
+    write_sample(tmp_path / "a.bson", SampleRequest(50))
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert [loads(line) for line in lines] == bson.decode_all((tmp_path / "a.bson").read_bytes())
 
@@ -79,23 +79,23 @@ def test_a_file_that_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "a.bson"
     path.write_bytes(b"precious")
     with pytest.raises(UsageError, match="exists already"):
-        write_sample(path, Sample(5))
+        write_sample(path, SampleRequest(5))
     assert path.read_bytes() == b"precious"
-    write_sample(path, Sample(5), replace=True)
+    write_sample(path, SampleRequest(5), replace=True)
     assert len(path.read_bytes()) == 5 * 77
 
 
 def test_an_unwritable_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="cannot be written: No such file or directory"):
-        write_sample(tmp_path / "nowhere" / "a.bson", Sample(5))
+        write_sample(tmp_path / "nowhere" / "a.bson", SampleRequest(5))
 
 
 def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
-    write_sample(tmp_path / "a.archive.gz", Sample(5))
+    write_sample(tmp_path / "a.archive.gz", SampleRequest(5))
     assert [path.name for path in tmp_path.iterdir()] == ["a.archive.gz"]
     assert gzip.decompress((tmp_path / "a.archive.gz").read_bytes())
 
 
 def test_a_sample_of_no_transactions_is_an_empty_archive(tmp_path: Path) -> None:
-    write_sample(tmp_path / "a.archive", Sample(0))
+    write_sample(tmp_path / "a.archive", SampleRequest(0))
     assert read_file(tmp_path / "a.archive").counts.read == 0

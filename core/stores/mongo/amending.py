@@ -17,7 +17,7 @@ from core.stores.mongo.database import Document
 from core.stores.mongo.idempotent_inserts import insert_batch
 from core.stores.mongo.layers import MOST_RANGES, Layer, LayerQuery, layer_queries, layers_of, united
 from core.stores.mongo.publications import current_publication
-from core.stores.mongo.publishing import announce, drop, fill, publish
+from core.stores.mongo.publishing import drop, fill, insert_publication, publish
 from core.stores.mongo.row_counts import count_rows, counted_layers
 from core.stores.summaries import KeyRange, Publication
 
@@ -46,7 +46,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
     layers = layers_of(before)
     require_amended(publication, _count_outside(db, layers, ranges) + rows.height)
     if not ranges:
-        announce(db, publication, layers)
+        insert_publication(db, publication, layers)
         return
     name = generation_name(publication.generation, publication.run_id)
     taken, left = _split(layers, rows.height, ranges)
@@ -60,7 +60,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
         drop(db, name)
         raise
     new = Layer(name, stored, _ranges(taken, ranges) if left else None)
-    announce(db, publication, (new, *left), made=name)
+    insert_publication(db, publication, (new, *left), made=name)
 
 
 def _split(layers: Sequence[Layer], rows: int, ranges: Sequence[KeyRange]) -> tuple[Sequence[Layer], Sequence[Layer]]:

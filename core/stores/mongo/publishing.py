@@ -71,7 +71,7 @@ def publish(
     except BaseException:
         drop(db, name)
         raise
-    announce(db, publication, (Layer(name, stored),), made=name)
+    insert_publication(db, publication, (Layer(name, stored),), made=name)
 
 
 def fill(db: Database[Document], name: str, frames: Frames, progress: Callable[[int], None] = no_progress) -> None:
@@ -88,7 +88,7 @@ def fill(db: Database[Document], name: str, frames: Frames, progress: Callable[[
         progress(written)
 
 
-def announce(
+def insert_publication(
     db: Database[Document], publication: Publication, layers: Sequence[Layer], made: str | None = None
 ) -> None:
     """Publish: insert the document with the `layers`, unless its generation exists.

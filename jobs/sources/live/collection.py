@@ -26,8 +26,8 @@ from jobs.decode.plan import Fields
 from jobs.sources.collections import Namespace, choose
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, ERRORS, Document, connect
-from jobs.sources.live.counting import check_count
-from jobs.sources.live.cursors import batch_of, projection_of, with_retries
+from jobs.sources.live.count_check import check_count
+from jobs.sources.live.cursors import parse_batch, projection_of, with_retries
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
@@ -111,7 +111,7 @@ class LiveCollection:
 
         return Source(
             name=self.name,
-            form="live collection",
+            file_format="live collection",
             partitions=tuple(LivePartition(self._server, self._namespace, part, self.name) for part in parts),
             readers=self._options.cursors,
             expected_bytes=expected_bytes,
@@ -154,7 +154,7 @@ class LiveCollection:
             raw = self._request(partial(self._oldest_documents, query, fields, skipped, wanted))
             if not raw:
                 return None
-            found = batch_of(self.name, raw)
+            found = parse_batch(self.name, raw)
             for batch in decoder.batches(Chunk(self.name, found.data, 0, found.size, 0)):
                 if batch.counts.counted:
                     return int(batch.rows.column("instant")[0].value)

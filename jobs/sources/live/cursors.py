@@ -23,13 +23,13 @@ from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.live.connecting import ERRORS, Document
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partitions import Part
-from jobs.sources.live.progress import progress_of
+from jobs.sources.live.resume_point import resume_point_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CursorBatch:
     """Whole documents of a part, none of which was in an earlier batch.
 
     :param data: the concatenated documents, and `jobs.decode.jit.PADDING` bytes more.
@@ -60,21 +60,21 @@ def batches_of(
     fields: Fields,
     options: LiveOptions,
     stop: threading.Event,
-) -> Generator[Batch]:
+) -> Generator[CursorBatch]:
     """The documents of `part`; ends early when `stop` is set.
 
     :raises SourceError: the server refuses, or does not answer for longer than `options` allow.
     :raises SourceDamaged: its answer is no valid BSON.
     """
-    progress = progress_of(part, fields.time)
+    resume_point = resume_point_of(part, fields.time)
     projection = projection_of(fields.paths())
     documents = 0
 
     def unread() -> Generator[bytes]:
         with collection.find_raw_batches(
-            progress.query(), projection, sort=progress.sort, batch_size=options.batch_documents
+            resume_point.query(), projection, sort=resume_point.sort, batch_size=options.batch_documents
         ) as cursor:
-            yield from filter(None, map(progress.unread, cast("Iterator[bytes]", cursor)))
+            yield from filter(None, map(resume_point.unread, cast("Iterator[bytes]", cursor)))
 
     def may_retry(error: BaseException) -> bool:
         return not stop.is_set() and is_transient(error)
@@ -84,8 +84,8 @@ def batches_of(
             for raw in answers:
                 if stop.is_set():
                     return
-                batch = batch_of(name, raw)
-                progress.read(raw, batch.last)
+                batch = parse_batch(name, raw)
+                resume_point.read(raw, batch.last)
                 documents += batch.count
                 yield batch
     except PyMongoError as error:
@@ -105,7 +105,7 @@ def with_retries(call: Callable[[], T], name: str, options: LiveOptions) -> T:
         raise ERRORS.failed(name, error) from None
 
 
-def batch_of(name: str, raw: bytes) -> Batch:
+def parse_batch(name: str, raw: bytes) -> CursorBatch:
     """Validate the documents in an answer of the server, at least one.
 
     :raises SourceDamaged: the answer is no valid BSON.
@@ -120,4 +120,4 @@ def batch_of(name: str, raw: bytes) -> Batch:
         raise SourceDamaged(name, int(end), describe_trouble(data, int(end), int(trouble or trouble_at_end)))
     if end != size:
         raise SourceError(f"{name} sent a truncated document of {size - int(end)} bytes", "Try again.")
-    return Batch(data, size, int(count) + 1, int(last))
+    return CursorBatch(data, size, int(count) + 1, int(last))

@@ -17,10 +17,10 @@ from jobs.decode.decoder import BsonDecoder
 from jobs.sources.chunks import Buffer
 from jobs.sources.collections import Namespace
 from jobs.sources.live.connecting import AS_STORED, Document, connect
-from jobs.sources.live.cursors import Batch, batches_of
+from jobs.sources.live.cursors import CursorBatch, batches_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partitions import Part
-from jobs.sources.partition import Opened, Partition, Reading
+from jobs.sources.partition import Opened, Partition, ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class LivePartition(Partition):
 
     counts_positions = True
 
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         """See `jobs.sources.partition.Partition.open`."""
         options = self.server.options
         shared = _CLIENTS.get(self.server)
@@ -94,7 +94,7 @@ class LivePartition(Partition):
 class LiveChunks:
     """The batches of a cursor as chunks; see `jobs.sources.chunks.ChunkReader`."""
 
-    def __init__(self, name: str, batches: Generator[Batch]) -> None:
+    def __init__(self, name: str, batches: Generator[CursorBatch]) -> None:
         self.first: int | None = 0
         self.last: int | None = 0
         self.received = 0

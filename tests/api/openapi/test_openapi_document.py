@@ -22,7 +22,7 @@ from slow_store import SlowStore
 
 from api.notifications.contacts_resource import CONVERTER
 from api.openapi.document import describe
-from api.openapi.examples import REQUEST_ID, Example, Request, operation_examples, problem_examples
+from api.openapi.examples import REQUEST_ID, Example, ExampleRequest, operation_examples, problem_examples
 from api.openapi.operation import Operation
 from api.openapi.operations import OF_A_MERCHANT, OPERATIONS
 from api.problems import ProblemKind
@@ -241,7 +241,7 @@ def _least_request(api: Api, operation: Operation, token: str) -> Result:
     return api.ask(filled(operation.path), method=operation.method, key=token, headers=_JSON, body=body)
 
 
-def _ask(api: Api, request: Request, *, key: str | None = None, **headers: str) -> Result:
+def _ask(api: Api, request: ExampleRequest, *, key: str | None = None, **headers: str) -> Result:
     """The answer of `api` to `request`."""
     path, _, query = request.target.partition("?")
     body = None if request.body is None else json.dumps(request.body).encode()

@@ -23,7 +23,7 @@ from core.stores import open_stores
 from core.stores.runs import RunStatus
 from core.stores.sqlite.summaries import SqliteSummaryStore
 from core.stores.summaries import DayRange, MerchantPoint
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 COMPLETE = (DayRange("1402/12/01", "1403/01/31"), DayRange("1403/02/02", "1403/04/04"))
 """All but the first day of 1403/02, and what comes after 1403/04/04."""
@@ -164,7 +164,7 @@ def test_bounds_are_those_that_the_store_keeps(store_url: str, tmp_path: Path) -
     """Those that the job has published of a real day, week and month, on every backend."""
     source = write_bson(tmp_path / "shop.bson", spread(["a"], days=40, first=date(2024, 3, 1)))
     with open_stores(store_url, timeout_s=10) as stores:
-        Workshop(stores, tmp_path).rebuild(Request((source,), truncate=True))
+        Workshop(stores, tmp_path).rebuild(RebuildRequest((source,), truncate=True))
         for mode in Mode:
             rows = stores.summaries.rows(mode).filter(merchant_id="a").sort("key")
             points = Api(store_url).series(mode, include="period", merchant_id="a").json

@@ -26,7 +26,7 @@ from core.stores.mongo import after_publishing
 from core.stores.mongo.after_publishing import droppable
 from core.stores.mongo.database import Database
 from core.stores.mongo.layers import Layer, LayerQuery, layer_queries
-from core.stores.mongo.publishing import announce, fill
+from core.stores.mongo.publishing import fill, insert_publication
 from core.stores.mongo.schema import SCHEMA_VERSION
 from core.stores.mongo.summaries import MongoSummaryStore
 from core.stores.runs import RunStatus
@@ -127,7 +127,7 @@ def test_a_run_that_prepared_a_generation_already_published_leaves_nothing(
     fill(db, name, [rows])
     publish(stores, 1)
     with pytest.raises(PublicationLost, match="run 7 prepared generation 1, but run 1 published it first"):
-        announce(db, late, (Layer(name, rows.height),), made=name)
+        insert_publication(db, late, (Layer(name, rows.height),), made=name)
     assert generations(db) == {generation_name(1, 1)}
 
 
@@ -143,7 +143,7 @@ def test_a_driver_that_retries_finds_its_own_publication(stores: Stores, db: PyM
     publish(stores, 1)
     rows = uniform(1, merchants=3)
     name = generation_name(1, 1)
-    announce(db, publication(1, rows), (Layer(name, rows.height),), made=name)
+    insert_publication(db, publication(1, rows), (Layer(name, rows.height),), made=name)
     assert generations(db) == {generation_name(1, 1)}
 
 

@@ -26,7 +26,7 @@ from core.stores.generations import generation_name
 from core.stores.mongo import amending
 from core.stores.mongo.database import Database
 from core.stores.mongo.layers import Layer, LayerQuery, layer_queries_of_mode, layers_of, united
-from core.stores.mongo.publishing import announce, fill
+from core.stores.mongo.publishing import fill, insert_publication
 from core.stores.mongo.summaries import MongoSummaryStore
 from core.stores.summaries import KeyRange
 
@@ -156,7 +156,7 @@ def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDataba
     amend(stores, 2, BASE, daily(KEYS[3], KEYS[4]))
     prepared = (Layer(name, rows.height, (daily(KEYS[0], KEYS[0]),)), *layers(db, 1))
     with pytest.raises(PublicationLost, match="run 7 prepared generation 2, but run 2 published it first"):
-        announce(db, publication(2, BASE, run_id=7), prepared, made=name)
+        insert_publication(db, publication(2, BASE, run_id=7), prepared, made=name)
     assert collections(db) == {generation_name(1, 1), generation_name(2, 2)}
 
 

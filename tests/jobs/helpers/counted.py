@@ -14,13 +14,13 @@ from decoded import EVER
 from core.calendar.days import LocalDays
 from core.stores.runs import Counts
 from jobs.decode.plan import Fields
-from jobs.partitions.count_partition import CountingState, Plan, count_partition
+from jobs.partitions.count_partition import CountingState, CountPlan, count_partition
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import run_locally
 from jobs.partitions.merging import ConfirmedResult, Merged, Merger
-from jobs.runs.rejects import Limits
+from jobs.runs.rejects import RejectLimits
 from jobs.sources.chunks import CHUNK_BYTES
-from jobs.sources.partition import Partition, Reading, Source
+from jobs.sources.partition import Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 
 DAYS: Final = LocalDays("Asia/Tehran")
@@ -63,9 +63,11 @@ class CountedSources:
         self.rejects += [loads(line.after(confirmed.positions_before)) for line in confirmed.result.rejects]
 
 
-def plan_of(fields: Fields | None = None, chunk_bytes: int = CHUNK_BYTES, **options: Any) -> Plan:
+def plan_of(fields: Fields | None = None, chunk_bytes: int = CHUNK_BYTES, **options: Any) -> CountPlan:
     """A plan that counts every instant and collects all rejects."""
-    return Plan(Reading(fields or Fields(), EVER, chunk_bytes=chunk_bytes, **options), DAYS, Limits(2**30))
+    return CountPlan(
+        ReadOptions(fields or Fields(), EVER, chunk_bytes=chunk_bytes, **options), DAYS, RejectLimits(2**30)
+    )
 
 
 def count_all(
@@ -89,7 +91,7 @@ def count_file(path: Path | str, fields: Fields | None = None, **options: Any) -
 
 
 def count_in_order(
-    source: Source, partitions: Sequence[Partition], plan: Plan, order: Sequence[int] | None = None
+    source: Source, partitions: Sequence[Partition], plan: CountPlan, order: Sequence[int] | None = None
 ) -> tuple[CountedSources, int]:
     """Count `partitions` of `source` one after another, merged in `order`; and how many had to be counted again."""
     found, again = CountedSources(), 0

@@ -19,7 +19,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.bson_file import BsonChunks
 from jobs.sources.chunks import CHUNK_BYTES, Buffer, ChunkReader
 from jobs.sources.json_text import JsonLineChunks, JsonStreamChunks
-from jobs.sources.partition import Partition, Reading, Source
+from jobs.sources.partition import Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 from jobs.sources.streams import ByteStream
 
@@ -75,7 +75,7 @@ def read_partition(
     partition: Partition, fields: Fields, window: Window = EVER, collection: str | None = None, chunk_bytes: int = 2**21
 ) -> Decoded:
     """Decode `partition`."""
-    opened = partition.open(Reading(fields, window, collection, chunk_bytes), threading.Event())
+    opened = partition.open(ReadOptions(fields, window, collection, chunk_bytes), threading.Event())
     try:
         return drain(opened.chunks, opened.decoder(), counts_rows=partition.counts_rows)
     finally:

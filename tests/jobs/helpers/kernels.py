@@ -33,12 +33,12 @@ def run_kernels(*names: str) -> None:
     from jobs.decode.formats import Formats
     from jobs.decode.plan import Fields
     from jobs.sources.chunks import Buffer
-    from jobs.sources.partition import Reading
+    from jobs.sources.partition import ReadOptions
     from jobs.sources.recognise import open_source
 
     ever = Window(-(2**50), 2**50, -(2**50), 2**50)
-    plain = Reading(Fields(), ever)
-    converted = Reading(Fields(formats=Formats(amount_scale=2)), ever)
+    plain = ReadOptions(Fields(), ever)
+    converted = ReadOptions(Fields(formats=Formats(amount_scale=2)), ever)
     # What converts is compiled apart, once for all forms.
     for name, reading in [(name, plain) for name in names] + [(name, converted) for name in names if ".bson" in name]:
         for partition in open_source(str(_SHOP / name), reading.fields, None).partitions:

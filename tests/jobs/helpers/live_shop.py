@@ -24,7 +24,7 @@ from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.stores import Stores
 from jobs.job import Watcher
-from jobs.rebuild import Outcome, Rebuild, Request
+from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
@@ -133,9 +133,11 @@ class JobRunner:
         request = VerifyRequest((self.shop.url,), live=self.live)
         return self._verify.run(replace(request, **options), watcher or Watcher())
 
-    def rebuild(self, watcher: Watcher | None = None, **options: Any) -> Outcome:
-        """Rebuild with some `options` of `Request`."""
-        return self._rebuild.run(replace(Request((self.shop.url,), live=self.live), **options), watcher or Watcher())
+    def rebuild(self, watcher: Watcher | None = None, **options: Any) -> RebuildOutcome:
+        """Rebuild with some `options` of `RebuildRequest`."""
+        return self._rebuild.run(
+            replace(RebuildRequest((self.shop.url,), live=self.live), **options), watcher or Watcher()
+        )
 
 
 class FirstRefresh:

@@ -9,7 +9,7 @@ from core.calendar import calendar_named
 from core.calendar.days import LocalDays
 from core.stores import Stores, wall_clock_ms
 from jobs.job import Watcher
-from jobs.rebuild import Outcome, Rebuild, Request
+from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 
 
 class Workshop:
@@ -31,7 +31,7 @@ class Workshop:
         self.quarantine = folder / "quarantine"
         self._job = Rebuild(stores, calendar_named(calendar), LocalDays(zone), self.quarantine, clock)
 
-    def rebuild(self, request: Request, watcher: Watcher | None = None) -> Outcome:
+    def rebuild(self, request: RebuildRequest, watcher: Watcher | None = None) -> RebuildOutcome:
         """Do what `request` says."""
         return self._job.run(request, watcher or Watcher())
 

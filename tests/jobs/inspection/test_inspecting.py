@@ -188,7 +188,7 @@ def test_only_the_first_documents_are_read(tmp_path: Path) -> None:
     whole = SHOP / "transaction.relaxed.jsonl"
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(20 * whole.read_bytes(), 1)[:-3000])
     sample = first(tmp_path / "cut.jsonl.gz", 3)
-    assert sample.form == "JSON lines, gzip"
+    assert sample.file_format == "JSON lines, gzip"
     assert list(sample.documents) == list(first(whole, 3).documents)
     assert (sample.has_more, sample.damage) == (True, None)
 

@@ -28,11 +28,11 @@ from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions import checkpoint as checkpoints
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder, folder_at
-from jobs.partitions.count_partition import PartitionResult, Plan
-from jobs.rebuild import Request
-from jobs.runs.rejects import Limits, Rejects
+from jobs.partitions.count_partition import CountPlan, PartitionResult
+from jobs.rebuild import RebuildRequest
+from jobs.runs.rejects import RejectLimits, Rejects
 from jobs.sources import file_partition
-from jobs.sources.partition import Reading
+from jobs.sources.partition import ReadOptions
 from jobs.sources.recognise import open_source
 
 PARTS = [spread([f"m{number}", "a"], days=20) for number in range(10)]
@@ -45,10 +45,10 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> Request:
+def request_(tmp_path: Path) -> RebuildRequest:
     """A rebuild of three files, which keeps what it counted."""
     sources = tuple(write_bson(tmp_path / f"{number}.bson", PARTS[number]) for number in range(3))
-    return Request(sources, truncate=True, threads=2, checkpoint=str(tmp_path / "kept"), keep_checkpoint=True)
+    return RebuildRequest(sources, truncate=True, threads=2, checkpoint=str(tmp_path / "kept"), keep_checkpoint=True)
 
 
 def results(folder: Path) -> list[Path]:
@@ -83,7 +83,7 @@ def test_a_run_killed_at_nine_tenths_goes_on(tmp_path: Path) -> None:
 
 
 def test_the_second_run_reads_nothing_again_and_gives_the_same(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     first = workshop.rebuild(request_)
     assert (first.partitions_reused, len(results(tmp_path / "kept"))) == (0, 3)
@@ -100,7 +100,7 @@ def test_the_second_run_reads_nothing_again_and_gives_the_same(
     ("keeps", "hint"), [(True, "it resumes with the results in {folder}."), (False, "it starts from the beginning.")]
 )
 def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
-    workshop: Workshop, request_: Request, keeps: bool, hint: str
+    workshop: Workshop, request_: RebuildRequest, keeps: bool, hint: str
 ) -> None:
     def stop() -> None:
         raise Interrupted(signal.SIGINT, "SIGINT")
@@ -112,7 +112,7 @@ def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
 
 
 def test_it_is_removed_after_publishing_and_what_is_not_its_own_stays(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(request_)
     (tmp_path / "kept" / "notes.txt").write_text("mine")
@@ -122,7 +122,7 @@ def test_it_is_removed_after_publishing_and_what_is_not_its_own_stays(
 
 
 def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(request_)
     write_bson(tmp_path / "1.bson", PARTS[5])
@@ -137,7 +137,7 @@ def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
 
 
 def test_a_source_of_the_same_size_that_was_written_again_is_counted_again(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     """Later by a nanosecond, and with the same time."""
     workshop.rebuild(request_)
@@ -153,7 +153,7 @@ def test_a_source_of_the_same_size_that_was_written_again_is_counted_again(
 
 
 def test_a_source_that_was_replaced_by_one_of_the_same_size_and_time_is_counted_again(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     path = tmp_path / "1.bson"
     changed = [one._replace(amount=one.amount + 1) for one in PARTS[1]]
@@ -166,7 +166,7 @@ def test_a_source_that_was_replaced_by_one_of_the_same_size_and_time_is_counted_
 
 
 def test_results_of_another_version_of_the_program_are_never_reused(
-    workshop: Workshop, request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop.rebuild(request_)
     monkeypatch.setattr(checkpoints, "program_digest", lambda: "of another version")
@@ -186,14 +186,14 @@ def test_results_of_another_version_of_the_program_are_never_reused(
     ids=["filter", "days", "rejects kept"],
 )
 def test_results_of_other_options_are_never_reused(
-    workshop: Workshop, request_: Request, options: dict[str, Any]
+    workshop: Workshop, request_: RebuildRequest, options: dict[str, Any]
 ) -> None:
     workshop.rebuild(request_)
     outcome = workshop.rebuild(replace(request_, allow_shrink=True, **options))
     assert outcome.partitions_reused == 0
 
 
-def test_an_incomplete_stored_result_is_counted_again(workshop: Workshop, request_: Request, tmp_path: Path) -> None:
+def test_an_incomplete_stored_result_is_counted_again(workshop: Workshop, request_: RebuildRequest, tmp_path: Path) -> None:
     workshop.rebuild(request_)
     one, another, _ = results(tmp_path / "kept")
     whole = one.read_bytes()
@@ -207,7 +207,7 @@ def test_an_incomplete_stored_result_is_counted_again(workshop: Workshop, reques
 
 
 def test_rejects_are_kept_too_and_a_run_that_failed_for_them_can_go_on(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     bad = [one.document() | {"amount": number + 0.5} for number, one in enumerate(PARTS[1])]
     write_bson(tmp_path / "1.bson", [*PARTS[1], *bad])
@@ -223,7 +223,7 @@ def test_rejects_are_kept_too_and_a_run_that_failed_for_them_can_go_on(
 
 
 def test_results_whose_rejects_were_not_wanted_any_more_are_not_stored(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     for number in range(3):
         bad = [one.document() | {"amount": None} for one in PARTS[number]]
@@ -245,7 +245,7 @@ def test_ranges_of_one_file_are_stored_each_also_those_counted_from_their_true_b
     documents = [one.document() | {"copies": bson_of([one] * 40)} for one in transactions]
     path = tmp_path / "nested.bson"
     path.write_bytes(b"".join(map(bson.encode, documents)))
-    request = Request((str(path),), truncate=True, checkpoint=str(tmp_path / "kept"), keep_checkpoint=True)
+    request = RebuildRequest((str(path),), truncate=True, checkpoint=str(tmp_path / "kept"), keep_checkpoint=True)
     workshop.rebuild(request)
     kept = len(results(tmp_path / "kept"))
     assert kept > 8, "no range was counted again from its true border"
@@ -253,7 +253,7 @@ def test_ranges_of_one_file_are_stored_each_also_those_counted_from_their_true_b
     assert published_rows(workshop.stores) == summaries_of(transactions)
 
 
-def test_the_results_may_be_at_a_url(workshop: Workshop, request_: Request) -> None:
+def test_the_results_may_be_at_a_url(workshop: Workshop, request_: RebuildRequest) -> None:
     import fsspec
 
     request = replace(request_, checkpoint="memory://bucket/kept")
@@ -265,7 +265,7 @@ def test_the_results_may_be_at_a_url(workshop: Workshop, request_: Request) -> N
 
 
 def test_a_place_that_cannot_be_written_fails_the_run_with_a_sentence(
-    workshop: Workshop, request_: Request, tmp_path: Path
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ServiceError, match=r"the checkpoint .*/file cannot be used: Not a directory"):
@@ -348,7 +348,9 @@ def test_many_rejects_are_taken_without_having_them_in_memory(tmp_path: Path) ->
     source = write_bson(tmp_path / "shop.bson", PARTS[0])
     (partition,) = open_source(source, Fields(), None).partitions
     ever = Window(-(2**62), 2**62, -(2**62), 2**62)
-    plan = Plan(Reading(Fields(), ever), LocalDays("Asia/Tehran"), Limits(2**30, tmp_path / "rejects.jsonl"))
+    plan = CountPlan(
+        ReadOptions(Fields(), ever), LocalDays("Asia/Tehran"), RejectLimits(2**30, tmp_path / "rejects.jsonl")
+    )
     megabytes = 24
     rejects = Rejects.of(plan.rejects, (bytes(1024 * 1024) for _ in range(megabytes)), ("_id",))
     result = PartitionResult(0, 1, rejects=rejects)

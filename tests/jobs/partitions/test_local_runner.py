@@ -28,7 +28,7 @@ from jobs.decode.jit import PADDING
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import CountingState
 from jobs.sources.chunks import Buffer
-from jobs.sources.partition import Opened, Partition, Reading, Source
+from jobs.sources.partition import Opened, Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
@@ -161,7 +161,7 @@ class MadeUp(Partition):
     start: int = 0
     end: int | None = None
 
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         chunks = MadeUpChunks(self)
         return Opened(chunks, lambda: BsonDecoder(reading.fields, reading.window), lambda: 0, lambda: None)
 

@@ -27,15 +27,15 @@ from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.decode.plan import Fields
 from jobs.partitions.count_partition import (
     KIND_SCHEMA,
+    CountPlan,
     PartitionResult,
-    Plan,
     count_partition,
     merge_daily,
     merge_kinds,
 )
 from jobs.partitions.merging import Merged, Merger
 from jobs.sources import bson_file, chunks
-from jobs.sources.file_partition import FilePartition, Form, ranges_of
+from jobs.sources.file_partition import FileFormat, FilePartition, ranges_of
 from jobs.sources.partition import Source
 from jobs.sources.recognise import open_source
 from jobs.sources.stored import SinglePass, stored_at
@@ -291,7 +291,7 @@ def test_ranges_cover_a_file_once_and_are_neither_tiny_nor_huge(tmp_path: Path, 
     path.touch()
     with path.open("r+b") as file:
         file.truncate(size)
-    ranges = ranges_of(FilePartition(stored_at(str(path)), Form.BSON, size))
+    ranges = ranges_of(FilePartition(stored_at(str(path)), FileFormat.BSON, size))
     assert ranges[0].start == 0
     assert ranges[-1].end is None
     assert [one.end for one in ranges[:-1]] == [one.start for one in ranges[1:]]
@@ -304,7 +304,7 @@ def test_ranges_cover_a_file_once_and_are_neither_tiny_nor_huge(tmp_path: Path, 
 def test_a_partition_is_counted_alike_in_another_process(form: str) -> None:
     source, whole = listed(SHOP / form)
     plan = plan_of()
-    there: tuple[FilePartition, Plan] = pickle.loads(pickle.dumps((whole, plan)))
+    there: tuple[FilePartition, CountPlan] = pickle.loads(pickle.dumps((whole, plan)))
     result: PartitionResult = pickle.loads(pickle.dumps(count_partition(*there)))
     found = CountedSources()
     merger = Merger([source], found.take)
@@ -327,7 +327,7 @@ def test_what_can_be_read_only_once_stays_with_its_process(tmp_path: Path) -> No
     path = tmp_path / "x.bson"
     path.write_bytes(b"")
     with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read by this process only"):
-        pickle.dumps(FilePartition(SinglePass("pipe", file), Form.BSON, None))
+        pickle.dumps(FilePartition(SinglePass("pipe", file), FileFormat.BSON, None))
 
 
 def requires_each_merchant_and_day_once(result: PartitionResult) -> None:
@@ -376,7 +376,7 @@ def test_merging_is_associative() -> None:
         right = merge([a, merge([b, merge([c, d])])])
         assert sorted(left.rows()) == sorted(right.rows())
     assert mixed_type_merchants([merge_kinds([result.kinds for result in results])]) is not None
-    assert source.form == "BSON"
+    assert source.file_format == "BSON"
 
 
 def test_a_document_longer_than_any_can_be_is_reported_where_it_begins(

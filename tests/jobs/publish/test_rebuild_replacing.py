@@ -15,7 +15,7 @@ from core.errors import FingerprintMismatch, UsageError, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 # From Saturday 1402/12/26 on: the week of Nowruz, three months, two years.
 FIRST = spread(["a", 7], days=40)
@@ -34,15 +34,15 @@ def workshop(stores: Stores, tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture
-def first(tmp_path: Path) -> Request:
+def first(tmp_path: Path) -> RebuildRequest:
     """A request for the summaries of `FIRST`."""
-    return Request((write_bson(tmp_path / "first.bson", FIRST),))
+    return RebuildRequest((write_bson(tmp_path / "first.bson", FIRST),))
 
 
 @pytest.fixture
-def second(tmp_path: Path) -> Request:
+def second(tmp_path: Path) -> RebuildRequest:
     """A request for the summaries of `SECOND`."""
-    return Request((write_bson(tmp_path / "second.bson", SECOND),))
+    return RebuildRequest((write_bson(tmp_path / "second.bson", SECOND),))
 
 
 def of_days(transactions: list[Transaction], first_day: date, last_day: date) -> list[Transaction]:
@@ -50,7 +50,7 @@ def of_days(transactions: list[Transaction], first_day: date, last_day: date) ->
     return [one for one in transactions if first_day <= one.at.date() <= last_day]
 
 
-def test_the_first_rebuild_fills_an_empty_store(workshop: Workshop, first: Request) -> None:
+def test_the_first_rebuild_fills_an_empty_store(workshop: Workshop, first: RebuildRequest) -> None:
     outcome = workshop.rebuild(first)
     assert published_rows(workshop.stores) == summaries_of(FIRST)
     assert outcome.publication.generation == 1
@@ -60,7 +60,9 @@ def test_the_first_rebuild_fills_an_empty_store(workshop: Workshop, first: Reque
     assert outcome.publication == workshop.stores.summaries.published()
 
 
-def test_a_store_that_holds_summaries_asks_what_to_replace(workshop: Workshop, first: Request, second: Request) -> None:
+def test_a_store_that_holds_summaries_asks_what_to_replace(
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest
+) -> None:
     workshop.rebuild(first)
     with pytest.raises(UsageError, match=r"^the store already has \d+ summaries of 80 transactions$") as refusal:
         workshop.rebuild(second)
@@ -71,25 +73,27 @@ def test_a_store_that_holds_summaries_asks_what_to_replace(workshop: Workshop, f
     assert [run.id for run in workshop.stores.runs.recent(9)] == [1]
 
 
-def test_truncate_leaves_exactly_what_the_sources_hold(workshop: Workshop, first: Request, second: Request) -> None:
+def test_truncate_leaves_exactly_what_the_sources_hold(
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest
+) -> None:
     workshop.rebuild(first)
     workshop.rebuild(replace(second, truncate=True))
     assert published_rows(workshop.stores) == summaries_of(SECOND)
 
 
-def test_truncate_of_an_empty_store_is_no_mistake(workshop: Workshop, first: Request) -> None:
+def test_truncate_of_an_empty_store_is_no_mistake(workshop: Workshop, first: RebuildRequest) -> None:
     workshop.rebuild(replace(first, truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FIRST)
 
 
-def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: Request) -> None:
+def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: RebuildRequest) -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         workshop.rebuild(replace(first, truncate=True, last_key="1403/01/01"))
     assert workshop.stores.runs.recent(1) == []
 
 
 def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_again(
-    workshop: Workshop, first: Request, second: Request
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest
 ) -> None:
     workshop.rebuild(first)
     # Monday to Wednesday of the week that holds Nowruz: it also begins a month and a year.
@@ -105,7 +109,9 @@ def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_again(
     assert outcome.publication.total_count == len(protected) + len(replaced)
 
 
-def test_from_without_to_replaces_until_the_end(workshop: Workshop, first: Request, second: Request) -> None:
+def test_from_without_to_replaces_until_the_end(
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest
+) -> None:
     workshop.rebuild(first)
     outcome = workshop.rebuild(replace(second, first_key="1403/01/20"))
     begin = date(2024, 4, 8)
@@ -114,7 +120,9 @@ def test_from_without_to_replaces_until_the_end(workshop: Workshop, first: Reque
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1403/01/20", None)
 
 
-def test_to_without_from_replaces_from_the_beginning(workshop: Workshop, first: Request, second: Request) -> None:
+def test_to_without_from_replaces_from_the_beginning(
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest
+) -> None:
     workshop.rebuild(first)
     outcome = workshop.rebuild(replace(second, last_key="1403/01/20"))
     end = date(2024, 4, 8)
@@ -123,7 +131,9 @@ def test_to_without_from_replaces_from_the_beginning(workshop: Workshop, first: 
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == (None, "1403/01/20")
 
 
-def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(workshop: Workshop, first: Request) -> None:
+def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(
+    workshop: Workshop, first: RebuildRequest
+) -> None:
     before = workshop.rebuild(first).publication
     outcome = workshop.rebuild(replace(first, first_key="1402/12/28", last_key="1403/01/01"))
     assert outcome.publication == replace(
@@ -134,13 +144,13 @@ def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(worksh
 
 
 def test_a_replaced_day_that_the_sources_do_not_have_is_gone(
-    workshop: Workshop, first: Request, tmp_path: Path
+    workshop: Workshop, first: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(first)
     gone = date(2024, 3, 20), date(2024, 3, 21)
     protected = [one for one in FIRST if one.at.date() not in gone]
     source = write_bson(tmp_path / "without-two-days.bson", protected)
-    workshop.rebuild(Request((source,), first_key="1403/01/01", last_key="1403/01/04"))
+    workshop.rebuild(RebuildRequest((source,), first_key="1403/01/01", last_key="1403/01/04"))
     assert published_rows(workshop.stores) == summaries_of(protected)
 
 
@@ -148,12 +158,12 @@ def test_the_borders_of_a_range_are_local_midnights(workshop: Workshop, tmp_path
     midnight = datetime(2024, 3, 19, 20, 30, tzinfo=UTC)  # 1403/01/01 00:00 in Tehran
     instants = [midnight + timedelta(milliseconds=ms) for ms in (-1, 0, 86_400_000 - 1, 86_400_000)]
     source = write_bson(tmp_path / "borders.bson", [Transaction("a", 10**i, at) for i, at in enumerate(instants)])
-    outcome = workshop.rebuild(Request((source,), first_key="1403/01/01", last_key="1403/01/01"))
+    outcome = workshop.rebuild(RebuildRequest((source,), first_key="1403/01/01", last_key="1403/01/01"))
     assert published_rows(workshop.stores)["daily", "1403/01/01", "a"] == (110, 2)
     assert outcome.run.counts.out_of_range == 2
 
 
-def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop, first: Request) -> None:
+def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop, first: RebuildRequest) -> None:
     outcome = workshop.rebuild(replace(first, first_key="۱۴۰۳/۰۱/۰۱", last_key="٠١٤٠٣/٠١/٠٢"[1:]))
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1403/01/01", "1403/01/02")
     assert published_rows(workshop.stores) == summaries_of(of_days(FIRST, date(2024, 3, 20), date(2024, 3, 21)))
@@ -169,7 +179,7 @@ def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop
     ],
 )
 def test_a_range_that_is_none_is_refused(
-    workshop: Workshop, first: Request, first_key: str | None, last_key: str | None, sentence: str
+    workshop: Workshop, first: RebuildRequest, first_key: str | None, last_key: str | None, sentence: str
 ) -> None:
     with pytest.raises(UsageError, match=sentence):
         workshop.rebuild(replace(first, first_key=first_key, last_key=last_key))
@@ -181,7 +191,7 @@ def test_a_range_that_is_none_is_refused(
     ["time zone", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("calendar", "merchant field")), "filter"],
 )
 def test_another_fingerprint_is_refused_unless_everything_is_replaced(
-    workshop: Workshop, first: Request, second: Request, tmp_path: Path, changed: str
+    workshop: Workshop, first: RebuildRequest, second: RebuildRequest, tmp_path: Path, changed: str
 ) -> None:
     workshop.rebuild(first)
     other = workshop
@@ -209,7 +219,7 @@ def test_another_fingerprint_is_refused_unless_everything_is_replaced(
 
 def test_the_order_of_filters_does_not_change_the_fingerprint(workshop: Workshop, tmp_path: Path) -> None:
     documents = [one.document() | {"x": 1, "y": 2} for one in FIRST]
-    request = Request((write_bson(tmp_path / "xy.bson", documents),))
+    request = RebuildRequest((write_bson(tmp_path / "xy.bson", documents),))
     workshop.rebuild(replace(request, fields=Fields(where=(("x", "1"), ("y", "2")))))
     again = replace(request, fields=Fields(where=(("y", "2"), ("x", "1"))), first_key="1403/01/01")
     assert workshop.rebuild(again).run.status is RunStatus.PUBLISHED

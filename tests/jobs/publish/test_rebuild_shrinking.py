@@ -19,7 +19,7 @@ from core.errors import NothingCounted, SourceError, WouldShrink, exit_code_of
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.plan import Fields
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 
 FORTY_DAYS = spread(["a", 7], days=40)
 """From 1402/12/26 to 1403/02/05."""
@@ -37,7 +37,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 def workshop(stores: Stores, tmp_path: Path) -> Workshop:
     """A store that holds `FORTY_DAYS`."""
     workshop = Workshop(stores, tmp_path)
-    workshop.rebuild(Request((write_bson(tmp_path / "forty-days.bson", FORTY_DAYS),)))
+    workshop.rebuild(RebuildRequest((write_bson(tmp_path / "forty-days.bson", FORTY_DAYS),)))
     return workshop
 
 
@@ -95,7 +95,7 @@ def test_a_source_in_which_nothing_counts_is_an_error_and_leaves_all_as_it_is(
 
 def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
-    workshop, request = Workshop(stores, tmp_path), Request((str(tmp_path / "source"),))
+    workshop, request = Workshop(stores, tmp_path), RebuildRequest((str(tmp_path / "source"),))
     with pytest.raises(NothingCounted, match="there are no documents") as refusal:
         workshop.rebuild(request)
     assert "--allow-empty" in refusal.value.hint
@@ -105,14 +105,14 @@ def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_pat
 
 def test_days_of_which_nothing_is_published_may_be_declared_empty(workshop: Workshop, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
-    workshop.rebuild(Request((str(tmp_path / "source"),), first_key="1403/05/01", allow_empty=True))
+    workshop.rebuild(RebuildRequest((str(tmp_path / "source"),), first_key="1403/05/01", allow_empty=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)
 
 
 def test_one_of_several_sources_may_be_empty(workshop: Workshop, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
     sources = (str(tmp_path / "source"), str(tmp_path / "forty-days.bson"))
-    workshop.rebuild(Request(sources, truncate=True))
+    workshop.rebuild(RebuildRequest(sources, truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)
 
 
@@ -124,7 +124,7 @@ def test_more_than_half_is_removed_only_where_that_is_allowed(
     replaced = FORTY_DAYS if first_key is None else FORTY_DAYS[8:]
     others = FORTY_DAYS[: len(FORTY_DAYS) - len(replaced)]
     half, less = replaced[::2], replaced[:-2:2]
-    request = Request((), truncate=first_key is None, first_key=first_key)
+    request = RebuildRequest((), truncate=first_key is None, first_key=first_key)
     source = write_bson(tmp_path / "less.bson", less)
     sentence = rf"^{len(half) + 1} of the {len(replaced)} published transactions .* would be removed, more than half$"
     with pytest.raises(WouldShrink, match=sentence) as refusal:
@@ -142,13 +142,13 @@ def test_more_than_half_is_removed_only_where_that_is_allowed(
 def test_as_many_transactions_of_other_days_make_up_for_none(workshop: Workshop, tmp_path: Path) -> None:
     elsewhere = write_bson(tmp_path / "elsewhere.bson", spread(["a", 7], days=40, first=date(2020, 1, 1)))
     with pytest.raises(WouldShrink, match=r"^80 of the 80 published transactions"):
-        workshop.rebuild(Request((elsewhere,), truncate=True))
+        workshop.rebuild(RebuildRequest((elsewhere,), truncate=True))
 
 
 @pytest.mark.parametrize("calendar", ["jalali", "gregorian"])
 def test_another_calendar_or_zone_removes_nothing(workshop: Workshop, tmp_path: Path, calendar: str) -> None:
     other = Workshop(workshop.stores, tmp_path, calendar=calendar, zone="Europe/Berlin")
-    other.rebuild(Request((str(tmp_path / "forty-days.bson"),), truncate=True))
+    other.rebuild(RebuildRequest((str(tmp_path / "forty-days.bson"),), truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS, "Europe/Berlin", calendar)
 
 
@@ -156,17 +156,17 @@ def test_where_transactions_only_come_to_other_days_nothing_is_removed(workshop:
     """Those of late in the evening are of the next day further east, or by another field; fewer than half are not."""
     evening = [one._replace(at=one.at.replace(hour=18)) for one in spread(["a"], days=30, first=date(2024, 3, 1))]
     source = write_bson(tmp_path / "evening.bson", evening)
-    workshop.rebuild(Request((source,), truncate=True, allow_shrink=True))
+    workshop.rebuild(RebuildRequest((source,), truncate=True, allow_shrink=True))
     tokyo = Workshop(workshop.stores, tmp_path, zone="Asia/Tokyo")
     few = write_bson(tmp_path / "few.bson", evening[:14])
     with pytest.raises(WouldShrink, match=r"^16 of the 30 published transactions"):
-        tokyo.rebuild(Request((few,), truncate=True))
-    tokyo.rebuild(Request((source,), truncate=True))
+        tokyo.rebuild(RebuildRequest((few,), truncate=True))
+    tokyo.rebuild(RebuildRequest((source,), truncate=True))
     assert published_rows(workshop.stores) == summaries_of(evening, "Asia/Tokyo")
     paid = tmp_path / "paid.jsonl"
     paid.write_text(
         "".join(f"{json_util.dumps(one.document() | {'paidAt': one.at + timedelta(days=90)})}\n" for one in evening)
     )
-    tokyo.rebuild(Request((str(paid),), truncate=True, fields=Fields(time="paidAt")))
+    tokyo.rebuild(RebuildRequest((str(paid),), truncate=True, fields=Fields(time="paidAt")))
     later = [one._replace(at=one.at + timedelta(days=90)) for one in evening]
     assert published_rows(workshop.stores) == summaries_of(later, "Asia/Tokyo")

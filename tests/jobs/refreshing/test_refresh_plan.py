@@ -14,7 +14,7 @@ from core.calendar import JalaliCalendar, Mode
 from core.calendar.days import DAY_MS, LocalDays
 from core.stores.runs import Holder, Run, RunStatus
 from core.stores.summaries import Fingerprint, Publication
-from jobs.runs.refresh_plan import Plan, Planner
+from jobs.runs.refresh_plan import RefreshPlan, RefreshPlanner
 from jobs.sources.live.times import TimeRange
 
 CALENDAR = JalaliCalendar()
@@ -23,8 +23,8 @@ TODAY = datetime(2024, 3, 23, 9, tzinfo=UTC)
 PUBLISHED = Publication(7, 1, ms_of(TODAY), FINGERPRINT, 10, "1402/01/01", "1403/01/04", 100, 10)
 
 
-def planner(look_back_days: int = 3, zone: str = "Asia/Tehran") -> Planner:
-    return Planner(CALENDAR, LocalDays(zone), look_back_days)
+def planner(look_back_days: int = 3, zone: str = "Asia/Tehran") -> RefreshPlanner:
+    return RefreshPlanner(CALENDAR, LocalDays(zone), look_back_days)
 
 
 def key_of(day: int | None) -> str:
@@ -134,7 +134,7 @@ def test_without_older_changes_there_is_one_stretch_without_end() -> None:
     assert (plan.begin_day, plan.older_days) == (begin, 0)
 
 
-def plan_of(begin: int, *days: int) -> Plan:
+def plan_of(begin: int, *days: int) -> RefreshPlan:
     """The plan when one document of each of `days` has changed, which the server tells in two answers."""
     noons = [day * DAY_MS + DAY_MS // 2 for day in days]
     return planner().plan(begin, [noons[::2], noons[1::2], []])

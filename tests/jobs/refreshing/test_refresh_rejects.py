@@ -19,7 +19,7 @@ from core.errors import TooManyRejects
 from core.stores.runs import RunStatus
 from jobs.decode.batch import Reject
 from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, last_quarantine
-from jobs.runs.rejects import Limits, Rejects
+from jobs.runs.rejects import RejectLimits, Rejects
 
 pytest_plugins = ["refreshing_fixtures"]
 
@@ -148,7 +148,7 @@ def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: JobRunner, tm
 def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
     """A closed quarantine file of rejects, each a position and an amount."""
     quarantine = Quarantine(path, QUARANTINE_BYTES)
-    protected = Rejects(Limits(QUARANTINE_BYTES))
+    protected = Rejects(RejectLimits(QUARANTINE_BYTES))
     protected.add(
         [
             Reject("a shop", at, "byte", "amount", "text", lambda amount=amount: {"amount": amount})  # type: ignore[misc]

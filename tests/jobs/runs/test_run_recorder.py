@@ -20,7 +20,7 @@ from core.stores import Stores, current_holder, open_stores, wall_clock_ms
 from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
 from core.stores.summaries import Fingerprint
 from jobs.job import Watcher
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 from jobs.runs.ledger_row import RunRecorder
 
 FINGERPRINT = Fingerprint("Asia/Tehran", "jalali", "merchantId", "amount", "createdAt")
@@ -109,7 +109,7 @@ def test_a_heartbeat_that_finds_the_run_taken_over_ends_it_while_it_reads(
                 others.runs.begin(replace(latest(others), started_at_ms=later, heartbeat_at_ms=later))
 
     with others, pytest.raises(RunTakenOver, match="run 1 was taken over"):
-        Workshop(stores, tmp_path).rebuild(Request((str(source),)), TakingOver())
+        Workshop(stores, tmp_path).rebuild(RebuildRequest((str(source),)), TakingOver())
     os.close(writer)
     assert [run.status for run in stores.runs.recent(9)] == [RunStatus.RUNNING, RunStatus.DIED]
     assert stores.summaries.published() is None

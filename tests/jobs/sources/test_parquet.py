@@ -33,11 +33,11 @@ from core.errors import SourceError
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.partitions.count_partition import Plan, count_partition
-from jobs.runs.rejects import Limits
+from jobs.partitions.count_partition import CountPlan, count_partition
+from jobs.runs.rejects import RejectLimits
 from jobs.sources import parquet_file
 from jobs.sources.chunks import Buffer
-from jobs.sources.partition import Reading
+from jobs.sources.partition import ReadOptions
 from jobs.sources.recognise import open_source
 
 ID = "0123456789abcdef01234567"
@@ -448,7 +448,7 @@ def test_a_text_of_the_dictionary_that_no_row_has_is_no_merchant(tmp_path: Path)
         written(pa.table({"merchantId": names, "amount": [1, 2], "createdAt": EPOCH.take(pa.array([0, 0]))}))
     )
     (partition,) = open_source(str(path), Fields(), None).partitions
-    result = count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)))
+    result = count_partition(partition, CountPlan(ReadOptions(Fields(), EVER), LocalDays("UTC"), RejectLimits(0)))
     assert sorted(result.kinds["merchant_id"]) == ["a", "b"]
 
 

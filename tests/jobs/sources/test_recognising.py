@@ -17,9 +17,9 @@ from decoded import EVER, read_as_file, read_file
 from core.calendar.days import LocalDays
 from core.errors import SourceDamaged, SourceError, UnknownFormat
 from jobs.decode.plan import Fields
-from jobs.partitions.count_partition import CountingState, Plan, count_partition
-from jobs.runs.rejects import Limits
-from jobs.sources.partition import Reading
+from jobs.partitions.count_partition import CountingState, CountPlan, count_partition
+from jobs.runs.rejects import RejectLimits
+from jobs.sources.partition import ReadOptions
 from jobs.sources.recognise import open_source
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
@@ -52,7 +52,7 @@ def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, for
     path = tmp_path / "export.parquet"
     path.write_bytes(content)
     source = open_source(str(path), Fields(), None)
-    assert source.form == form
+    assert source.file_format == form
     for chunk_bytes in (1, 1 << 20):
         assert read_file(path, chunk_bytes=chunk_bytes).rows == ROWS
 
@@ -121,7 +121,7 @@ def test_progress_counts_the_stored_bytes(tmp_path: Path, pack: Callable[[bytes]
     source = open_source(str(path), Fields(), None)
     state = CountingState()
     for partition in source.partitions:
-        count_partition(partition, Plan(Reading(Fields(), EVER), LocalDays("UTC"), Limits(0)), state)
+        count_partition(partition, CountPlan(ReadOptions(Fields(), EVER), LocalDays("UTC"), RejectLimits(0)), state)
     assert state.so_far == (path.stat().st_size, 1000)
     assert source.expected_bytes(*state.so_far) == path.stat().st_size
 

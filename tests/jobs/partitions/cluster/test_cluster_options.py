@@ -15,18 +15,18 @@ from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
 from jobs.partitions.cluster_work import WorkerTask, differences_between, environment, zones_of
-from jobs.partitions.count_partition import Plan
+from jobs.partitions.count_partition import CountPlan
 from jobs.partitions.merging import Merger
-from jobs.runs.rejects import Limits
-from jobs.sources.file_partition import FilePartition, Form
-from jobs.sources.partition import Reading, Source
+from jobs.runs.rejects import RejectLimits
+from jobs.sources.file_partition import FileFormat, FilePartition
+from jobs.sources.partition import ReadOptions, Source
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import RemoteObject
 from jobs.sources.remote.stored import StoredObject
 from jobs.sources.stored import SinglePass
 
 SECRET = "s1gnature"
-PLAN = Plan(Reading(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehran"), Limits(0))
+PLAN = CountPlan(ReadOptions(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehran"), RejectLimits(0))
 
 
 @pytest.mark.parametrize("argument", ["local:0", "local:", "local", "tcp://host", "http://host:8786", "host:8786", ""])
@@ -44,14 +44,14 @@ def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> No
 
 def test_standard_input_stays_with_this_process() -> None:
     stored = SinglePass("standard input", io.BytesIO(b""))
-    merger = Merger([Source("standard input", "BSON", (FilePartition(stored, Form.BSON, None),))], lambda _: None)
+    merger = Merger([Source("standard input", "BSON", (FilePartition(stored, FileFormat.BSON, None),))], lambda _: None)
     with pytest.raises(UsageError, match="standard input can be read by this process only"):
         _require_picklable(merger)
 
 
 def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
     found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
-    partition = FilePartition(StoredObject(found, RemoteOptions()), Form.BSON, 1)
+    partition = FilePartition(StoredObject(found, RemoteOptions()), FileFormat.BSON, 1)
     assert SECRET not in repr((WorkerTask(partition, PLAN, environment(zones_of(PLAN))), partition))
 
 

@@ -83,7 +83,7 @@ def figures(found: Counted) -> tuple[object, ...]:
     """What two ways of counting must agree on, bit for bit."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
     sums = all_sums(found.daily).rows()
-    return sums, found.counts, found.rejects_by_reason, quarantine, found.forms, found.warnings
+    return sums, found.counts, found.rejects_by_reason, quarantine, found.file_formats, found.warnings
 
 
 def require_equal(sources: Sequence[str | Path], folder: Path, cluster: str) -> None:

@@ -38,7 +38,7 @@ from jobs.partitions.cluster_work import (
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
 from jobs.partitions.merging import ConfirmedResult, Merger
-from jobs.sources.partition import Opened, Partition, Reading, Source
+from jobs.sources.partition import Opened, Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 
 SHOP: Final = Path(__file__).parents[3] / "data" / "shop" / "transaction.bson"
@@ -77,7 +77,7 @@ class Waiting(Partition):
     start: int = 0
     end: int | None = None
 
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         TOGETHER.wait(40)
         raise SourceError("all were opened at once")
 

@@ -30,11 +30,11 @@ from jobs.decode.batch import Chunk
 from jobs.decode.plan import Fields
 from jobs.sources.chunks import Buffer
 from jobs.sources.collections import Namespace
-from jobs.sources.live import progress
+from jobs.sources.live import resume_point
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.partition import Server
 from jobs.sources.live.times import TimeRange
-from jobs.sources.partition import Reading, Source
+from jobs.sources.partition import ReadOptions, Source
 
 SMALL_BATCHES = replace(EAGER, cursors=2, batch_documents=20)
 BREAK_AFTER_BYTES = 4_000
@@ -94,7 +94,7 @@ def test_a_broken_reading_by_time_is_resumed_among_documents_of_the_same_time(
 def test_too_many_documents_of_the_same_time_to_distinguish_fail_the_reading(
     mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_MAX_UNDECIDED_BYTES", 2_000)
+    monkeypatch.setattr(resume_point, "_MAX_UNDECIDED_BYTES", 2_000)
     fill(mongo_database_url, [transaction(i, createdAt=DatetimeMS(START_MS)) for i in range(300)])
     with collection_at(mongo_database_url) as collection:
         collection.create_index([("createdAt", 1)])
@@ -194,7 +194,7 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
 
 
 def _chunks_of(source: Source) -> Iterator[Chunk]:
-    reading = Reading(Fields(), EVER)
+    reading = ReadOptions(Fields(), EVER)
     for partition in source.partitions:
         opened = partition.open(reading, threading.Event())
         while (chunk := opened.chunks.next(Buffer(0))) is not None:

@@ -32,7 +32,7 @@ def test_the_default_collections_are_found(mongo_database_url: str, name: str) -
     fill(mongo_database_url, [transaction(i) for i in range(3)], name)
     fill(mongo_database_url, [transaction(9)], "other")
     source = open_source(mongo_database_url, Fields(), None, live=EAGER)
-    assert source.form == "live collection"
+    assert source.file_format == "live collection"
     assert source.name == f"{redacted(mongo_database_url)}.{name}"
     assert amounts(read_source(source, Fields())) == [0, 1, 2]
     source.close()

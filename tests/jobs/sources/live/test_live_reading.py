@@ -16,7 +16,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.chunks import Buffer
 from jobs.sources.live.collection import open_collection, open_live
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.partition import Reading
+from jobs.sources.partition import ReadOptions
 from jobs.sources.url import redacted
 
 REAL = bool(os.environ.get("MONGO_URL"))
@@ -103,7 +103,7 @@ def test_filters_and_fields_inside_documents_are_asked_for(mongo_database_url: s
     assert decoded.counts.filtered == 50
     with open_collection(mongo_database_url, None, EAGER) as live:
         (partition, *_) = live.source(fields).partitions
-        opened = partition.open(Reading(fields, EVER), threading.Event())
+        opened = partition.open(ReadOptions(fields, EVER), threading.Event())
         chunk = opened.chunks.next(Buffer(0))
         opened.close()
     assert chunk is not None

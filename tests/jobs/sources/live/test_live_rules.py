@@ -12,7 +12,7 @@ from core.errors import SourceError, UsageError
 from core.mongo_connection import is_transient
 from jobs.sources.live import id_order
 from jobs.sources.live.connecting import connect
-from jobs.sources.live.counting import check_count
+from jobs.sources.live.count_check import check_count
 from jobs.sources.live.cursors import projection_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split

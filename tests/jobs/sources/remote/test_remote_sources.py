@@ -45,7 +45,7 @@ def figures(found: Counted) -> tuple[object, ...]:
     daily = all_sums(found.daily)
     lines = [] if found.quarantine is None else found.quarantine.read_text().splitlines()
     rejects = [{**json.loads(line), "source": None} for line in lines]
-    return daily.rows(), found.counts, found.rejects_by_reason, rejects, found.forms
+    return daily.rows(), found.counts, found.rejects_by_reason, rejects, found.file_formats
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The progress of reading a part, from which a new cursor resumes without duplicates or gaps."""
+"""The position in a part from which a new cursor resumes a broken one, without duplicates or gaps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MAX_UNDECIDED_BYTES: Final = 32 * 1024 * 1024
 """Limit of the stored documents that have the same sort key."""
 
 
-class Progress(Protocol):
-    """The progress of one part."""
+class ResumePoint(Protocol):
+    """What was read of one part."""
 
     sort: list[tuple[str, int]] | None
 
@@ -36,8 +36,8 @@ class Progress(Protocol):
         """Record that the documents in `raw` were read; the last one begins at `last`."""
 
 
-def progress_of(part: Part, time_field: str) -> Progress:
-    """The progress of an unread part."""
+def resume_point_of(part: Part, time_field: str) -> ResumePoint:
+    """The beginning of `part`."""
     return _ById(part) if part.order is Order.ID else _ByTime(part, time_field)
 
 

@@ -11,8 +11,8 @@ from pydantic_core import CoreSchema, core_schema
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """An annotation of a field: ``Annotated[str, Form("redis://host:6379/0", r"redis://.+")]``.
+class TextPattern:
+    """An annotation of a field: ``Annotated[str, TextPattern("redis://host:6379/0", r"redis://.+")]``.
 
     :param words: the allowed form, to follow "it must be".
     :param pattern: a regular expression for the whole value; None if it is validated elsewhere.
