@@ -14,7 +14,7 @@ from api.auth.api_keys import KeyRing
 from api.auth.guard import Guard
 from api.auth.me_resource import MeResource
 from api.auth.session_resource import SessionResource
-from api.auth.sessions import SessionRing
+from api.auth.sessions import Sessions
 from api.dashboard.resource import DashboardResource
 from api.http.request import ClientAddresses, Request
 from api.http.request_body import BodyLimit
@@ -110,7 +110,7 @@ def create_app(
     )
     max_body_bytes = settings.api_max_body_kb * _BYTES_IN_KB
     keys = KeyRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
-    sessions = SessionRing(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
+    sessions = Sessions(access, lookups, freshness_s=freshness_s, clock=clock, monotonic=monotonic)
     rate_limit = RateLimit(settings.api_rate_limit, settings.api_rate_limit_storage, monotonic)
     middleware: list[Any] = [
         request_log,

@@ -13,12 +13,12 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from cachetools import TTLCache
 
-from api.auth.lookups import Lookups, anyone_may_guess
+from api.auth.lookups import Lookups
 from api.auth.principal import Principal, principal_of
 from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
@@ -58,41 +58,26 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8")).digest()
 
 
-class KeyRing:
-    """Looks up keys in the store behind `access`.
+class KeyRing(Lookups[ApiKey]):
+    """Looks up keys; each use is recorded."""
 
-    :param freshness_s: for how long a key is cached.
-    :param clock: milliseconds since 1970 UTC.
-    :param monotonic: seconds, never going back.
-    """
+    @cached_property
+    def _uses(self) -> _KeyUses:
+        return _KeyUses(self._access, self._clock, self._monotonic)
 
-    def __init__(
-        self,
-        access: StoreAccess,
-        pool: ThreadPool,
-        *,
-        freshness_s: float,
-        clock: Clock,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._uses = _KeyUses(access, clock, monotonic)
-        self._keys: Lookups[ApiKey] = Lookups(
-            lambda key_id: access.call(lambda stores: stores.keys.get(key_id)),
-            lambda: access.call(lambda stores: frozenset(key.id for key in stores.keys.all())),
-            access=access,
-            pool=pool,
-            freshness_s=freshness_s,
-            monotonic=monotonic,
-        )
+    def _row(self, stores: Stores, row_id: str) -> ApiKey | None:
+        return stores.keys.get(row_id)
 
-    def fresh(self, key_id: str) -> ApiKey | None:
-        """The valid key of `key_id`, always the same object, if it was read recently."""
-        key = self._keys.fresh(key_id)
+    def _row_ids(self, stores: Stores) -> frozenset[str]:
+        return frozenset(key.id for key in stores.keys.all())
+
+    def fresh(self, row_id: str) -> ApiKey | None:
+        """The valid key of `row_id`, always the same object, if it was read recently."""
+        key = super().fresh(row_id)
         return key if key is not None and key.is_valid(self._clock()) else None
 
     async def find(
-        self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
+        self, token: str, may_guess: Callable[[], Awaitable[bool]], *, stale_s: float = 0.0
     ) -> Principal | None:
         """The caller with `token`, or None if it belongs to no valid key.
 
@@ -101,7 +86,7 @@ class KeyRing:
         :raises StoreUnavailable: the store does not answer.
         """
         key_id = id_in(token)
-        key = None if key_id is None else await self._keys.get(key_id, may_guess, stale_s=stale_s)
+        key = None if key_id is None else await self.get(key_id, may_guess, stale_s=stale_s)
         if key is None or not hmac.compare_digest(digest_of(token), key.digest) or key.revoked_at_ms is not None:
             return None
         if key.expires_at_ms is not None and key.has_expired(self._clock()):

@@ -20,7 +20,7 @@ import falcon.asgi
 
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
-from api.auth.sessions import SESSION_COOKIE, SessionRing, require_same_origin
+from api.auth.sessions import SESSION_COOKIE, Sessions, require_same_origin
 from api.http.request import Request, has_json_type, unmapped
 from api.middleware.rate_limit import RateLimit
 from api.problems import Problem, ProblemKind
@@ -76,7 +76,7 @@ class Guard:
     def __init__(
         self,
         keys: KeyRing,
-        sessions: SessionRing,
+        sessions: Sessions,
         rate_limit: RateLimit,
         *,
         open_loopback: bool,

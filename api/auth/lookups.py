@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,15 +16,11 @@ from api.problems import Problem
 from api.store_access import StoreAccess
 from api.threads import SingleFlight, ThreadPool
 from core.errors import StoreError
+from core.stores import Clock, Stores
 
 T = TypeVar("T")
 
 _MOST_IDS: Final = 4096
-
-
-async def anyone_may_guess() -> bool:
-    """No limit on the number of ids that a client may try."""
-    return True
 
 
 @dataclass(slots=True)
@@ -35,33 +32,30 @@ class _Row(Generic[T]):
     asked_at: float
 
 
-class Lookups(Generic[T]):
-    """Rows by id, cached for `freshness_s`, so that a revocation takes effect after that.
+class Lookups(ABC, Generic[T]):
+    """Rows of the store behind `access` by id, cached for `freshness_s`, so that a revocation takes effect after that.
 
     A row in use is read again after half of that time, in the background, so that a slow store delays no request. Where
     that was too long ago, a request waits for the store, unless it does not answer: then the row as it was last read is
     used, for a limited time.
 
-    :param access: knows whether the store answers.
-    :param read: returns the row of an id, or None; raises `StoreError`, as does `read_ids`. Both run in `pool`.
-    :param read_ids: returns the ids of all rows.
+    :param pool: the threads in which the store is read.
+    :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     """
 
     def __init__(
         self,
-        read: Callable[[str], T | None],
-        read_ids: Callable[[], frozenset[str]],
-        *,
         access: StoreAccess,
         pool: ThreadPool,
+        *,
         freshness_s: float,
+        clock: Clock,
         monotonic: Callable[[], float],
     ) -> None:
-        self._read = read
-        self._read_ids = read_ids
         self._access = access
         self._pool = pool
+        self._clock = clock
         self._freshness_s = freshness_s
         self._monotonic = monotonic
         self._lock = threading.Lock()  # `forget` is called in threads
@@ -73,15 +67,21 @@ class Lookups(Generic[T]):
         # Separate, so that invented ids do not evict real ones.
         self._unknown: TTLCache[str, None] = TTLCache(_MOST_IDS, freshness_s, timer=monotonic)
 
+    @abstractmethod
+    def _row(self, stores: Stores, row_id: str) -> T | None:
+        """Read the row of `row_id`; None if there is none."""
+
+    @abstractmethod
+    def _row_ids(self, stores: Stores) -> frozenset[str]:
+        """Read the ids of all rows."""
+
     def fresh(self, row_id: str) -> T | None:
         """The row of `row_id`, always the same object, if it was read recently."""
         with self._lock:
             known = self._rows.get(row_id)
         return known.row if known and self._monotonic() < known.read_at + self._freshness_s / 2 else None
 
-    async def get(
-        self, row_id: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
-    ) -> T | None:
+    async def get(self, row_id: str, may_guess: Callable[[], Awaitable[bool]], *, stale_s: float = 0.0) -> T | None:
         """The row of `row_id`, or None.
 
         :param may_guess: whether the client may still try ids. If not, an id is looked up in the set of all ids, which
@@ -122,6 +122,9 @@ class Lookups(Generic[T]):
             self._unknown.pop(row_id, None)
             self._ids.clear()
 
+    def _read(self, row_id: str) -> T | None:
+        return self._access.call(lambda stores: self._row(stores, row_id))
+
     async def _read_again(self, row_id: str) -> T | None:
         forgotten, began = self._forgotten, self._monotonic()
         try:
@@ -144,7 +147,7 @@ class Lookups(Generic[T]):
     async def _all_ids(self) -> frozenset[str]:
         with self._lock, suppress(KeyError):
             return self._ids[None]
-        ids = await self._reading_ids.run(None, lambda: self._pool.run(self._read_ids))
+        ids = await self._reading_ids.run(None, lambda: self._pool.run(self._access.call, self._row_ids))
         with self._lock:
             self._ids[None] = ids
         return ids

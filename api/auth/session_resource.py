@@ -5,7 +5,7 @@ from __future__ import annotations
 import falcon
 from pydantic import Field
 
-from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S, SessionRing, require_same_origin
+from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S, Sessions, require_same_origin
 from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.http.request import ClientAddresses, Request
@@ -29,7 +29,7 @@ class SessionResource:
 
     public = True
 
-    def __init__(self, sessions: SessionRing, addresses: ClientAddresses) -> None:
+    def __init__(self, sessions: Sessions, addresses: ClientAddresses) -> None:
         self._sessions = sessions
         self._addresses = addresses
 

@@ -16,12 +16,10 @@ from urllib.parse import urlsplit
 import falcon
 
 from api.auth.api_keys import digest_of, id_in, new_token, token_of
-from api.auth.lookups import Lookups, anyone_may_guess
+from api.auth.lookups import Lookups
 from api.auth.principal import Principal
 from api.problems import Problem, ProblemKind
-from api.store_access import StoreAccess
-from api.threads import ThreadPool
-from core.instants import Clock
+from core.stores import Stores
 from core.stores.api_keys import Scope
 from core.stores.sessions import Session, SessionStore
 from core.tenants import OPERATOR
@@ -56,34 +54,17 @@ def new_link_token(sessions: SessionStore, now_ms: int) -> str:
     return token
 
 
-class SessionRing:
-    """Begins, finds and ends the sessions of the store behind `access`.
+class Sessions(Lookups[Session]):
+    """Begins, finds and ends sessions.
 
-    :param freshness_s: for how long a session is cached: a sign-out takes effect in this process at once, and in others
-        after that.
-    :param clock: milliseconds since 1970 UTC.
-    :param monotonic: seconds, never going back.
+    A sign-out takes effect in this process at once, and in others when they read the session again.
     """
 
-    def __init__(
-        self,
-        access: StoreAccess,
-        pool: ThreadPool,
-        *,
-        freshness_s: float,
-        clock: Clock,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._access = access
-        self._clock = clock
-        self._sessions: Lookups[Session] = Lookups(
-            self._read,
-            lambda: access.call(lambda stores: stores.sessions.valid_ids(clock())),
-            access=access,
-            pool=pool,
-            freshness_s=freshness_s,
-            monotonic=monotonic,
-        )
+    def _row(self, stores: Stores, row_id: str) -> Session | None:
+        return stores.sessions.get(row_id)
+
+    def _row_ids(self, stores: Stores) -> frozenset[str]:
+        return stores.sessions.valid_ids(self._clock())
 
     def begin(self, link_token: str) -> Begun | None:
         """A new session for the link; or None if it was used, has expired, or does not exist. Blocks.
@@ -98,11 +79,11 @@ class SessionRing:
         session = Session(link_id, digest_of(token), now_ms, now_ms + SESSION_LIFETIME_S * 1000)
         if not self._access.call(lambda stores: stores.sessions.add(session)):
             return None
-        self._sessions.forget(link_id)
+        self.forget(link_id)
         return Begun(token, session.expires_at_ms)
 
     async def find(
-        self, token: str, may_guess: Callable[[], Awaitable[bool]] = anyone_may_guess, *, stale_s: float = 0.0
+        self, token: str, may_guess: Callable[[], Awaitable[bool]], *, stale_s: float = 0.0
     ) -> Principal | None:
         """The person with `token` as cookie, or None if it belongs to no valid session.
 
@@ -110,7 +91,7 @@ class SessionRing:
         :raises StoreUnavailable: the store does not answer.
         """
         session_id = id_in(token)
-        session = None if session_id is None else await self._sessions.get(session_id, may_guess, stale_s=stale_s)
+        session = None if session_id is None else await self.get(session_id, may_guess, stale_s=stale_s)
         if session is None or not _is_of(session, token, self._clock()):
             return None
         return Principal(None, "signed in", frozenset(Scope), frozenset(), OPERATOR, session.id)
@@ -121,10 +102,7 @@ class SessionRing:
         :raises StoreError: the store could not be written.
         """
         self._access.call(lambda stores: stores.sessions.end(session_id, self._clock()))
-        self._sessions.forget(session_id)
-
-    def _read(self, session_id: str) -> Session | None:
-        return self._access.call(lambda stores: stores.sessions.get(session_id))
+        self.forget(session_id)
 
 
 def require_same_origin(req: falcon.Request) -> None:
