@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import queue
 import socket
@@ -9,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+T = TypeVar("T")
 
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NEVER: Final = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "168.63.129.16/32")))
@@ -111,17 +113,23 @@ def _looked_up(host: str, port: int, deadline: Deadline) -> list[str]:
     return answer
 
 
-def connected(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """A socket connected to the first address of `host` that accepts the connection.
+def connected(
+    host: str,
+    port: int,
+    deadline: Deadline,
+    may_connect: Callable[[IpAddress], bool],
+    connect: Callable[[tuple[str, int], float], T],
+    *failures: type[Exception],
+) -> T:
+    """The result of `connect` for the first address of `host` for which it raises none of `failures`.
 
-    :raises OSError: none does in time.
+    :param connect: takes an address with `port`, and seconds: as `socket.create_connection`.
+    :raises AddressRefused: an address of `host` is not allowed.
+    :raises OSError: `host` has no address, or the time is over (`TimeoutError`).
     """
-    addresses = resolved(host, port, deadline, anywhere)
-    for number, address in enumerate(addresses, 1):
-        try:
+    *others, last = resolved(host, port, deadline, may_connect)
+    for number, address in enumerate(others):
+        with contextlib.suppress(*failures):
             # The remaining time is shared, so that an address that does not answer leaves time for the next.
-            return socket.create_connection((address, port), deadline.left_s() / (len(addresses) - number + 1))
-        except OSError:
-            if number == len(addresses):
-                raise
-    raise AssertionError("there is at least one address")
+            return connect((address, port), deadline.left_s() / (len(others) + 1 - number))
+    return connect((last, port), deadline.left_s())

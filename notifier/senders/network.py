@@ -10,7 +10,7 @@ from typing import Any
 
 import httpcore
 
-from notifier.senders.dialling import Deadline, IpAddress, resolved
+from notifier.senders.dialling import Deadline, IpAddress, connected
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
@@ -53,23 +53,18 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
         :raises AddressRefused: connecting to the host is not allowed.
         """
-        deadline = self.deadline()
+
+        def connect(address: tuple[str, int], timeout_s: float) -> httpcore.NetworkStream:
+            return self._plain.connect_tcp(*address, timeout_s, local_address, socket_options)
+
+        failures = httpcore.ConnectError, httpcore.ConnectTimeout
         try:
-            addresses = resolved(host, port, deadline, self._may_connect)
+            stream = connected(host, port, self.deadline(), self._may_connect, connect, *failures)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(error) from error
         except OSError as error:
             raise httpcore.ConnectError(error) from error
-        for number, address in enumerate(addresses, 1):
-            share_s = self._left_s(httpcore.ConnectTimeout) / (len(addresses) - number + 1)
-            try:
-                stream = self._plain.connect_tcp(address, port, share_s, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if number == len(addresses):
-                    raise
-            else:
-                return _TimedStream(stream, self._left_s)
-        raise AssertionError("there is at least one address")
+        return _TimedStream(stream, self._left_s)
 
     def _left_s(self, too_late: type[httpcore.TimeoutException]) -> float:
         try:

@@ -11,7 +11,7 @@ import ssl
 import threading
 from typing import Final
 
-from notifier.senders.dialling import Deadline, connected
+from notifier.senders.dialling import Deadline, anywhere, connected
 
 _QUIT_S: Final = 0.5
 _MAX_LINE, _MAX_LINES = 8192, 200
@@ -37,7 +37,7 @@ class TimedSmtp(smtplib.SMTP):
             raise
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        sock = connected(host, port, self._deadline)
+        sock = connected(host, port, self._deadline, anywhere, socket.create_connection, OSError)
         try:
             sock.settimeout(self._deadline.left_s())
             if self._tls_at_once is not None:

@@ -54,7 +54,9 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: p
 
         monkeypatch.setattr(socket, "getaddrinfo", lookup)
         monkeypatch.setattr(socket.socket, "connect", connect)
-        with connected("two.example", server.port, Deadline.after(1.0)) as sock:
+        with connected(
+            "two.example", server.port, Deadline.after(1.0), anywhere, socket.create_connection, OSError
+        ) as sock:
             assert sock.getpeername()[0] == "127.0.0.1"
 
 
