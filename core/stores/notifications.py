@@ -190,7 +190,7 @@ class NotificationStore(Protocol):
         :raises StoreUnavailable: the store does not answer.
         """
 
-    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
         """The number of notifications with each combination of logs and statuses, ordered by `StateCount.logs`.
 
         :param limit: only so many are counted, the newest: the time to count grows with the number.

@@ -19,7 +19,7 @@ def live_options(settings: Settings, cursors: int | None = None, batch_size: int
         batch_documents=batch_size or settings.source_batch_size,
         timeout_s=settings.source_timeout_s,
         answer_timeout_s=settings.source_answer_timeout_s,
-        retries=settings.source_retries,
+        backoff=Backoff(settings.source_retries),
     )
 
 

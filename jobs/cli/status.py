@@ -160,7 +160,7 @@ def _print_zone_rules(fingerprint: Fingerprint) -> None:
 
 
 def _print_run(r: Run) -> None:
-    counts = r.counts
+    counts, written = r.counts, r.counts.rejected - r.rejects_not_kept
     days = f"{r.first_day_key or 'the first day'} to {r.last_day_key or 'the last day'}"
     lines = {
         "run": str(r.id),
@@ -184,7 +184,7 @@ def _print_run(r: Run) -> None:
         "days kept": "-" if r.days_kept is None else f"{r.days_kept:,}",
         "generation": "-" if r.generation is None else str(r.generation),
         "quarantine": r.quarantine or "-",
-        "quarantined": f"{counts.rejected - r.rejects_not_kept:,} of {counts.rejected:,} rejects" if counts.rejected else "-",
+        "quarantined": f"{written:,} of {counts.rejected:,} rejects" if counts.rejected else "-",
         "error": r.error or "-",
     }
     for name, value in lines.items():

@@ -28,13 +28,12 @@ class Chunk:
 
     :param source: name of the file or stream they came from.
     :param data: the bytes, and at least `jobs.decode.jit.PADDING` more after `end`; unchanged while it is decoded.
-    :param start: where the first document begins in `data`; `end` is where the last one ends.
+    :param end: where the last document ends in `data`.
     :param position: position of ``data[0]`` in the uncompressed source, in bytes.
     """
 
     source: str
     data: Bytes
-    start: int
     end: int
     position: int
 

@@ -39,6 +39,11 @@ class TableChunk:
     first_row: int
     document: Callable[[int], Any]
 
+    @property
+    def end(self) -> int:
+        """The number of rows."""
+        return self.columns[0].kind.size
+
 
 NO_TEXT: Final = np.frombuffer(bytes(PADDING), np.uint8)
 """The text of columns without strings."""
@@ -205,9 +210,6 @@ class TableDecoder(CompiledDecoder[TableChunk]):
     """Decodes chunks of tables."""
 
     _table: tuple[TableChunk, Slots] | None = None
-
-    def _extent(self, chunk: TableChunk) -> tuple[int, int]:
-        return 0, chunk.columns[0].kind.size
 
     def _rows(self, chunk: TableChunk) -> Slots:
         if self._table is None or self._table[0] is not chunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,13 @@ REJECTS: Final = 4096
 """The most rejects in one batch."""
 _FIRST_SCRATCH: Final = 4096
 
-C = TypeVar("C")
+
+class _HasEnd(Protocol):
+    @property
+    def end(self) -> int: ...
+
+
+C = TypeVar("C", bound=_HasEnd)
 
 
 def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
@@ -89,7 +95,7 @@ class CompiledDecoder(ABC, Generic[C]):
 
     def batches(self, chunk: C) -> Iterator[Batch]:
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
-        at, end = self._extent(chunk)
+        at, end = 0, chunk.end
         while at < end:
             outputs = new_outputs(min(ROWS, end - at), min(REJECTS, end - at))
             status, at = self._run(chunk, at, end, outputs)
@@ -104,9 +110,6 @@ class CompiledDecoder(ABC, Generic[C]):
             yield batch_of(outputs, self.merchants, lambda row: self._reject(chunk, row))
             if status == DONE:
                 return
-
-    @abstractmethod
-    def _extent(self, chunk: C) -> tuple[int, int]: ...
 
     @abstractmethod
     def _run(self, chunk: C, at: int, end: int, outputs: Outputs) -> tuple[int, int]: ...
@@ -127,9 +130,6 @@ class _TextDecoder(CompiledDecoder[Chunk]):
     def __init__(self, fields: Fields, window: Window, document: Callable[[bytes], Any]) -> None:
         super().__init__(fields, window)
         self._document = document
-
-    def _extent(self, chunk: Chunk) -> tuple[int, int]:
-        return chunk.start, chunk.end
 
     def _reject(self, chunk: Chunk, row: Int64s) -> Reject:
         outcome, start, end = (int(n) for n in row)

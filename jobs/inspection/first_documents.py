@@ -118,7 +118,7 @@ def _taken(name: str, file_format: str, documents: Iterator[Document], wanted: i
 
 
 def documents_in(
-    stored: Stored, stream: ByteStream, file_format: FileFormat, collection: str | None, delimiter: str | None = None
+    stored: Stored, stream: ByteStream, file_format: FileFormat, collection: str | None, delimiter: str | None
 ) -> Iterator[Document]:
     """All documents of a result of `jobs.sources.recognise.open_recognised`, as in `Sample`.
 

@@ -155,7 +155,8 @@ def _derive(
     sums = pl.concat([daily, _sums_of(stored_days, calendar, lambda day: not affected.replaces(day))])
     days = sums["day"].unique().sort().to_list()
     periods = {
-        mode: [one for one in distinct_periods(mode, calendar, days)[0] if affected.holds(mode, one.key)] for mode in Mode
+        mode: [one for one in distinct_periods(mode, calendar, days)[0] if affected.holds(mode, one.key)]
+        for mode in Mode
     }
     derived = summarise(sums, calendar, local_days, {mode: [one.key for one in periods[mode]] for mode in Mode})
     for mode in Mode:

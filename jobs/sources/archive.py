@@ -85,7 +85,7 @@ class ArchiveChunks:
                 buffer.data[:size] = self._window.data[start : self._start]
                 buffer.data[size : size + PADDING] = 0
                 self.last = self._position + self._start
-                return Chunk(self._stream.name, buffer.data, 0, size, self._position + start)
+                return Chunk(self._stream.name, buffer.data, size, self._position + start)
 
     def close(self) -> None:
         """See `jobs.sources.chunks.ChunkReader.close`."""

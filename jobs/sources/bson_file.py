@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import SourceDamaged
 from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, NO_TERMINATOR, SMALLEST_DOCUMENT, end_of_documents
 from jobs.decode.jit import PADDING, Bytes, Int64s
-from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Stream, WholeDocuments
+from jobs.sources.chunks import MAX_DOCUMENT_BYTES, WholeDocuments
 
 _CHAIN: Final = 8
 """This many consecutive candidates are taken for real documents."""
@@ -33,10 +33,7 @@ def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
 class BsonChunks(WholeDocuments):
     """Chunks of a `.bson` file, or of a range of its bytes."""
 
-    def __init__(
-        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
-    ) -> None:
-        super().__init__(stream, chunk_bytes, MAX_DOCUMENT_BYTES, stop, guess=guess)
+    _max_document = MAX_DOCUMENT_BYTES
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         end, _, trouble = end_of_documents(data, 0, used, MAX_DOCUMENT_BYTES)

@@ -89,20 +89,18 @@ class WholeDocuments:
 
     :param stream: the bytes; unless `guess`, a document begins at its position.
     :param chunk_bytes: bytes per read.
-    :param max_document: maximal size of a document in bytes.
     :param stop: read only documents that begin before this position; None: all.
     :param guess: the stream may begin within a document: find the beginning of the next one.
     """
 
     _unit = "document"
     """The word for a document in messages."""
+    _max_document = MAX_TEXT_BYTES
+    """The maximal size of a document in bytes."""
 
-    def __init__(
-        self, stream: Stream, chunk_bytes: int, max_document: int, stop: int | None = None, *, guess: bool = False
-    ) -> None:
+    def __init__(self, stream: Stream, chunk_bytes: int, stop: int | None = None, *, guess: bool = False) -> None:
         self._stream = stream
         self._chunk_bytes = chunk_bytes
-        self._max_document = max_document
         self._stop = stop
         self._guess = guess
         self._carried = b""
@@ -137,7 +135,7 @@ class WholeDocuments:
         if end == 0:
             return None
         self._carried = buffer.data[end:used].tobytes()
-        chunk = Chunk(self._stream.name, buffer.data, 0, end, self._position)
+        chunk = Chunk(self._stream.name, buffer.data, end, self._position)
         self._position += end
         self.last = self._position
         return chunk

@@ -42,7 +42,7 @@ from jobs.decode.outputs import Outputs
 from jobs.decode.plan import NO_SLOT, Fields
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots, new_slots
-from jobs.sources.chunks import CHUNK_BYTES, MAX_TEXT_BYTES, Buffer, Stream, WholeDocuments
+from jobs.sources.chunks import Buffer, Stream, WholeDocuments
 from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -84,13 +84,13 @@ class CsvChunks(WholeDocuments):
     def __init__(
         self,
         stream: Stream,
-        chunk_bytes: int = CHUNK_BYTES,
+        chunk_bytes: int,
         stop: int | None = None,
         *,
         guess: bool = False,
         delimiter: str = DELIMITERS[0],
     ) -> None:
-        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
+        super().__init__(stream, chunk_bytes, stop, guess=guess)
         self._delimiter = ord(delimiter)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
@@ -221,9 +221,6 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         self._rows_before[0], self._rows = 0, None
         yield from super().batches(chunk)
 
-    def _extent(self, chunk: Chunk) -> tuple[int, int]:
-        return chunk.start, chunk.end
-
     def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
         status, at = decode_plain_rows(
             chunk.data,
@@ -242,9 +239,9 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         return status, at
 
     def _reject(self, chunk: Chunk, row: Int64s) -> Reject:
-        verdict, number = int(row[0]), int(row[1])
+        outcome, number = int(row[0]), int(row[1])
         rows = self._rows = self._rows or _Rows(chunk, self._names)
-        return Reject(chunk.source, 1 + number, "row", *describe(verdict), lambda: rows.document(number))
+        return Reject(chunk.source, 1 + number, "row", *describe(outcome), lambda: rows.document(number))
 
     def _raise_damage(self, chunk: Chunk, at: int) -> None:
         _Rows(chunk, self._names).columns([0])  # raises with the number of the row
@@ -258,7 +255,7 @@ class CsvDecoder(TableDecoder):
     :param delimiter: the character between two fields.
     """
 
-    def __init__(self, fields: Fields, window: Window, names: Sequence[str], delimiter: str = DELIMITERS[0]) -> None:
+    def __init__(self, fields: Fields, window: Window, names: Sequence[str], delimiter: str) -> None:
         super().__init__(fields, window)
         self._fields = fields
         self._names = names
@@ -274,7 +271,7 @@ class CsvDecoder(TableDecoder):
 
         :raises SourceDamaged: a row has more or fewer fields than the header.
         """
-        if self._is_plain and end_of_plain_rows(chunk.data, chunk.start, chunk.end) == chunk.end:
+        if self._is_plain and end_of_plain_rows(chunk.data, 0, chunk.end) == chunk.end:
             yield from self._plain.batches(chunk)
             return
         rows = _Rows(chunk, self._names, self._delimiter)

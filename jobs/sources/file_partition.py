@@ -188,7 +188,7 @@ def _json_lines(
 def _json_stream(
     part: FilePartition, stream: ByteStream, reading: ReadOptions
 ) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = JsonStreamChunks(stream, array=part.file_format is FileFormat.JSON_ARRAY, chunk_bytes=reading.chunk_bytes)
+    chunks = JsonStreamChunks(stream, reading.chunk_bytes, array=part.file_format is FileFormat.JSON_ARRAY)
     return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=False)
 
 

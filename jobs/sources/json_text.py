@@ -7,7 +7,7 @@ import numpy as np
 from core.errors import SourceDamaged
 from jobs.decode.jit import Bytes
 from jobs.decode.json_kernel import BEFORE_FIRST, CLOSED, end_of_json_documents
-from jobs.sources.chunks import CHUNK_BYTES, MAX_TEXT_BYTES, Stream, WholeDocuments
+from jobs.sources.chunks import Stream, WholeDocuments
 
 _NEWLINE = b"\n"
 _TAIL_BYTES = 4096
@@ -18,11 +18,6 @@ class JsonLineChunks(WholeDocuments):
 
     :param guess: the stream begins one byte before the range; a document certainly begins after a newline.
     """
-
-    def __init__(
-        self, stream: Stream, chunk_bytes: int = CHUNK_BYTES, stop: int | None = None, *, guess: bool = False
-    ) -> None:
-        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES, stop, guess=guess)
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
         if at_end:
@@ -48,8 +43,8 @@ class JsonStreamChunks(WholeDocuments):
     :param array: the first character is the opening bracket of the array.
     """
 
-    def __init__(self, stream: Stream, *, array: bool, chunk_bytes: int = CHUNK_BYTES) -> None:
-        super().__init__(stream, chunk_bytes, MAX_TEXT_BYTES)
+    def __init__(self, stream: Stream, chunk_bytes: int, *, array: bool) -> None:
+        super().__init__(stream, chunk_bytes)
         self._array = array
         self._state = np.array([BEFORE_FIRST], np.int64)
         self._opened = not array

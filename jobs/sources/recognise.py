@@ -79,7 +79,7 @@ def open_source(
 
 
 def open_recognised(
-    argument: str, collection: str | None, remote: RemoteOptions | None = None, delimiter: str | None = None
+    argument: str, collection: str | None, remote: RemoteOptions | None, delimiter: str | None
 ) -> tuple[Stored, ByteStream, FileFormat]:
     """Open a file, the only source of a folder, standard input, or a URL, and detect its format.
 

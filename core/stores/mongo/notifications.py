@@ -199,7 +199,7 @@ class MongoNotificationStore:
                     counted[channel, status] = counted.get((channel, status), 0) + int(found["count"])
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
 
-    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
         """The number of notifications with each combination of logs and statuses."""
         if limit <= 0:
             return []

@@ -181,7 +181,7 @@ class SqliteNotificationStore:
             ).fetchall()
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
 
-    def state_counts(self, wanted: NotificationFilter = ALL, *, limit: int) -> list[StateCount]:
+    def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
         """The number of notifications with each combination of logs and statuses."""
         where, values = _where(wanted)
         newest = f"SELECT id FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"

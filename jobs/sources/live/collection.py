@@ -155,7 +155,7 @@ class LiveCollection:
             if not raw:
                 return None
             found = parse_batch(self.name, raw)
-            for batch in decoder.batches(Chunk(self.name, found.data, 0, found.size, 0)):
+            for batch in decoder.batches(Chunk(self.name, found.data, found.size, 0)):
                 if batch.counts.counted:
                     return int(batch.rows.column("instant")[0].value)
             skipped, wanted = skipped + found.count, min(10 * wanted, self._options.batch_documents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.retrying import Backoff
 
@@ -17,8 +17,7 @@ class LiveOptions:
     :param batch_documents: documents per answer of the server; an answer is limited to about 16 MiB.
     :param timeout_s: seconds until the server is connected.
     :param answer_timeout_s: seconds for one answer; a scan or sort may take minutes.
-    :param retries: consecutive failures of a cursor, without a new document in between, that are retried.
-    :param backoff_s: seconds before the first retry; see `core.retrying.Backoff`, also for `backoff_max_s`.
+    :param backoff: the retry policy for transient failures; each new document of a cursor begins it again.
     :param split_from: smallest number of documents that is split between several cursors.
     """
 
@@ -26,12 +25,5 @@ class LiveOptions:
     batch_documents: int = 10_000
     timeout_s: float = 30.0
     answer_timeout_s: float = 600.0
-    retries: int = 8
-    backoff_s: float = 0.5
-    backoff_max_s: float = 15.0
+    backoff: Backoff = field(default_factory=Backoff)
     split_from: int = 50_000
-
-    @property
-    def backoff(self) -> Backoff:
-        """The retry policy for transient failures."""
-        return Backoff(self.retries, self.backoff_s, self.backoff_max_s)

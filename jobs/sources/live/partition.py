@@ -106,7 +106,7 @@ class LiveChunks:
         batch = next(self._batches, None)
         if batch is None:
             return None
-        chunk = Chunk(self._name, batch.data, 0, batch.size, self.received)
+        chunk = Chunk(self._name, batch.data, batch.size, self.received)
         self.received += batch.size
         self.last = self.received
         return chunk

@@ -35,7 +35,7 @@ def decoded(formats: Formats, raw: bytes, as_json: bool = False) -> list[tuple[i
     decoder = JsonDecoder(fields, EVER, one_line=True) if as_json else BsonDecoder(fields, EVER)
     data = np.array(bytearray(raw + bytes(PADDING)))
     found: list[tuple[int, int] | str] = []
-    for batch in decoder.batches(Chunk("made up", data, 0, len(raw), 0)):
+    for batch in decoder.batches(Chunk("made up", data, len(raw), 0)):
         rows = batch.rows
         counted = list(zip(rows["amount"].to_pylist(), rows["instant"].cast("int64").to_pylist(), strict=True))
         rejected = [f"{one.field}: {one.reason}" for one in batch.rejects]

@@ -24,7 +24,7 @@ MANY = (100_000 if THOROUGH else 20_000) if COMPILED and not CHECKED else 1_500
 def chunk_of(content: bytes) -> Chunk:
     buffer = Buffer(0)
     end = buffer.put(content)
-    return Chunk("made up", buffer.data, 0, end, 0)
+    return Chunk("made up", buffer.data, end, 0)
 
 
 def transactions(of: list[object]) -> bytes:

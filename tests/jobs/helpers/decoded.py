@@ -113,7 +113,7 @@ def read_json_stream(
     content: bytes, fields: Fields, window: Window = EVER, chunk_bytes: int = CHUNK_BYTES, *, array: bool
 ) -> Decoded:
     """JSON documents that may spread over lines."""
-    chunks = JsonStreamChunks(stream_of(content), array=array, chunk_bytes=chunk_bytes)
+    chunks = JsonStreamChunks(stream_of(content), chunk_bytes, array=array)
     return drain(chunks, JsonDecoder(fields, window, one_line=False))
 
 

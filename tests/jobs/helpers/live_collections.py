@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from bench.mongo_urls import with_address
+from core.retrying import Backoff
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import LiveCollection, open_collection
 from jobs.sources.live.options import LiveOptions
@@ -25,7 +26,7 @@ Document = dict[str, Any]
 
 START_MS = 1_700_000_000_000
 EAGER = LiveOptions(
-    cursors=3, batch_documents=50, timeout_s=10, answer_timeout_s=20, backoff_s=0.02, backoff_max_s=0.2, split_from=1
+    cursors=3, batch_documents=50, timeout_s=10, answer_timeout_s=20, backoff=Backoff(8, 0.02, 0.2), split_from=1
 )
 """Several cursors and small batches whatever the size of the collection."""
 

@@ -191,7 +191,7 @@ class MadeUpChunks:
                 raise self._partition.failure
             return None
         content = bson.encode({"_id": number, "merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0)})
-        return Chunk("made up", np.frombuffer(bytearray(content + bytes(PADDING)), np.uint8), 0, len(content), 0)
+        return Chunk("made up", np.frombuffer(bytearray(content + bytes(PADDING)), np.uint8), len(content), 0)
 
     def close(self) -> None: ...
 

@@ -230,7 +230,9 @@ def test_the_server_of_the_source_is_killed_while_it_is_read(
 ) -> None:
     server, process = mortal_server
     now, many = datetime(2024, 3, 23, 9, tzinfo=UTC), 3000
-    slowly = replace(EAGER, cursors=2, batch_documents=10, timeout_s=2, retries=30 if again else 1)
+    slowly = replace(
+        EAGER, cursors=2, batch_documents=10, timeout_s=2, backoff=replace(EAGER.backoff, retries=30 if again else 1)
+    )
     with Shop(f"{server}shop") as shop:
         runner = JobRunner(sqlite_stores, shop, tmp_path, now)
         shop.index()

@@ -151,7 +151,7 @@ def test_the_search_for_changed_documents_starts_again_after_a_break(mongo_datab
 
 def test_a_network_that_keeps_breaking_is_given_up(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i, merchantId="m" * 9_000) for i in range(20)])
-    options = replace(SMALL_BATCHES, retries=2, batch_documents=5)
+    options = replace(SMALL_BATCHES, backoff=replace(SMALL_BATCHES.backoff, retries=2), batch_documents=5)
     with (
         BreakingNetwork(mongo_database_url, 20_000, 10**6) as network,
         pytest.raises(SourceError, match=r"transaction stopped answering after \d+ documents of a part: ") as caught,
@@ -166,7 +166,9 @@ def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
     server, process = mortal_server
     url = f"{server}shop"
     fill(url, [{"_id": i} | transaction(i) for i in range(400)])
-    with open_collection(url, None, replace(SMALL_BATCHES, timeout_s=1, retries=30)) as live:
+    with open_collection(
+        url, None, replace(SMALL_BATCHES, timeout_s=1, backoff=replace(SMALL_BATCHES.backoff, retries=30))
+    ) as live:
         source = live.source(Fields())
         chunks = _chunks_of(source)
         taken = next(chunks, None)
@@ -205,7 +207,9 @@ def test_a_server_that_is_gone_for_good_is_reported(mortal_server: tuple[str, su
     server, process = mortal_server
     url = f"{server}shop"
     fill(url, [{"_id": i} | transaction(i) for i in range(200)])
-    with open_collection(url, None, replace(SMALL_BATCHES, timeout_s=0.3, retries=1)) as live:
+    with open_collection(
+        url, None, replace(SMALL_BATCHES, timeout_s=0.3, backoff=replace(SMALL_BATCHES.backoff, retries=1))
+    ) as live:
         process.kill()
         process.wait(60)
         with pytest.raises(SourceError, match=r"/shop\.transaction does not answer: ") as caught:
