@@ -11,29 +11,15 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Json, Program, Version
+from core.command_line import HELP_OPTIONS, Json, Program, Store, Version, command_group
 
-_HELP = {"help_option_names": ["-h", "--help"]}
-_NOT_OF_SERVE = (*_HELP["help_option_names"], "--version")
+_NOT_OF_SERVE = (*HELP_OPTIONS, "--version")
 
-app = typer.Typer(
-    cls=Program,
-    name="python -m api",
-    help="HTTP API and dashboard for summaries. Without a command: serve.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # as in python -m jobs
-    context_settings=_HELP,
+app = command_group(
+    "HTTP API and dashboard for summaries. Without a command: serve.", cls=Program, name="python -m api"
 )
-keys = typer.Typer(
-    help="Create, list and revoke API keys.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings=_HELP,
-)
+keys = command_group("Create, list and revoke API keys.")
 app.add_typer(keys, name="keys")
-
-Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
 
 
 @app.callback()

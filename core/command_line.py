@@ -54,6 +54,28 @@ Json = Annotated[
 """The option of each command that prints results."""
 
 
+Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
+"""The option of each command that opens the store."""
+
+HELP_OPTIONS: Final = ["-h", "--help"]
+
+
+def command_group(text: str, **options: Any) -> typer.Typer:
+    """A group of commands with the help `text`.
+
+    Help is plain text: brackets remain, logs have no boxes, and Rich is not loaded.
+    """
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": HELP_OPTIONS},
+        **options,
+    )
+
+
 class Program(TyperGroup):
     """The commands of a program. Usage errors are reported like others: with ``--json`` also as an object."""
 

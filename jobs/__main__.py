@@ -18,15 +18,25 @@ if __name__ == "__main__":
     gc.disable()  # until everything is imported: see `importing`
 
 from collections.abc import Callable
-from enum import StrEnum
 from functools import update_wrapper
 from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from core.command_line import Json, Program, Version, edge, fail_of_memory, importing, print_json, settings_and_store
+from core.command_line import (
+    Json,
+    Program,
+    Store,
+    Version,
+    command_group,
+    edge,
+    fail_of_memory,
+    importing,
+    print_json,
+    settings_and_store,
+)
 from core.system_limits import within_memory
 
 EXIT_CODES = (
@@ -34,66 +44,22 @@ EXIT_CODES = (
     "published transactions (see --allow-shrink), 128 + n ended by signal n."
 )
 
-app = typer.Typer(
+app = command_group(
+    "Exact daily, weekly and monthly summaries of MongoDB transactions.",
     cls=Program,
     name="python -m jobs",
-    help="Exact daily, weekly and monthly summaries of MongoDB transactions.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain text: brackets remain, logs have no boxes, and help does not load Rich
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
-merchants = typer.Typer(
-    help="Import, list and remove the names of merchants.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+merchants = command_group("Import, list and remove the names of merchants.")
 app.add_typer(merchants, name="merchants")
 
 
-class ModeOption(StrEnum):
-    """The modes, repeated here so that help does not import the calendar."""
-
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-
-
-class MeasureOption(StrEnum):
-    """The measures of a series."""
-
-    AMOUNT = "amount"
-    COUNT = "count"
-
-
-class FormatOption(StrEnum):
-    """Output formats of ``summary`` and ``query``."""
-
-    TABLE = "table"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
-
-
-class LanguageOption(StrEnum):
-    """The languages of names."""
-
-    FA = "fa"
-    EN = "en"
-
-
-class ExportFormatOption(StrEnum):
-    """File formats of ``export``."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    ARROW = "arrow"
-
-
-Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
+# Repeated here, so that help does not import the calendar.
+Mode = Literal["daily", "weekly", "monthly"]
+Measure = Literal["amount", "count"]
+OutputFormat = Literal["table", "json", "jsonl", "csv"]
+Language = Literal["fa", "en"]
+ExportFormat = Literal["parquet", "csv", "arrow"]
 From = Annotated[
     str | None,
     typer.Option("--from", metavar="KEY", help="First period, such as 1403/04/04, or a date in it such as 2024-06-24."),
@@ -315,13 +281,10 @@ def rebuild(
         from jobs.cli import rebuild as command
         from jobs.cli.reading_options import ReadingOptions
 
-    typed = ReadingOptions(tuple(sources or ()), **reading)
+    options = ReadingOptions(tuple(sources or ()), **reading)
     command.run(
-        command.Options(
-            typed, truncate, first, last, allow_empty, allow_shrink, store, as_json, checkpoint, keep_checkpoint,
-            cluster,
-        )
-    )  # fmt: skip
+        options, truncate, first, last, allow_empty, allow_shrink, checkpoint, keep_checkpoint, cluster, store, as_json
+    )
 
 
 @app.command()
@@ -356,16 +319,8 @@ def refresh(
         from jobs.cli import refresh as command
         from jobs.cli.reading_options import ReadingOptions
 
-    command.run(
-        command.Options(
-            ReadingOptions((source,) if source else (), **reading),
-            updated_field,
-            look_back,
-            allow_shrink,
-            store,
-            as_json,
-        )
-    )
+    options = ReadingOptions((source,) if source else (), **reading)
+    command.run(options, updated_field, look_back, allow_shrink, store, as_json)
 
 
 @app.command()
@@ -396,20 +351,8 @@ def verify(
         from jobs.cli import verify as command
         from jobs.cli.reading_options import ReadingOptions
 
-    command.run(
-        command.Options(
-            ReadingOptions(tuple(sources or ()), **reading),
-            first,
-            last,
-            look_back,
-            repair,
-            allow_shrink,
-            limit,
-            store,
-            as_json,
-            cluster,
-        )
-    )
+    options = ReadingOptions(tuple(sources or ()), **reading)
+    command.run(options, first, last, look_back, repair, allow_shrink, limit, cluster, store, as_json)
 
 
 @app.command()
@@ -430,12 +373,12 @@ def status(
 
 @app.command()
 def summary(
-    mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
-    measure: Annotated[MeasureOption, typer.Option("--type", help="Amount or number of transactions.")],
+    mode: Annotated[Mode, typer.Option(help="Length of the periods.")],
+    measure: Annotated[Measure, typer.Option("--type", help="Amount or number of transactions.")],
     merchant_id: Annotated[str | None, typer.Option(metavar="ID", help="One merchant. [default: all together]")] = None,
     first: From = None,
     last: To = None,
-    form: Annotated[FormatOption, typer.Option("--format", help="Output format.")] = FormatOption.TABLE,
+    form: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = "table",
     store: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
 ) -> None:
@@ -443,7 +386,7 @@ def summary(
     with importing():
         from jobs.cli import summary as command
 
-    command.run(str(mode), measure.value, merchant_id, first, last, "jsonl" if as_json else str(form), store)
+    command.run(mode, measure, merchant_id, first, last, "jsonl" if as_json else form, store)
 
 
 @app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -454,7 +397,7 @@ def query(
     queries: Annotated[
         Path | None, typer.Option("--queries", metavar="DIR", help="Folder with your own queries: NAME.sql.")
     ] = None,
-    form: Annotated[FormatOption, typer.Option("--format", help="Output format.")] = FormatOption.TABLE,
+    form: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = "table",
     raw: Annotated[
         bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
     ] = False,
@@ -474,7 +417,7 @@ def query(
     with importing():
         from jobs.cli import query as command
 
-    command.run(name, context.args, queries, listing or wants_help, "jsonl" if as_json else str(form), raw, store)
+    command.run(name, context.args, queries, listing or wants_help, "jsonl" if as_json else form, raw, store)
 
 
 @app.command()
@@ -485,9 +428,9 @@ def export(
             help="File to write; its extension selects the format. Also s3://… or gs://…; - for standard output."
         ),
     ],
-    mode: Annotated[ModeOption, typer.Option(help="Length of the periods.")],
+    mode: Annotated[Mode, typer.Option(help="Length of the periods.")],
     form: Annotated[
-        ExportFormatOption | None, typer.Option("--format", help="Format. [default: the extension of OUT]")
+        ExportFormat | None, typer.Option("--format", help="Format. [default: the extension of OUT]")
     ] = None,
     first: From = None,
     last: To = None,
@@ -512,12 +455,7 @@ def export(
     with importing():
         from jobs.cli import export as command
 
-    form_name = None if form is None else str(form)
-    command.run(
-        command.Options(
-            out, str(mode), form_name, first, last, partitioned, overall, raw, force, store, as_json,
-        )
-    )  # fmt: skip
+    command.run(out, mode, form, first, last, partitioned, overall, raw, force, store, as_json)
 
 
 @app.command()
@@ -622,7 +560,7 @@ def import_merchants(
     name_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the name.")] = "name",
     language_field: Annotated[str, typer.Option(metavar="PATH", help="Field of the language, fa or en.")] = "language",
     language: Annotated[
-        LanguageOption | None, typer.Option(help="Language of all names, instead of --language-field.")
+        Language | None, typer.Option(help="Language of all names, instead of --language-field.")
     ] = None,
     replace: Annotated[
         bool,
@@ -644,7 +582,7 @@ def import_merchants(
     with importing():
         from jobs.cli import merchants as command
 
-    fields = command.NameFields(id_field, name_field, language_field, None if language is None else language.value)
+    fields = command.NameFields(id_field, name_field, language_field, language)
     command.import_names(source, collection, fields, replace, csv_delimiter, dry_run, store, as_json)
 
 
@@ -673,7 +611,7 @@ def list_merchants(
 def remove_merchants(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the merchants.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Remove the names of all merchants.")] = False,
-    language: Annotated[LanguageOption | None, typer.Option(help="Only names in this language.")] = None,
+    language: Annotated[Language | None, typer.Option(help="Only names in this language.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; remove nothing.")] = False,
     store: Store = None,
     as_json: Json = False,
@@ -685,7 +623,7 @@ def remove_merchants(
     with importing():
         from jobs.cli import merchants as command
 
-    command.remove(tuple(ids or ()), every, None if language is None else language.value, dry_run, store, as_json)
+    command.remove(tuple(ids or ()), every, language, dry_run, store, as_json)
 
 
 if __name__ == "__main__":

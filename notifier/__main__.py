@@ -8,35 +8,19 @@ worker`` and ``celery -A core beat``.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from core.command_line import Json, Program, Version
+from core.command_line import Json, Program, Store, Version, command_group
 from core.notifications.model import RETENTION_DAYS
 
-_HELP = {"help_option_names": ["-h", "--help"]}
-
-app = typer.Typer(
-    cls=Program,
-    name="python -m notifier",
-    help="Manage notifications, subscriptions and contacts, and test senders.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # as in python -m jobs
-    context_settings=_HELP,
+app = command_group(
+    "Manage notifications, subscriptions and contacts, and test senders.", cls=Program, name="python -m notifier"
 )
-senders = typer.Typer(help="Test senders.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP)
-subscriptions = typer.Typer(
-    help="Manage subscriptions: which users are notified of which summaries.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    context_settings=_HELP,
-)
-contacts = typer.Typer(
-    help="Manage the contacts of users.", no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP
-)
+senders = command_group("Test senders.")
+subscriptions = command_group("Manage subscriptions: which users are notified of which summaries.")
+contacts = command_group("Manage the contacts of users.")
 app.add_typer(contacts, name="contacts")
 app.add_typer(senders, name="senders")
 app.add_typer(subscriptions, name="subscriptions")
@@ -58,15 +42,7 @@ class RetriableOption(StrEnum):
     PRINTED = "printed"
 
 
-class LocaleOption(StrEnum):
-    """The languages of messages."""
-
-    FA = "fa"
-    EN = "en"
-
-
-Store = Annotated[str | None, typer.Option("--store", metavar="URL", help="The store. [default: STORE_URL]")]
-Locale = Annotated[LocaleOption, typer.Option(help="Language of the messages.")]
+Locale = Annotated[Literal["fa", "en"], typer.Option(help="Language of the messages.")]
 User = Annotated[str, typer.Argument(metavar="USER", help="Id of the user.")]
 Tenant = Annotated[
     str | None,
@@ -155,7 +131,7 @@ def send(
     title: Annotated[str, typer.Option(metavar="TEXT", help="Title, one line.")],
     body: Annotated[str, typer.Option(metavar="TEXT", help="Text; may have several lines.")],
     channel: Annotated[list[str], typer.Option(metavar="NAME", help="Channel; may be repeated.")],
-    locale: Locale = LocaleOption.FA,
+    locale: Locale = "fa",
     expires: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Expiry of the message: 12h, 90d, 2027-01-31 or 2027-01-31T18:00Z."),
@@ -174,7 +150,7 @@ def send(
     """
     from notifier.commands import send as command
 
-    command.run(user, title, body, tuple(channel), locale.value, expires, idempotency_key, tenant, store, as_json)
+    command.run(user, title, body, tuple(channel), locale, expires, idempotency_key, tenant, store, as_json)
 
 
 @app.command()
@@ -274,7 +250,7 @@ def try_sender(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel of NOTIFY_SENDERS, such as sms.")],
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Address, such as 09121234567.")],
     body: Annotated[str | None, typer.Option(metavar="TEXT", help="Text to send. [default: a sentence]")] = None,
-    locale: Locale = LocaleOption.FA,
+    locale: Locale = "fa",
     as_json: Json = False,
 ) -> None:
     """Send one message now, without the queue.
@@ -284,7 +260,7 @@ def try_sender(
     """
     from notifier.commands import senders as command
 
-    command.run(channel, address, body, locale.value, as_json)
+    command.run(channel, address, body, locale, as_json)
 
 
 @subscriptions.command("add")
@@ -298,7 +274,7 @@ def add_subscription(
     mode: Annotated[
         list[ModeOption] | None, typer.Option(help="Length of the periods; may be repeated. [default: daily]")
     ] = None,
-    locale: Locale = LocaleOption.FA,
+    locale: Locale = "fa",
     tenant: Tenant = None,
     store: Store = None,
     as_json: Json = False,
@@ -311,7 +287,7 @@ def add_subscription(
     from notifier.commands import subscriptions as command
 
     modes = frozenset(option.value for option in mode or (ModeOption.DAILY,))
-    command.add(user, merchant, all_merchants, modes, tuple(channel), locale.value, tenant, store, as_json)
+    command.add(user, merchant, all_merchants, modes, tuple(channel), locale, tenant, store, as_json)
 
 
 @subscriptions.command("list")

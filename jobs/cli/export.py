@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -19,78 +19,69 @@ from jobs.export import STANDARD_OUTPUT, Exported, ExportRequest, Format, export
 from jobs.runs.signals import signals_as_errors
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of ``export``, unparsed."""
-
-    out: str
-    mode: str
-    form: str | None
-    first: str | None
-    last: str | None
-    partitioned: bool
-    overall: bool
-    raw: bool
-    force: bool
-    store: str | None
-    as_json: bool
-
-
-def run(options: Options) -> None:
+def run(
+    out: str,
+    mode_name: str,
+    form: str | None,
+    first: str | None,
+    last: str | None,
+    partitioned: bool,
+    overall: bool,
+    raw: bool,
+    force: bool,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
     """Export, and print what was written."""
-    with edge(options.as_json), signals_as_errors():
-        form = _format(options)
-        if options.as_json and options.out == STANDARD_OUTPUT:
+    with edge(as_json), signals_as_errors():
+        mode, file_format = Mode(mode_name), _format(out, form, partitioned)
+        if as_json and out == STANDARD_OUTPUT:
             raise UsageError("--json and - both write to standard output", "Name a file.")
-        mode = Mode(options.mode)
-        request = ExportRequest(
-            options.out, form, mode, None, None, options.partitioned, options.overall, options.raw, options.force
-        )
+        request = ExportRequest(out, file_format, mode, None, None, partitioned, overall, raw, force)
         require_possible(request)
-        settings, stores = settings_and_store(options.store, create=False)
+        settings, stores = settings_and_store(store_url, create=False)
         with stores:
-            first_key, last_key = _keys(stores.summaries, mode, options)
-            request = ExportRequest(
-                options.out, form, mode, first_key, last_key, options.partitioned, options.overall, options.raw,
-                options.force, settings.currency,
-            )  # fmt: skip
-            with counter("exporting", "summaries", shown=not options.as_json and sys.stderr.isatty()) as written:
+            first_key, last_key = _keys(stores.summaries, mode, first, last)
+            request = replace(request, first_key=first_key, last_key=last_key, currency=settings.currency)
+            with counter("exporting", "summaries", shown=not as_json and sys.stderr.isatty()) as written:
                 exported = export(stores.summaries, request, written)
-        if options.as_json:
-            print_json({"out": options.out, "format": form, **exported.dictionary})
-        elif options.out == STANDARD_OUTPUT:
+        if as_json:
+            print_json({"out": out, "format": file_format, **exported.dictionary})
+        elif out == STANDARD_OUTPUT:
             print_message(_sentence(exported, "standard output"))
         else:
-            typer.echo(_sentence(exported, printable(options.out)))
+            typer.echo(_sentence(exported, printable(out)))
             typer.echo(f"What its columns mean is in {printable(str(exported.dictionary_path))}.")
 
 
-def _format(options: Options) -> Format:
+def _format(out: str, named: str | None, partitioned: bool) -> Format:
     """The format of the option or of the file's extension.
 
     :raises UsageError: neither names one.
     """
-    if options.form is not None:
-        return Format(options.form)
-    if options.partitioned:
+    if named is not None:
+        return Format(named)
+    if partitioned:
         return Format.PARQUET
-    ending = Path(options.out).suffix.removeprefix(".").lower()
+    ending = Path(out).suffix.removeprefix(".").lower()
     try:
         return Format({"feather": "arrow", "ipc": "arrow", "pq": "parquet"}.get(ending, ending))
     except ValueError:
         raise UsageError(
-            f"the name {options.out} does not say what to write", f"Choose with --format: {', '.join(Format)}."
+            f"the name {out} does not say what to write", f"Choose with --format: {', '.join(Format)}."
         ) from None
 
 
-def _keys(summaries: SummaryStore, mode: Mode, options: Options) -> tuple[str | None, str | None]:
+def _keys(
+    summaries: SummaryStore, mode: Mode, first_text: str | None, last_text: str | None
+) -> tuple[str | None, str | None]:
     publication = summaries.published()
     if publication is None:
         raise ServiceError("nothing is published yet", "Run rebuild first.")
     calendar = calendar_named(publication.fingerprint.calendar)
     try:
-        first = None if options.first is None else period_named(calendar, mode, options.first).key
-        last = None if options.last is None else period_named(calendar, mode, options.last).key
+        first = None if first_text is None else period_named(calendar, mode, first_text).key
+        last = None if last_text is None else period_named(calendar, mode, last_text).key
     except ValueError as error:
         raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
     if first is not None and last is not None and first > last:

@@ -1,45 +1,21 @@
-"""The common options and output of the verbs that read transactions."""
+"""The common options of the verbs that read transactions."""
 
 from __future__ import annotations
 
 import glob
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
-import typer
-
-from core.calendar import Calendar, calendar_named
-from core.calendar.days import LocalDays
-from core.command_line import print_message
 from core.errors import SourceError, UsageError
 from core.settings import Settings
-from core.stores import Stores, wall_clock_ms
-from core.stores.runs import Counts
 from jobs.cli.live_options import live_options, sources_or_setting
-from jobs.cli.progress import Bar, Silent
 from jobs.decode.formats import Formats, delimiter_named, format_words
-from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
-from jobs.runs.quarantine import describe_quarantine
-from jobs.runs.signals import ignore_signals
 from jobs.sources.dump_folder import sources_in
-from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted
-
-JobT = TypeVar("JobT")
-
-
-def job_of(
-    kind: Callable[[Stores, Calendar, LocalDays, Path, Callable[[], int]], JobT], stores: Stores, settings: Settings
-) -> JobT:
-    """Create the job of a verb with the common arguments."""
-    calendar, local_days = calendar_named(settings.calendar), LocalDays(settings.time_zone)
-    return kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +100,18 @@ class ReadingOptions(FormatOptions):
         sources = tuple(found for one in named for found in _sources_of(one, self.collection))
         return replace(self, sources=sources, threads=threads)
 
-    def live(self, settings: Settings) -> LiveOptions:
-        """The options for live collections."""
-        return live_options(settings, self.cursors, self.batch_size)
-
-    def max_quarantine_bytes(self, settings: Settings) -> int:
-        """The size limit of the quarantine file."""
-        return (settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb) * 2**20
+    def request(self, fields: Fields, settings: Settings) -> dict[str, Any]:
+        """The fields of `jobs.job.ReadRequest`, but for the command."""
+        max_quarantine_mb = settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb
+        return {
+            "fields": fields,
+            "collection": self.collection,
+            "max_reject_ratio": self.max_reject_ratio,
+            "threads": self.threads or 1,
+            "live": live_options(settings, self.cursors, self.batch_size),
+            "max_quarantine_bytes": max_quarantine_mb * 2**20,
+            "currency": settings.currency,
+        }
 
     def words(self, formats: Formats, *between: str, usual_reject_ratio: float) -> list[str]:
         """The command for the ledger: all options that affect the counts. URLs may contain a password.
@@ -176,35 +157,3 @@ def _sources_of(source: str, collection: str | None) -> list[str]:
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
     """The limits of a refresh or repair."""
     return LossLimits(settings.refresh_max_loss_ratio, settings.refresh_max_loss_count, allow_shrink)
-
-
-def watcher(as_json: bool) -> Silent:
-    """A progress bar if standard error is a terminal."""
-    watching = not as_json and sys.stderr.isatty()
-    return Bar(ignore_signals) if watching else Silent(ignore_signals)
-
-
-def print_compiling() -> None:
-    """Print at the first run why nothing seems to happen."""
-    if not is_compiled():
-        print_message("Compiling the decoders, which happens once and takes five to fifteen seconds.")
-
-
-def print_counts(
-    counts: Counts,
-    rejects_by_reason: dict[str, int],
-    quarantine: object | None,
-    rejects_kept: int | None,
-    warnings: tuple[str, ...],
-) -> None:
-    """Print the numbers of counted, rejected and skipped documents."""
-    typer.echo(
-        f"Counted {counts.counted:,}, rejected {counts.rejected:,}, filtered out {counts.filtered:,}, "
-        f"out of range {counts.out_of_range:,}."
-    )
-    for reason, count in sorted(rejects_by_reason.items()):
-        typer.echo(f"  {count:,} rejected: {reason}")
-    if counts.rejected:
-        typer.echo(f"{describe_quarantine(quarantine, rejects_kept, counts.rejected)}.")
-    for warning in warnings:
-        print_message(f"{warning}.", "warning")

@@ -4,70 +4,58 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
 
 import typer
 
 from core.command_line import command_settings, edge, print_json, store_named
-from jobs.cli.advice import advised
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
-from jobs.cli.reading_options import ReadingOptions, job_of, print_compiling, print_counts, watcher
-from jobs.decode.plan import Fields
+from jobs.cli.reading_options import ReadingOptions
+from jobs.cli.running import print_counts, run_job
 from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 from jobs.runs.signals import signals_as_errors
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of ``rebuild``, unparsed."""
-
-    reading: ReadingOptions
-    truncate: bool
-    first: str | None
-    last: str | None
-    allow_empty: bool
-    allow_shrink: bool
-    store: str | None
-    as_json: bool
-    checkpoint: str | None = None
-    keep_checkpoint: bool = False
-    cluster: str | None = None
-
-
-def run(options: Options) -> None:
+def run(
+    options: ReadingOptions,
+    truncate: bool,
+    first: str | None,
+    last: str | None,
+    allow_empty: bool,
+    allow_shrink: bool,
+    checkpoint: str | None,
+    keep_checkpoint: bool,
+    cluster: str | None,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
     """Rebuild, and print the result."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status shows what is published."), signals_as_errors():
+    with edge(as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()
-        fields = options.reading.fields(settings)
-        with store_named(settings, options.store, create=True) as stores:
-            reading = options.reading.completed(settings)
-            print_compiling()
+        fields = options.fields(settings)
+        own = ["--truncate"] if truncate else []
+        own += [word for name, key in (("--from", first), ("--to", last)) if key for word in (name, key)]
+        own += ["--allow-empty"] if allow_empty else []
+        own += ["--allow-shrink"] if allow_shrink else []
+        with store_named(settings, store_url, create=True) as stores:
+            reading = options.completed(settings)
             request = RebuildRequest(
                 sources=reading.sources,
-                truncate=options.truncate,
-                first_key=options.first,
-                last_key=options.last,
-                fields=fields,
-                collection=reading.collection,
-                max_reject_ratio=reading.max_reject_ratio,
-                allow_empty=options.allow_empty,
-                allow_shrink=options.allow_shrink,
-                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
-                threads=reading.threads or 1,
-                live=reading.live(settings),
-                currency=settings.currency,
+                truncate=truncate,
+                first_key=first,
+                last_key=last,
+                allow_empty=allow_empty,
+                allow_shrink=allow_shrink,
                 remote=remote_options(settings),
-                command=_command(reading, fields, options),
-                checkpoint=options.checkpoint,
-                keep_checkpoint=options.keep_checkpoint,
-                cluster=options.cluster,
+                command=shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)]),
+                checkpoint=checkpoint,
+                keep_checkpoint=keep_checkpoint,
+                cluster=cluster,
+                **reading.request(fields, settings),
             )
-            job = job_of(Rebuild, stores, settings)
-            with watcher(options.as_json) as watching, advised(reading, settings):
-                outcome = job.run(request, watching)
-        if options.as_json:
+            outcome = run_job(Rebuild, request, reading, stores, settings, as_json)
+        if as_json:
             run_json = run_as_json(outcome.run) | {
                 "forms": outcome.file_formats,
                 "partitions_reused": outcome.partitions_reused,
@@ -75,14 +63,6 @@ def run(options: Options) -> None:
             print_json({"run": run_json, "published": publication_as_json(outcome.publication)})
         else:
             _print(outcome, time.monotonic() - began)
-
-
-def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
-    own = ["--truncate"] if options.truncate else []
-    own += [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
-    own += ["--allow-empty"] if options.allow_empty else []
-    own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)])
 
 
 def _print(outcome: RebuildOutcome, seconds: float) -> None:

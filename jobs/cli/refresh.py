@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
 
 import typer
 
 from core.command_line import command_settings, edge, print_json, store_named
 from core.errors import UsageError
-from jobs.cli.advice import advised
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
-from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_compiling, print_counts, watcher
-from jobs.decode.plan import Fields, plan_paths
+from jobs.cli.reading_options import ReadingOptions, loss_limits
+from jobs.cli.running import print_counts, run_job
+from jobs.decode.plan import plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.runs.signals import signals_as_errors
 from jobs.sources.url import is_live
@@ -21,64 +20,45 @@ from jobs.sources.url import is_live
 REJECT_RATIO = 0.001
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of ``refresh``, unparsed."""
-
-    reading: ReadingOptions
-    updated_field: str | None
-    look_back_days: int | None
-    allow_shrink: bool
-    store: str | None
-    as_json: bool
-
-
-def run(options: Options) -> None:
+def run(
+    options: ReadingOptions,
+    updated_field: str | None,
+    look_back_days: int | None,
+    allow_shrink: bool,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
     """Refresh, and print the result."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status shows what is published."), signals_as_errors():
+    with edge(as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()
-        fields = options.reading.fields(settings)
-        if options.updated_field is not None:
-            plan_paths((options.updated_field,), b"\0")
-        with store_named(settings, options.store, create=True) as stores:
-            reading = options.reading.completed(settings)
+        fields = options.fields(settings)
+        if updated_field is not None:
+            plan_paths((updated_field,), b"\0")
+        look_back = settings.refresh_look_back_days if look_back_days is None else look_back_days
+        own = ["--look-back", str(look_back)]
+        own += [] if updated_field is None else ["--updated-field", updated_field]
+        own += ["--allow-shrink"] if allow_shrink else []
+        with store_named(settings, store_url, create=True) as stores:
+            reading = options.completed(settings)
             if len(reading.sources) != 1 or not is_live(reading.sources[0]):
                 raise UsageError(
                     f"{reading.sources[-1]} is no live collection",
                     "refresh reads mongodb://host/database; use rebuild for exports.",
                 )
-            print_compiling()
-            look_back = settings.refresh_look_back_days if options.look_back_days is None else options.look_back_days
             request = RefreshRequest(
                 url=reading.sources[0],
-                collection=reading.collection,
-                fields=fields,
-                updated_field=options.updated_field,
+                updated_field=updated_field,
                 look_back_days=look_back,
-                max_reject_ratio=reading.max_reject_ratio,
-                loss_limits=loss_limits(settings, options.allow_shrink),
-                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
-                threads=reading.threads or 1,
-                live=reading.live(settings),
-                currency=settings.currency,
-                command=_command(reading, fields, options, look_back),
+                loss_limits=loss_limits(settings, allow_shrink),
+                command=shlex.join(["refresh", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)]),
+                **reading.request(fields, settings),
             )
-            job = job_of(Refresh, stores, settings)
-            with watcher(options.as_json) as watching, advised(reading, settings):
-                outcome = job.run(request, watching)
-        if options.as_json:
+            outcome = run_job(Refresh, request, reading, stores, settings, as_json)
+        if as_json:
             print_json({"run": run_as_json(outcome.run), "published": publication_as_json(outcome.publication)})
         else:
             _print(outcome, time.monotonic() - began)
-
-
-def _command(reading: ReadingOptions, fields: Fields, options: Options, look_back_days: int) -> str:
-    own = ["--look-back", str(look_back_days)]
-    if options.updated_field is not None:
-        own += ["--updated-field", options.updated_field]
-    own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["refresh", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
 
 
 def _print(outcome: RefreshOutcome, seconds: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -12,14 +11,12 @@ import typer
 
 from core.command_line import command_settings, edge, print_json, printable, store_named
 from core.money import grouped
-from core.settings import Settings
 from core.stores.summaries import Fingerprint
 from core.tables import aligned
-from jobs.cli.advice import advised
 from jobs.cli.context import publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
-from jobs.cli.reading_options import ReadingOptions, job_of, loss_limits, print_compiling, print_counts, watcher
-from jobs.decode.plan import Fields
+from jobs.cli.reading_options import ReadingOptions, loss_limits
+from jobs.cli.running import print_counts, run_job
 from jobs.runs.signals import signals_as_errors
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
@@ -28,71 +25,49 @@ DRIFT: Final = 4
 """The exit code of a verification that found drift and did not repair it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of ``verify``, unparsed."""
-
-    reading: ReadingOptions
-    first: str | None
-    last: str | None
-    look_back_days: int | None
-    repair: bool
-    allow_shrink: bool
-    limit: int
-    store: str | None
-    as_json: bool
-    cluster: str | None = None
-
-
-def run(options: Options) -> None:
+def run(
+    options: ReadingOptions,
+    first: str | None,
+    last: str | None,
+    look_back_days: int | None,
+    repair: bool,
+    allow_shrink: bool,
+    limit: int,
+    cluster: str | None,
+    store_url: str | None,
+    as_json: bool,
+) -> None:
     """Compare, print the drift, and exit with the code for drift unless it was repaired."""
     began = time.monotonic()
-    with edge(options.as_json, after_defect="status shows what is published.") as result, signals_as_errors():
+    with edge(as_json, after_defect="status shows what is published.") as result, signals_as_errors():
         settings = command_settings()
-        fields = options.reading.fields(settings)
-        with store_named(settings, options.store, create=False) as stores:
-            reading = options.reading.completed(settings)
-            print_compiling()
+        fields = options.fields(settings)
+        own = [word for name, key in (("--from", first), ("--to", last)) if key for word in (name, key)]
+        own += [] if look_back_days is None else ["--look-back", str(look_back_days)]
+        own += ["--repair"] if repair else []
+        own += ["--allow-shrink"] if allow_shrink else []
+        with store_named(settings, store_url, create=False) as stores:
+            reading = options.completed(settings)
             request = VerifyRequest(
                 sources=reading.sources,
-                first_key=options.first,
-                last_key=options.last,
-                fields=fields,
-                collection=reading.collection,
-                max_reject_ratio=reading.max_reject_ratio,
-                max_quarantine_bytes=reading.max_quarantine_bytes(settings),
-                threads=reading.threads or 1,
-                look_back_days=_look_back_days(options, settings),
-                repair=options.repair,
-                loss_limits=loss_limits(settings, options.allow_shrink),
-                live=reading.live(settings),
-                currency=settings.currency,
+                first_key=first,
+                last_key=last,
+                look_back_days=settings.refresh_look_back_days if look_back_days is None else look_back_days,
+                repair=repair,
+                loss_limits=loss_limits(settings, allow_shrink),
                 remote=remote_options(settings),
-                cluster=options.cluster,
-                command=_command(reading, fields, options),
+                cluster=cluster,
+                command=shlex.join(["verify", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)]),
+                **reading.request(fields, settings),
             )
-            job = job_of(Verify, stores, settings)
-            with watcher(options.as_json) as watching, advised(reading, settings):
-                outcome = job.run(request, watching)
+            outcome = run_job(Verify, request, reading, stores, settings, as_json)
         result.exit_code = DRIFT if len(outcome.drift) and outcome.repaired_by is None else 0
-        if options.as_json:
-            print_json(_as_json(outcome, options.limit))
+        if as_json:
+            print_json(_as_json(outcome, limit))
         else:
-            _print(outcome, options.limit, settings.currency, time.monotonic() - began)
+            _print(outcome, limit, settings.currency, time.monotonic() - began)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
-
-
-def _look_back_days(options: Options, settings: Settings) -> int:
-    return settings.refresh_look_back_days if options.look_back_days is None else options.look_back_days
-
-
-def _command(reading: ReadingOptions, fields: Fields, options: Options) -> str:
-    own = [word for name, key in (("--from", options.first), ("--to", options.last)) if key for word in (name, key)]
-    own += [] if options.look_back_days is None else ["--look-back", str(options.look_back_days)]
-    own += ["--repair"] if options.repair else []
-    own += ["--allow-shrink"] if options.allow_shrink else []
-    return shlex.join(["verify", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)])
 
 
 def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
