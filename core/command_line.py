@@ -231,6 +231,11 @@ def print_message(sentence: str, level: str = "info") -> None:
         typer.echo(f"Warning: {safe}" if level == "warning" else safe, err=True)
 
 
+def counted(number: int, what: str) -> str:
+    """`number` and the noun `what`, in the plural unless it is 1."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """`text` with control characters escaped, as a merchant's name could contain terminal sequences."""
     return _CONTROLS.sub(lambda control: control[0].encode("unicode_escape").decode(), text)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import TextIO
 
-from core.instants import iso_instant
+from core.instants import iso_instant, wall_clock_ms
 from core.log_lines import log_line, traceback_of
 
 Context = Mapping[str, object]
@@ -61,7 +60,7 @@ def log_fields(fields: Context) -> None:
 
     :raises OSError: standard output cannot be written.
     """
-    first = {"time": iso_instant(time.time_ns() // 1_000_000), "level": fields["level"], "event": fields["event"]}
+    first = {"time": iso_instant(wall_clock_ms()), "level": fields["level"], "event": fields["event"]}
     line = log_line({**first, **_context.get(), **fields})
     stream = _stream()
     stream.write(line.decode())

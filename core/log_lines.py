@@ -7,14 +7,13 @@ import contextlib
 import os
 import re
 import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
 
-from core.instants import iso_instant
+from core.instants import iso_instant, wall_clock_ms
 
 Sink = Callable[[bytes], object]
 """Receives one line, including its newline; thread-safe."""
@@ -132,5 +131,4 @@ class LineWriter:
 
 
 def _loss(lines: int) -> dict[str, object]:
-    now_ms = int(time.time() * 1000)
-    return {"time": iso_instant(now_ms), "level": "warning", "event": "log-lines-lost", "lines": lines}
+    return {"time": iso_instant(wall_clock_ms()), "level": "warning", "event": "log-lines-lost", "lines": lines}

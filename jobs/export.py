@@ -11,10 +11,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, Final
@@ -25,6 +24,7 @@ from core import __version__
 from core.calendar.periods import Mode
 from core.csv_cells import spreadsheet_safe
 from core.errors import ServiceError, StoreBusy, UsageError
+from core.instants import iso_instant, iso_instant_or_none
 from core.stores.frames import from_batches
 from core.stores.summaries import Scan, SummaryStore
 from jobs.sources.remote.url import GOOGLE, S3, is_remote, require_readable, scheme_of
@@ -159,7 +159,8 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callabl
     sidecar = f"{path}/{_DICTIONARY_INSIDE}" if request.partitioned else path + _DICTIONARY_ENDING
     try:
         taken = set(files.find(path))
-        _require_free_objects(path, taken, request)
+        is_other_kind = any((name == path) == request.partitioned for name in taken)
+        _require_replaceable(request, request.out, is_other_kind=is_other_kind, is_taken=bool(taken))
         with tempfile.TemporaryDirectory(prefix="export-") as folder:
             staged = Path(folder) / "export"
             rows, dictionary = _staged(summaries, request, staged, progress)
@@ -179,12 +180,12 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callabl
     return Exported(rows, dictionary, f"{scheme_of(request.out)}://{sidecar}")
 
 
-def _require_free_objects(path: str, taken: Set[str], request: ExportRequest) -> None:
-    if any((name == path) == request.partitioned for name in taken):
+def _require_replaceable(request: ExportRequest, out: object, *, is_other_kind: bool, is_taken: bool) -> None:
+    if is_other_kind:
         what = "no folder" if request.partitioned else "a folder"
-        raise UsageError(f"{request.out} is {what}", "A folder is written with --partitioned, a file without.")
-    if taken and not request.replace:
-        raise UsageError(f"{request.out} is there already", "Name another place, or replace it with --force.")
+        raise UsageError(f"{out} is {what}", "A folder is written with --partitioned, a file without.")
+    if is_taken and not request.replace:
+        raise UsageError(f"{out} is there already", "Name another place, or replace it with --force.")
 
 
 def _text_of(dictionary: Mapping[str, Any]) -> str:
@@ -211,12 +212,9 @@ def require_possible(request: ExportRequest) -> None:
 def _require_free(out: Path, request: ExportRequest) -> None:
     if not out.parent.is_dir():
         raise ServiceError(f"there is no folder {out.parent}", "Make it first.")
-    if out.is_dir() != request.partitioned and (out.exists() or out.is_symlink()):
-        what = "no folder" if request.partitioned else "a folder"
-        raise UsageError(f"{out} is {what}", "A folder is written with --partitioned, a file without.")
+    is_other_kind = out.is_dir() != request.partitioned and (out.exists() or out.is_symlink())
     is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
-    if is_taken and not request.replace:
-        raise UsageError(f"{out} is there already", "Name another place, or replace it with --force.")
+    _require_replaceable(request, out, is_other_kind=is_other_kind, is_taken=is_taken)
 
 
 def _staged(
@@ -288,8 +286,8 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
         "filters": [f"{path}={value}" for path, value in fingerprint.where],
         "generation": publication.generation,
         "run": publication.run_id,
-        "published_at": _iso(publication.published_at_ms),
-        "complete_until": None if publication.complete_until_ms is None else _iso(publication.complete_until_ms),
+        "published_at": iso_instant(publication.published_at_ms),
+        "complete_until": iso_instant_or_none(publication.complete_until_ms),
         "spreadsheet_safe": request.format == Format.CSV and not request.raw,
         "columns": [
             {
@@ -378,10 +376,6 @@ def _write_folder(out: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch
         min_rows_per_group=_ROWS_IN_GROUP,
         max_rows_per_group=2 * _ROWS_IN_GROUP,
     )
-
-
-def _iso(instant_ms: int) -> str:
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _sync(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import counted, edge, print_json, settings_and_store
 from core.notifications.background_queue import QUEUE_LIMIT
 from core.stores import wall_clock_ms
 from notifier.announce import Announcer
@@ -22,7 +22,7 @@ def announce(store_url: str | None, as_json: bool) -> None:
         if as_json:
             print_json({"made": made})
         else:
-            typer.echo(f"Made {_notifications(made)}{'; the sweep will queue them' if made else ''}.")
+            typer.echo(f"Made {counted(made, 'notification')}{'; the sweep will queue them' if made else ''}.")
 
 
 def sweep(store_url: str | None, as_json: bool) -> None:
@@ -41,8 +41,4 @@ def sweep(store_url: str | None, as_json: bool) -> None:
         if as_json:
             print_json({"queued": queued})
         else:
-            typer.echo(f"Queued {_notifications(queued)}.")
-
-
-def _notifications(number: int) -> str:
-    return f"{number:,} notification{'' if number == 1 else 's'}"
+            typer.echo(f"Queued {counted(queued, 'notification')}.")

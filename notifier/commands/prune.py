@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import counted, edge, print_json, settings_and_store
 from core.errors import UsageError
 from core.instants import iso_instant
 from core.notifications.model import RETENTION_DAYS
@@ -42,8 +42,8 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
             print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
         else:
             typer.echo(
-                f"{'Would remove' if dry_run else 'Removed'} {_counted(notifications, 'notification')} and "
-                f"{_counted(subscriptions, 'subscription')} that ended before {iso_instant(before_ms)[:19]}Z."
+                f"{'Would remove' if dry_run else 'Removed'} {counted(notifications, 'notification')} and "
+                f"{counted(subscriptions, 'subscription')} that ended before {iso_instant(before_ms)[:19]}Z."
             )
 
 
@@ -69,7 +69,3 @@ def _prune_subscriptions(stores: Stores, before_ms: int, dry_run: bool) -> int:
         return stores.subscriptions.remove_ended(before_ms)
     ended = [subscription.ended_at_ms for subscription in stores.subscriptions.all()]
     return sum(ended_at_ms is not None and ended_at_ms < before_ms for ended_at_ms in ended)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

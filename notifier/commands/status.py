@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import counted, edge, print_json, settings_and_store
 from core.errors import ServiceError
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import LogStatus
@@ -167,7 +167,7 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
         typer.echo("Due    nothing")
     else:
         since = f"since {shown['oldest_due_at'][:19]}Z, {shown['oldest_due_age_s']:,.0f} s ago"
-        typer.echo(f"Due    {_notifications(shown['due'])}, the first {since}")
+        typer.echo(f"Due    {counted(shown['due'], 'notification')}, the first {since}")
     queue = shown["queue"]
     typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
     if shown["paused"] is None:
@@ -221,8 +221,4 @@ def _cell(value: object) -> str:
 
 
 def _waiting(length: int) -> str:
-    return f"{_notifications(length)} {'waits' if length == 1 else 'wait'}"
-
-
-def _notifications(number: int) -> str:
-    return f"{number:,} notification{'' if number == 1 else 's'}"
+    return f"{counted(length, 'notification')} {'waits' if length == 1 else 'wait'}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
+from core.instants import Clock, wall_clock_ms
 from core.notifications.sms_parts import sms_parts
 from core.notifications.texts import sms_text, too_long
 from core.settings import Settings
@@ -44,14 +44,12 @@ class KavenegarSender:
     needs_address: ClassVar = True
     deduplicates: ClassVar = False
 
-    def __init__(
-        self, http: HttpGateway, url: str, api_key: str, line: str, clock_ms: Callable[[], int] | None = None
-    ) -> None:
+    def __init__(self, http: HttpGateway, url: str, api_key: str, line: str, clock_ms: Clock = wall_clock_ms) -> None:
         self._http = http
         # The key is in the path: this attribute must not get into a log or a failure.
         self._methods = f"{url}/v1/{quote(api_key, safe='')}/sms"
         self._line = line
-        self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+        self._clock_ms = clock_ms
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

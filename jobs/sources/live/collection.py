@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
+from core.instants import wall_clock_ms
 from core.mongo_connection import is_transient
 from core.retrying import attempts
 from jobs.decode.batch import Chunk
@@ -91,7 +91,7 @@ class LiveCollection:
         if first is not None and "_id" not in first:
             raise SourceError(f"the documents of {self.name} have no _id", "Include _id in the view.")
         ranges = None if times is None else joined(times)
-        began_ms = time.time_ns() // 1_000_000
+        began_ms = wall_clock_ms()
         before = self._request(self._estimate)
         parts = self._request(partial(self._parts, fields.time, ranges, before))
         if ranges is not None and named_ms is not None:
