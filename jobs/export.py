@@ -26,7 +26,7 @@ from core.csv_cells import spreadsheet_safe
 from core.errors import ServiceError, StoreBusy, UsageError
 from core.instants import iso_instant, iso_instant_or_none
 from core.stores.frames import from_batches
-from core.stores.summaries import Scan, SummaryStore
+from core.stores.summaries import Scan, SummaryStore, require_published
 from jobs.sources.remote.url import GOOGLE, S3, is_remote, require_readable, scheme_of
 
 STANDARD_OUTPUT: Final = "-"
@@ -239,9 +239,8 @@ def _written(
     summaries: SummaryStore, request: ExportRequest, out: IO[bytes] | Path, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, Any]]:
     """Write one publication to `out`; returns the number of summaries and the data dictionary."""
-    with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as scan:
-        if scan is None:
-            raise ServiceError("nothing is published yet", "Run rebuild first.")
+    with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as found:
+        scan = require_published(found)
         dictionary = data_dictionary(request, scan)
         schema = schema_of(dictionary)
         rows = 0

@@ -11,11 +11,11 @@ from typing import Final
 import polars as pl
 
 from core.calendar.periods import Mode
-from core.errors import ConservationBroken, PublicationLost, ServiceError, StoreBusy, UsageError
+from core.errors import ConservationBroken, PublicationLost, StoreBusy, UsageError
 from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms
 from core.stores.runs import Counts, Run
-from core.stores.summaries import Fingerprint, Publication
+from core.stores.summaries import Fingerprint, Publication, require_published
 from jobs.decode.classify import Window
 from jobs.job import Job, SourcesRequest, Watcher
 from jobs.partitions.counting import Counted, Counting, Progress
@@ -156,9 +156,7 @@ class Verify(Job):
         return self._outcome(request, days, counted, before, change, recorder.run)
 
     def _current(self, fingerprint: Fingerprint) -> Publication:
-        if (published := self._published(fingerprint)) is None:
-            raise ServiceError("nothing is published yet", "Run rebuild first.")
-        return published
+        return require_published(self._published(fingerprint))
 
     def _days(self, request: VerifyRequest, published: Publication) -> RequestedDays:
         last_key = request.last_key

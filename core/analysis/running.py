@@ -14,7 +14,7 @@ from core.analysis.tables import days_table, names_table, read_table
 from core.calendar import calendar_named
 from core.errors import ServiceError, StoreBusy
 from core.merchant_names import NO_NAMES, MerchantNames
-from core.stores.summaries import Publication, SummaryStore
+from core.stores.summaries import Publication, SummaryStore, require_published
 
 _ATTEMPTS: Final = 5
 
@@ -38,13 +38,11 @@ def run_query(
     :raises StoreUnavailable: the store does not answer.
     """
     query = query_named(name, folder)
-    publication = summaries.published()
+    publication = require_published(summaries.published())
     of_names = {"merchant_names": names_table(names)}
     for _ in range(_ATTEMPTS):
-        if publication is None:
-            raise ServiceError("nothing is published yet", "Run rebuild first.")
         tables = of_names | _tables(summaries, publication, query, parameters or {})
-        latest = summaries.published()
+        latest = require_published(summaries.published())
         if latest == publication:
             return _execute(query, tables)
         publication = latest

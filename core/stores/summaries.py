@@ -6,10 +6,10 @@ On every backend readers see exactly one publication, the previous or the new on
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeVar
 
 from core.calendar.periods import Mode
-from core.errors import FingerprintMismatch
+from core.errors import FingerprintMismatch, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from core.stores.frames import Frames, SummaryTuple
+
+T = TypeVar("T")
 
 Measure = Literal["amount", "count"]
 """The value of a series: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
@@ -194,6 +196,16 @@ class KeyRange(NamedTuple):
     mode: Mode
     first_key: str
     last_key: str
+
+
+def require_published(found: T | None) -> T:
+    """`found`, which was read from the current publication.
+
+    :raises ServiceError: it is None, as nothing is published yet.
+    """
+    if found is None:
+        raise ServiceError("nothing is published yet", "Run rebuild first.")
+    return found
 
 
 def no_progress(_: int) -> None:

@@ -1,10 +1,14 @@
-"""The ledger, condition and publication as JSON."""
+"""The ledger, condition and publication as JSON, and the keys of a range."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
 
+from core.calendar import calendar_named
+from core.calendar.dates import period_named
+from core.calendar.periods import Mode
+from core.errors import UsageError
 from core.money import grouped
 from core.stores.condition import Condition
 from core.stores.runs import Run
@@ -55,3 +59,20 @@ def publication_as_json(publication: Publication | None) -> dict[str, Any] | Non
 def _with_fingerprint(fields: dict[str, Any]) -> dict[str, Any]:
     """`fields` with the fingerprint under its JSON name, ``meaning``."""
     return {"meaning" if name == "fingerprint" else name: value for name, value in fields.items()}
+
+
+def range_of_keys(
+    publication: Publication, mode: Mode, first: str | None, last: str | None
+) -> tuple[str | None, str | None]:
+    """The keys of ``--from`` and ``--to``; None for no bound.
+
+    :raises UsageError: one of them is neither a key of `mode` nor a date.
+    """
+    calendar = calendar_named(publication.fingerprint.calendar)
+    try:
+        first_key, last_key = (
+            None if text is None else period_named(calendar, mode, text).key for text in (first, last)
+        )
+    except ValueError as error:
+        raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
+    return first_key, last_key

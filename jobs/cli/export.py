@@ -8,12 +8,11 @@ from pathlib import Path
 
 import typer
 
-from core.calendar import calendar_named
-from core.calendar.dates import period_named
 from core.calendar.periods import Mode
 from core.command_line import edge, print_json, print_message, printable, settings_and_store
-from core.errors import ServiceError, UsageError
-from core.stores.summaries import SummaryStore
+from core.errors import UsageError
+from core.stores.summaries import require_published
+from jobs.cli.context import range_of_keys
 from jobs.cli.progress import counter
 from jobs.export import STANDARD_OUTPUT, Exported, ExportRequest, Format, export, require_possible
 from jobs.runs.signals import signals_as_errors
@@ -41,7 +40,9 @@ def run(
         require_possible(request)
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
-            first_key, last_key = _keys(stores.summaries, mode, first, last)
+            first_key, last_key = range_of_keys(require_published(stores.summaries.published()), mode, first, last)
+            if first_key is not None and last_key is not None and first_key > last_key:
+                raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
             request = replace(request, first_key=first_key, last_key=last_key, currency=settings.currency)
             with counter("exporting", "summaries", shown=not as_json and sys.stderr.isatty()) as written:
                 exported = export(stores.summaries, request, written)
@@ -70,23 +71,6 @@ def _format(out: str, named: str | None, partitioned: bool) -> Format:
         raise UsageError(
             f"the name {out} does not say what to write", f"Choose with --format: {', '.join(Format)}."
         ) from None
-
-
-def _keys(
-    summaries: SummaryStore, mode: Mode, first_text: str | None, last_text: str | None
-) -> tuple[str | None, str | None]:
-    publication = summaries.published()
-    if publication is None:
-        raise ServiceError("nothing is published yet", "Run rebuild first.")
-    calendar = calendar_named(publication.fingerprint.calendar)
-    try:
-        first = None if first_text is None else period_named(calendar, mode, first_text).key
-        last = None if last_text is None else period_named(calendar, mode, last_text).key
-    except ValueError as error:
-        raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
-    if first is not None and last is not None and first > last:
-        raise UsageError(f"--from {first} is after --to {last}", "Exchange them.")
-    return first, last
 
 
 def _sentence(exported: Exported, where: str) -> str:

@@ -9,9 +9,10 @@ import typer
 
 from core.calendar.periods import Locale
 from core.command_line import edge, print_json, print_message, printable, settings_and_store
-from core.errors import ServiceError, UsageError
+from core.errors import UsageError
 from core.merchant_names import folded
 from core.stores import Stores, wall_clock_ms
+from core.stores.summaries import require_published
 from core.tables import aligned
 from jobs.cli.live_options import live_options, remote_options
 from jobs.decode.formats import delimiter_named
@@ -74,9 +75,7 @@ def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             names = stores.merchant_names.read()
-            known = _published_ids(stores) if unnamed else frozenset[str]()
-        if known is None:
-            raise ServiceError("nothing is published yet", "Run rebuild first.")
+            known = require_published(_published_ids(stores)) if unnamed else frozenset[str]()
         wanted = folded(search or "")
         ids = sorted(known - names.by_merchant.keys() if unnamed else names.by_merchant)
         rows = [

@@ -9,16 +9,15 @@ from typing import get_args
 
 import typer
 
-from core.calendar import calendar_named
-from core.calendar.dates import period_named
 from core.calendar.periods import Mode
 from core.command_line import edge, print_message, settings_and_store
-from core.errors import ServiceError, UsageError
+from core.errors import ServiceError
 from core.merchant_names import folded
 from core.money import grouped
 from core.stores import Stores
-from core.stores.summaries import Measure, SeriesPoint
+from core.stores.summaries import Measure, SeriesPoint, require_published
 from core.tables import aligned
+from jobs.cli.context import range_of_keys
 from jobs.runs.signals import signals_as_errors
 
 
@@ -37,20 +36,13 @@ def run(
         measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
         settings, stores = settings_and_store(store_url, create=False)
         with stores:
-            publication = stores.summaries.published()
-            if publication is None:
-                raise ServiceError("nothing is published yet", "Run rebuild first.")
-            calendar = calendar_named(publication.fingerprint.calendar)
-            try:
-                first_key = None if first is None else period_named(calendar, mode, first).key
-                last_key = None if last is None else period_named(calendar, mode, last).key
-            except ValueError as error:
-                raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
+            publication = require_published(stores.summaries.published())
+            keys = range_of_keys(publication, mode, first, last)
             if merchant_id is not None:
                 _require_merchant(stores, merchant_id)
                 if form == "table" and (names := stores.merchant_names.read().texts(merchant_id)[1:]):
                     print_message(f"Merchant {merchant_id}: {', '.join(names)}.")
-            points = stores.summaries.series(mode, measure, merchant_id, first_key, last_key)
+            points = stores.summaries.series(mode, measure, merchant_id, *keys)
         fingerprint = publication.fingerprint
         if measure == "count":
             typer.echo(_FORMS[form](points, measure, 0), nl=False)
