@@ -11,7 +11,7 @@ from core import __version__
 _PARTS: Final = {
     "jobs": "makes summaries, and shows them",
     "api": "serves them over HTTP, with a dashboard",
-    "notifier": "looks after notifications",
+    "notifier": "manages notifications, subscriptions and contacts",
 }
 _USAGE: Final = "Usage: transaction-summary PART [ARGS]...\n\n" + "".join(
     f"  {part:<9} {about}; the same as python -m {part}\n" for part, about in _PARTS.items()

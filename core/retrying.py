@@ -1,4 +1,4 @@
-"""Retries with exponential back-off and jitter, for the whole project.
+"""Retries with exponential backoff and jitter, for the whole project.
 
 Uses Tenacity, which is imported at the first call, as most commands do not use a network.
 """

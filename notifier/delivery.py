@@ -29,7 +29,7 @@ _LEAST_DELIVERIES: Final = 3  # a process may be killed for other reasons
 _NEVER_ENDS: Final = "given up: each attempt to deliver it crashed or failed unexpectedly"
 
 
-class Throttle(Protocol):
+class RateLimiter(Protocol):
     """The rate limit of each channel, for all workers together."""
 
     def wait_s(self, channel: str) -> float:
@@ -53,7 +53,7 @@ class Delivery:
         contacts: ContactStore,
         senders: Mapping[str, Sender],
         retry_policy: RetryPolicy,
-        throttle: Throttle,
+        rate_limiter: RateLimiter,
         breaker: CircuitBreaker,
         observer: DeliveryObserver,
         *,
@@ -68,7 +68,7 @@ class Delivery:
         self._senders = senders
         self._sender_names = sender_names
         self._retry_policy = retry_policy
-        self._throttle = throttle
+        self._rate_limiter = rate_limiter
         self._breaker = breaker
         self._recorder = Recorder(store, observer, worker=worker, clock=clock, sleep=sleep)
         self._attempts = Attempts(retry_policy, breaker, clock, chance)
@@ -155,7 +155,7 @@ class Delivery:
                 self._recorder.end(log, reason)
                 return None
             return self._postponed(log, wait_s, now_ms)
-        if (wait_s := self._throttle.wait_s(log.channel)) > 0:
+        if (wait_s := self._rate_limiter.wait_s(log.channel)) > 0:
             return self._postponed(log, wait_s, now_ms)
         claimed = self._recorder.claim(log, self._retry_policy.lease_ms, self._sender_names.get(log.channel))
         if claimed is not None:

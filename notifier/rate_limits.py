@@ -17,8 +17,8 @@ _STORAGE_TIMEOUT_S: Final = 2.0
 _WITHOUT_STORAGE_S: Final = 5.0
 
 
-class SharedThrottle:
-    """`notifier.delivery.Throttle` over a Redis database.
+class SharedRateLimiter:
+    """`notifier.delivery.RateLimiter` over a Redis database.
 
     :param rates: by channel, such as ``10/second``; a channel without one is not limited.
     :param storage_url: ``redis://…`` or ``memory://``, which counts in this process only; not used without rates.

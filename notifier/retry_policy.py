@@ -1,4 +1,4 @@
-"""The retry policy of deliveries: number of attempts, exponential back-off with jitter, and the length of a lease."""
+"""The retry policy of deliveries: number of attempts, exponential backoff with jitter, and the length of a lease."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from notifier.delivery import Delivery
 from notifier.gateway_pauses import RedisBreakerStates
 from notifier.metrics import Metrics
 from notifier.observability import WorkerObserver
-from notifier.rate_limits import SharedThrottle
+from notifier.rate_limits import SharedRateLimiter
 from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import Sender
 from notifier.senders.registry import senders_from
@@ -69,7 +69,7 @@ def make_services(
         stores.contacts,
         senders,
         RetryPolicy.from_settings(settings),
-        SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
+        SharedRateLimiter(settings.rate_limits, settings.celery_result_backend.get_secret_value()),
         CircuitBreaker(settings.notify_send_timeout_s, observer, chance=random.random, shared=pauses),
         observer,
         sender_names=settings.senders,

@@ -21,7 +21,7 @@ from core.notifications.broker import ANNOUNCE, REQUEST_ID, SEND, SWEEP, queue_d
 from core.notifications.heartbeat_file import touch_heartbeat_file
 from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
-from notifier.rate_limits import SharedThrottle
+from notifier.rate_limits import SharedRateLimiter
 from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
 from notifier.senders.registry import senders_from
 from notifier.worker_settings import COMMAND, answer
@@ -120,7 +120,7 @@ def _begin(**_: Any) -> None:
         settings = read_settings()
         for sender in senders_from(settings).values():
             sender.close()
-        SharedThrottle(settings.rate_limits, settings.celery_result_backend.get_secret_value())
+        SharedRateLimiter(settings.rate_limits, settings.celery_result_backend.get_secret_value())
         check_at_start(app)
     except ServiceError as error:
         raise SystemExit(f"{error.sentence}. {error.hint}") from None

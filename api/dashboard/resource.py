@@ -69,7 +69,7 @@ class DashboardResource:
     async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, name: str) -> None:
         """A file of the pages; what they load, whose names tell the content, may be kept forever.
 
-        Also each source by itself, for other pages and for whoever looks into one.
+        Also each source by itself, for other pages and for debugging.
         """
         if name in self._loaded:
             await self._kept.send(req, resp, name)

@@ -31,6 +31,7 @@ from typing import Final
 class LogStatus(StrEnum):
     """The status of a log. `PENDING`, `SENDING` and `RETRYING` are open; the others are final until a retry.
 
+    `DEAD` is a dead letter: it was not delivered, and is not tried again without a retry.
     `PRINTED`: the sender ``print`` only logged the message. `RETRYING` was ``failed`` in earlier versions, which is
     still read.
 

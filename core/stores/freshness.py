@@ -1,4 +1,8 @@
-"""The freshness of the publication: the run that last confirmed it, and the instant up to which sources were read."""
+"""The freshness of the publication: the run that last confirmed it, and the instant up to which sources were read.
+
+That instant is the bookmark (the high watermark) of incremental runs: the next refresh reads from there on, see
+`jobs.runs.refresh_plan`.
+"""
 
 from __future__ import annotations
 

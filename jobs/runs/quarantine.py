@@ -1,4 +1,4 @@
-"""The quarantine file: the rejected documents, whole, as lines of MongoDB canonical Extended JSON.
+"""The quarantine file (the dead letters of a run): rejected documents, whole, as lines of canonical Extended JSON.
 
 `bson.json_util.loads` reads a line back. Its fields: ``source``, ``position`` (``{"byte": n}`` or ``{"row": n}``),
 ``_id`` (null if there is none), ``field``, ``reason``, ``document`` (a `bson.Binary` of the raw bytes if decoding, or

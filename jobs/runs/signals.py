@@ -35,8 +35,8 @@ def signals_as_errors() -> Iterator[None]:
         sys.unraisablehook = lambda unraisable: None
         raise Interrupted(number, signal.Signals(number).name)
 
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in handled}
     try:
         yield
     finally:

@@ -108,7 +108,7 @@ class ScriptedThrottle:
     waits: dict[str, float] = field(default_factory=dict)
 
     def wait_s(self, channel: str) -> float:
-        """See `notifier.delivery.Throttle`."""
+        """See `notifier.delivery.RateLimiter`."""
         return self.waits.get(channel, 0.0)
 
 
