@@ -106,9 +106,9 @@ def replace_days(
     :raises PublicationLost: `before` is not current any more; call again with the current one.
     :raises StoreUnavailable: the store does not answer.
     """
-    if not all(_is_within(day, days) for day in daily["day"].unique()):
-        raise ValueError("there are sums of days that are not replaced")
     affected = AffectedPeriods.of(calendar, days)
+    if not all(map(affected.replaces, daily["day"].unique())):
+        raise ValueError("there are sums of days that are not replaced")
     current = StoredDays.read(summaries, affected)
     if summaries.published() != before:
         raise PublicationLost(
@@ -210,7 +210,3 @@ def _ranges(chosen: Collection[str], known: Collection[str], read: Sequence[KeyR
             if is_chosen:
                 first, *rest = run
                 yield KeyRange(mode, first, rest[-1] if rest else first)
-
-
-def _is_within(day: int, ranges: Sequence[Days]) -> bool:
-    return any(first <= day <= last for first, last in ranges)

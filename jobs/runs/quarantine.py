@@ -133,7 +133,7 @@ class Quarantine:
         if self.path is None or earlier == self._path:
             return
         with suppress(OSError, ValueError):
-            if _same_rejects(earlier, self._path):
+            if _digest(earlier) == _digest(self._path):
                 os.utime(earlier)  # first, as it fails for a file that was pruned meanwhile or belongs to another user
                 self._path.unlink()
                 self._path = earlier
@@ -152,11 +152,7 @@ def describe_quarantine(path: object | None, stored: int | None, rejected: int) 
     return f"The first {stored:,} of the rejects are in {path}, the other {rejected - stored:,} were only counted"
 
 
-def _same_rejects(first: Path, second: Path) -> bool:
-    return _fingerprint(first) == _fingerprint(second)
-
-
-def _fingerprint(path: Path) -> tuple[int, int]:
+def _digest(path: Path) -> tuple[int, int]:
     """The number of lines of a quarantine file, and the sum of their digests, which does not depend on their order.
 
     :raises OSError: it cannot be read.

@@ -102,7 +102,7 @@ class SqliteNotificationStore:
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
         """Let `due` return the logs of ``stored.notification`` when they are due, but not before `queue_at_ms`."""
         logs = [
-            (_later(log.state.due_at_ms, queue_at_ms), stored.notification.id, log.channel, log.state.number)
+            (max(log.state.due_at_ms, queue_at_ms or 0), stored.notification.id, log.channel, log.state.number)
             for log in stored.logs
             if log.state.due_at_ms is not None
         ]
@@ -223,10 +223,6 @@ def _copy_status(connection: sqlite3.Connection, notification_id: str) -> None:
     connection.execute(
         "UPDATE notifications SET status = ?1 WHERE id = ?2 AND status <> ?1", (status.value, notification_id)
     )
-
-
-def _later(due_at_ms: int | None, queue_at_ms: int | None) -> int:
-    return max(due_at_ms or 0, queue_at_ms or 0)
 
 
 def _where(wanted: NotificationFilter, after: tuple[int, str] | None = None) -> tuple[str, list[int | str]]:
