@@ -32,7 +32,7 @@ from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.recognise import expanded, open_source
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ class Job:
             holder=current_holder(),
             started_at_ms=now,
             heartbeat_at_ms=now,
-            sources=tuple(map(redacted, sources)),
+            sources=tuple(map(redacted_url, sources)),
             fingerprint=fingerprint,
             **more,
         )

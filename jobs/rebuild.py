@@ -30,7 +30,7 @@ from jobs.runs.source_age import complete_days_after, complete_until_after, file
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.remote.url import is_remote
 from jobs.sources.streams import STANDARD_INPUT
-from jobs.sources.url import is_live, redacted
+from jobs.sources.url import is_live, redacted_url
 
 _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_field"})
 """The parts of a fingerprint that determine the day of a transaction."""
@@ -302,14 +302,14 @@ def _require_distinct(request: RebuildRequest) -> None:
             continue  # reported when it is opened
         if file in seen:
             raise UsageError(
-                f"{redacted(argument)} is given twice", "Its transactions would be counted twice; name it once."
+                f"{redacted_url(argument)} is given twice", "Its transactions would be counted twice; name it once."
             )
         seen.add(file)
 
 
 def _file_of(argument: str, collection: str | None) -> object:
     if argument == STANDARD_INPUT or is_live(argument):
-        return redacted(argument)
+        return redacted_url(argument)
     if is_remote(argument):
         return argument
     status = file_status(argument, collection)

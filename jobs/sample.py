@@ -21,7 +21,7 @@ from fastcrc import crc64
 from isal import igzip
 
 from core.errors import ServiceError, UsageError
-from jobs.sources.archive import MAGIC, signed
+from jobs.sources.archive import MAGIC, to_signed
 
 _YEAR_START_MS: Final = 1_710_880_200_000  # 1403/01/01 00:00 in Tehran, +03:30
 _YEAR_DAYS: Final = 366
@@ -171,4 +171,4 @@ def _write_archive(file: BinaryIO, sample: SampleRequest) -> None:
         raw = documents.ravel()
         checksum = crc64.xz(raw.data, checksum)
         file.write(bson.encode(name | {"EOF": False, "CRC": bson.Int64(0)}) + raw.tobytes() + _TERMINATOR)
-    file.write(bson.encode(name | {"EOF": True, "CRC": bson.Int64(signed(checksum))}) + _TERMINATOR)
+    file.write(bson.encode(name | {"EOF": True, "CRC": bson.Int64(to_signed(checksum))}) + _TERMINATOR)

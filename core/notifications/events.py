@@ -180,12 +180,12 @@ RETRIABLE: Final = frozenset(status for status, kinds in _POSSIBLE.items() if Ev
 """The statuses of logs that may be sent again."""
 
 
-def initial(created_at_ms: int) -> LogState:
+def initial_state(created_at_ms: int) -> LogState:
     """The state of a log without events; it is due at once."""
     return LogState(LogStatus.PENDING, 0, 0, 0, None, None, created_at_ms, opened_at_ms=created_at_ms)
 
 
-def after(state: LogState, event: Event) -> LogState:
+def apply_event(state: LogState, event: Event) -> LogState:
     """The state after `state` and `event`.
 
     :raises NotPossible: its number is not the next one, or its kind is not possible in `state`.
@@ -240,12 +240,12 @@ def is_possible(state: LogState, kind: EventKind) -> bool:
     return kind in _POSSIBLE[state.status] and not (kind is EventKind.CANCEL and state.cancelling)
 
 
-def fold(created_at_ms: int, events: Iterable[Event]) -> LogState:
+def fold_events(created_at_ms: int, events: Iterable[Event]) -> LogState:
     """The state of a log after `events`, which are in the order of their numbers.
 
     :raises NotPossible: they do not follow each other.
     """
-    state = initial(created_at_ms)
+    state = initial_state(created_at_ms)
     for event in events:
-        state = after(state, event)
+        state = apply_event(state, event)
     return state

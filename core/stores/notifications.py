@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from core.notifications.events import Event, LogState, LogStatus, initial
+from core.notifications.events import Event, LogState, LogStatus, initial_state
 from core.notifications.model import Notification, NotificationStatus, status_of
 
 
@@ -224,5 +224,5 @@ def is_finished(stored: StoredNotification, before_ms: int, *, unknown: bool) ->
 
 def new_notification(notification: Notification) -> StoredNotification:
     """`notification` as it is stored before its first event."""
-    state = initial(notification.created_at_ms)
+    state = initial_state(notification.created_at_ms)
     return StoredNotification(notification, tuple(Log(channel, (), state) for channel in notification.channels))

@@ -33,21 +33,21 @@ def advised(reading: ReadingOptions, settings: Settings) -> Iterator[None]:
 
 
 def _advice(wrong: WrongField, reading: ReadingOptions, settings: Settings) -> str:
-    from jobs.inspection.report import quoted, shown_source
+    from jobs.inspection.report import shell_quoted, shown_source
 
     argument = reading.sources[0]
     options = None if argument == STANDARD_INPUT else _found(wrong, argument, reading, settings)
     if options is None:  # it cannot be read again: only the names are known
         options = [[_option(wrong), name] for name in _similar(wrong)]
     if options:
-        meant = " or ".join(f"`{printable(quoted(one))}`" for one in options[:_NAMED])
+        meant = " or ".join(f"`{printable(shell_quoted(one))}`" for one in options[:_NAMED])
         said = f"Did you mean {meant}?"
     else:
         said = f"The {wrong.role} is read from the field {printable(wrong.path)} ({_option(wrong)})."
     if argument == STANDARD_INPUT:
         return said
     named = [] if reading.collection is None else ["--collection", reading.collection]
-    command = quoted(["python", "-m", "jobs", "inspect", shown_source(argument), *named])
+    command = shell_quoted(["python", "-m", "jobs", "inspect", shown_source(argument), *named])
     return f"{said} See all fields with: {printable(command)}."
 
 

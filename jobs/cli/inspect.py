@@ -21,7 +21,7 @@ from jobs.inspection.candidates import ROLES, Candidate, name_score, role_of
 from jobs.inspection.fields import FieldFound, example
 from jobs.inspection.first_documents import read_first
 from jobs.inspection.formats import Context
-from jobs.inspection.report import URL_VARIABLE, Report, inspect, quoted
+from jobs.inspection.report import URL_VARIABLE, Report, inspect, shell_quoted
 from jobs.runs.signals import signals_as_errors
 
 _MOST_FIELDS: Final = 200
@@ -84,7 +84,7 @@ def _as_json(report: Report, command: Sequence[str] | None) -> dict[str, Any]:
         "filters": [asdict(one) for one in report.filters],
         "rejected": report.rejected,
         "command": command,
-        "command_line": None if command is None else quoted(command),
+        "command_line": None if command is None else shell_quoted(command),
     }
 
 
@@ -110,14 +110,14 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
             typer.echo(f"The {role} could also be {' or '.join(others)}.")
     for filtering in report.filters[:_OTHERS]:
         values = ", ".join(f"{printable(example(value))} {count:,}" for value, count in filtering.values.items())
-        chosen = quoted(["--where", f"{filtering.path}={filtering.proposed or next(iter(filtering.values))}"])
+        chosen = shell_quoted(["--where", f"{filtering.path}={filtering.proposed or next(iter(filtering.values))}"])
         typer.echo(f"To count only some of them: {printable(chosen)} ({values}).")
     typer.echo()
     if command is None:
         typer.echo("There is no command for it as long as a field is missing.")
         return
     typer.echo("To build summaries from it (--truncate replaces all summaries of the store):")
-    typer.echo(f"  {printable(quoted(command))}")
+    typer.echo(f"  {printable(shell_quoted(command))}")
     if report.rejected:
         typer.echo(
             f"It rejects {report.rejected:,} of these {documents:,} documents and then publishes nothing, unless "
@@ -159,7 +159,7 @@ def _roles_table(roles: Mapping[str, Candidate | None], documents: int) -> str:
     for role, taken in roles.items():
         if taken is not None:
             why = ", ".join(f"{count:,} {reason}" for reason, count in taken.rejected.items())
-            option = printable(quoted([f"--{role}-field", taken.path, *taken.options]))
+            option = printable(shell_quoted([f"--{role}-field", taken.path, *taken.options]))
             rows.append((role, option, f"{taken.counted:,} of {documents:,}", why))
     return aligned(rows, {2})
 

@@ -15,7 +15,7 @@ from jobs.decode.formats import Formats, delimiter_named, format_words
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
 from jobs.sources.dump_folder import sources_in
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ class ReadingOptions(FormatOptions):
         :param formats: formats of amounts and times.
         :param between: the verb's own options, after the sources.
         """
-        words = [*map(redacted, self.sources), *between]
+        words = [*map(redacted_url, self.sources), *between]
         given = {
             "--collection": (self.collection, None),
             "--merchant-field": (self.merchant_field, Fields().merchant),

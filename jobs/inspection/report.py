@@ -22,7 +22,7 @@ from jobs.inspection.fields import MISSING, FieldFound, fields_of, value_at, wit
 from jobs.inspection.first_documents import Sample
 from jobs.inspection.formats import Context
 from jobs.inspection.values import reason_against
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 URL_VARIABLE: Final = "SOURCE_URL"
 
@@ -64,11 +64,11 @@ class Report:
 def shown_source(argument: str) -> str:
     """`argument` for a printed command: a URL with a secret becomes ``$SOURCE_URL``."""
     holds_more = "://" in argument and ("@" in argument or "?" in argument)
-    is_secret = redacted(argument) != argument or (holds_more and without_secrets(argument) != argument)
+    is_secret = redacted_url(argument) != argument or (holds_more and without_secrets(argument) != argument)
     return f"${URL_VARIABLE}" if is_secret else argument
 
 
-def quoted(command: Sequence[str]) -> str:
+def shell_quoted(command: Sequence[str]) -> str:
     """`command` quoted for a shell."""
     return " ".join(f'"{word}"' if word == f"${URL_VARIABLE}" else shlex.quote(word) for word in command)
 

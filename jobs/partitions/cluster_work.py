@@ -39,7 +39,7 @@ from jobs.partitions.count_partition import (
 )
 from jobs.partitions.daily_sums import borders, in_order
 from jobs.sources.partition import Partition
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo", "distributed")
 _SETTINGS: Final = ("time_zone", "calendar")
@@ -81,9 +81,9 @@ def environment(zones: Sequence[str]) -> dict[str, str]:
         **{f"rules of {zone}": _rules(zone, settings.calendar) for zone in zones},
         **{name.upper(): str(getattr(settings, name)) for name in _SETTINGS},
         # The servers of s3:// and gs://.
-        "AWS_ENDPOINT_URL": redacted(os.environ.get("AWS_ENDPOINT_URL", "not set")),
-        "AWS_ENDPOINT_URL_S3": redacted(os.environ.get("AWS_ENDPOINT_URL_S3", "not set")),
-        "STORAGE_EMULATOR_HOST": redacted(os.environ.get("STORAGE_EMULATOR_HOST", "not set")),
+        "AWS_ENDPOINT_URL": redacted_url(os.environ.get("AWS_ENDPOINT_URL", "not set")),
+        "AWS_ENDPOINT_URL_S3": redacted_url(os.environ.get("AWS_ENDPOINT_URL_S3", "not set")),
+        "STORAGE_EMULATOR_HOST": redacted_url(os.environ.get("STORAGE_EMULATOR_HOST", "not set")),
     }
 
 

@@ -25,7 +25,7 @@ from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of
 from jobs.decode.jit import PADDING
 from jobs.sources.bson_file import describe_trouble
 from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
-from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose, refuse_without_documents
+from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose_collection, refuse_without_documents
 
 MAGIC: Final = bytes.fromhex("6de29981")
 _TERMINATOR: Final = b"\xff\xff\xff\xff"
@@ -66,7 +66,7 @@ class ArchiveChunks:
         self._collections: dict[Namespace, _Collection] = {}
         self._current: Namespace | None = None
         self._read_prelude()
-        self.namespace = choose(stream.name, self._named(), collection)
+        self.namespace = choose_collection(stream.name, self._named(), collection)
         about = self._collections[self.namespace].about
         if about.get("type") == TIME_SERIES or _view_on(about) is not None:
             self._refuse()
@@ -123,7 +123,7 @@ class ArchiveChunks:
             self._current = namespace
             return True
         known.ended = True
-        if header.get("CRC") != signed(known.checksum):
+        if header.get("CRC") != to_signed(known.checksum):
             self._damaged(f"the checksum of {namespace} does not match its documents", 0)
         if not self._at_terminator():
             self._damaged(f"documents follow the end marker of {namespace}", 0)
@@ -219,7 +219,7 @@ class ArchiveChunks:
         raise SourceDamaged(self._stream.name, position, reason)
 
 
-def signed(checksum: int) -> int:
+def to_signed(checksum: int) -> int:
     """An unsigned 64-bit checksum as a signed integer, as in archives."""
     return checksum - (checksum >> 63 << 64)
 

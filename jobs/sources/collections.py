@@ -50,7 +50,7 @@ def refuse_without_documents(
     )
 
 
-def choose(source: str, available: list[Namespace], wanted: str | None, otherwise: str = "") -> Namespace:
+def choose_collection(source: str, available: list[Namespace], wanted: str | None, otherwise: str = "") -> Namespace:
     """Choose the collection of `source` to read.
 
     :param wanted: its name, with or without its database (``shop.payments``), or None for the default names.

@@ -20,7 +20,7 @@ from jobs.sources.collections import (
     TIME_SERIES,
     VIEW,
     Namespace,
-    choose,
+    choose_collection,
     refuse_without_documents,
 )
 
@@ -198,7 +198,7 @@ def chosen_file(folder: str, files: Sequence[FolderFile[P]], collection: str | N
     :raises SourceError: none matches, or more than one (lists the collections); or it is a view or a time series.
     """
     found = _Collections.of([one for one in files if len(one.folders) <= 1])
-    chosen = choose(folder, list(found.names), collection, _without_choice(folder, files))
+    chosen = choose_collection(folder, list(found.names), collection, _without_choice(folder, files))
     metadata = found.without_documents.get(chosen, {})
     # Views have a file only with mongodump --viewsAsCollections; the file of a time series has buckets.
     if chosen not in found.documents or metadata.get("type") == TIME_SERIES:

@@ -17,14 +17,14 @@ def is_live(argument: str) -> bool:
     return _SCHEME.match(argument) is not None
 
 
-def redacted(argument: str) -> str:
+def redacted_url(argument: str) -> str:
     """A URL without user, password and options; a file name unchanged.
 
-    >>> redacted("mongodb://reader:s3cret@db.example/shop?tls=true")
+    >>> redacted_url("mongodb://reader:s3cret@db.example/shop?tls=true")
     'mongodb://db.example/shop'
-    >>> redacted("mongodb://reader:p@ss/word@db.example/shop")
+    >>> redacted_url("mongodb://reader:p@ss/word@db.example/shop")
     'mongodb://…'
-    >>> redacted("https://files.example/shop.bson?X-Amz-Signature=a1b2")
+    >>> redacted_url("https://files.example/shop.bson?X-Amz-Signature=a1b2")
     'https://files.example/shop.bson?…'
     """
     if is_live(argument):

@@ -10,7 +10,7 @@ from typing import Final
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
-from core.notifications.events import Event, LogState, fold
+from core.notifications.events import Event, LogState, fold_events
 from core.notifications.model import Notification
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document, to_document
@@ -73,7 +73,7 @@ def copied(document: Document) -> StoredNotification:
     return StoredNotification(
         notification,
         tuple(
-            Log(channel, tuple(events), fold(notification.created_at_ms, events))
+            Log(channel, tuple(events), fold_events(notification.created_at_ms, events))
             for channel, events in copied_events(document).items()
         ),
     )

@@ -18,7 +18,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from core.notifications.events import Event, LogState, LogStatus, after, fold
+from core.notifications.events import Event, LogState, LogStatus, apply_event, fold_events
 from core.notifications.model import Notification, NotificationStatus, statuses_with
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.notification_documents import (
@@ -91,17 +91,19 @@ class MongoNotificationStore:
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
         """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         event = event_from_record(event_to_record(event))
-        then = after(state, event)
+        then = apply_event(state, event)
         with self._database.writing() as db:
             # First, because a log whose copy is not open is not found if this process dies after the event.
-            if not state.is_open and not settle(db, notification.id, {channel: Queueing(state.number, event.at_ms)}):
+            if not state.is_open and not sync_copies(
+                db, notification.id, {channel: Queueing(state.number, event.at_ms)}
+            ):
                 return None
             document = event_document(notification, channel, event)
             if not _insert(db, document):
                 return None
             is_there = True
             with suppress(PyMongoError):  # the event is stored: an old copy is repaired when it is due
-                is_there = settle(db, notification.id, KEEP)
+                is_there = sync_copies(db, notification.id, KEEP)
             if not is_there:
                 # A finished log can be removed at any moment, as happened here: remove its new event as well.
                 db[_EVENTS].delete_one({"_id": document["_id"], "claim": document["claim"]})
@@ -115,7 +117,7 @@ class MongoNotificationStore:
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
         }
         with self._database.writing() as db:
-            settle(db, stored.notification.id, queueing)
+            sync_copies(db, stored.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first."""
@@ -176,7 +178,7 @@ class MongoNotificationStore:
         removed = 0
         with self._database.writing() as db:
             for notification_id in notification_ids:
-                settle(db, notification_id, KEEP)
+                sync_copies(db, notification_id, KEEP)
                 document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
                 if document is None or not is_finished(_stored(db, document), before_ms, unknown=unknown):
                     continue
@@ -264,7 +266,7 @@ def _stored(db: PyMongoDatabase[Document], document: Document) -> StoredNotifica
             if made_of(found, at_ms) != at_ms:
                 break
             events.append(event_of(found))
-        logs.append(Log(channel, tuple(events), fold(notification.created_at_ms, events)))
+        logs.append(Log(channel, tuple(events), fold_events(notification.created_at_ms, events)))
     return StoredNotification(notification, tuple(logs))
 
 
@@ -286,7 +288,7 @@ def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:
         db[_EVENTS].delete_one({"_id": found["_id"], "claim": found["claim"]})
 
 
-def settle(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
+def sync_copies(db: PyMongoDatabase[Document], notification_id: str, queueing: Mapping[str, Queueing]) -> bool:
     """Write the copies until they agree with the events, also if another process overwrites them.
 
     :returns: whether there is such a notification.

@@ -14,7 +14,7 @@ from core.stores.mongo.after_publishing import show_by_merchant
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.merchant_names import NAMES
 from core.stores.mongo.notification_documents import KEEP
-from core.stores.mongo.notifications import settle
+from core.stores.mongo.notifications import sync_copies
 from core.stores.mongo.tenants import assign_tenants
 from core.stores.opening_errors import no_store, too_new
 
@@ -93,4 +93,4 @@ def _rename_failed_logs(db: PyMongoDatabase[Document]) -> None:
     open_ones = db["notifications"].find({"status": NotificationStatus.PENDING.value}, {"logs.status": True})
     for document in open_ones:
         if any(log["status"] == "failed" for log in document["logs"]):
-            settle(db, document["_id"], KEEP)
+            sync_copies(db, document["_id"], KEEP)

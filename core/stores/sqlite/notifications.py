@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from core.notifications.events import Event, LogState, LogStatus, after, fold
+from core.notifications.events import Event, LogState, LogStatus, apply_event, fold_events
 from core.notifications.model import Notification, NotificationStatus, status_of, statuses_with
 from core.stores.notification_records import (
     event_from_record,
@@ -89,7 +89,7 @@ class SqliteNotificationStore:
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
         """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         record = event_to_record(event)
-        then = after(state, event_from_record(record))
+        then = apply_event(state, event_from_record(record))
         log = {"notification_id": notification.id, "channel": channel}
         with self._database.transaction() as connection:
             if not connection.execute(_COPY, {**state_to_record(then), **log}).rowcount:
@@ -213,7 +213,9 @@ def _get(connection: sqlite3.Connection, notification_id: str) -> StoredNotifica
     created_at_ms = notification.created_at_ms
     return StoredNotification(
         notification,
-        tuple(Log(channel, tuple(happened), fold(created_at_ms, happened)) for channel, happened in events.items()),
+        tuple(
+            Log(channel, tuple(happened), fold_events(created_at_ms, happened)) for channel, happened in events.items()
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from jobs.decode.batch import Chunk
 from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder
 from jobs.decode.plan import Fields
-from jobs.sources.collections import Namespace, choose
+from jobs.sources.collections import Namespace, choose_collection
 from jobs.sources.live import partitions
 from jobs.sources.live.connecting import AS_STORED, ERRORS, Document, connect
 from jobs.sources.live.count_check import check_count
@@ -33,7 +33,7 @@ from jobs.sources.live.partition import LivePartition, Server, share, unshare
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.undated import undated_query, where_condition
 from jobs.sources.partition import Source
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 T = TypeVar("T")
 
@@ -269,14 +269,14 @@ def open_collection(url: str, collection: str | None, options: LiveOptions | Non
     """
     options = options or LiveOptions()
     client, database = connect(url, options)
-    place = redacted(url)
+    place = redacted_url(url)
     try:
         try:
             # Works for users who may read only some collections.
             names = client[database].list_collection_names(authorizedCollections=True)
         except PyMongoError as error:
             raise ERRORS.failed(place, error) from None
-        namespace = choose(place, [Namespace(database, name) for name in names], collection)
+        namespace = choose_collection(place, [Namespace(database, name) for name in names], collection)
         return LiveCollection(Server(url, options), client, place, namespace)
     except BaseException:
         client.close()

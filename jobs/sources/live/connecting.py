@@ -13,7 +13,7 @@ from core.errors import SourceError, UsageError
 from core.mongo_connection import Document as Document  # for the other modules of this package
 from core.mongo_connection import MongoErrors
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
@@ -48,4 +48,4 @@ def connect(url: str, options: LiveOptions) -> tuple[MongoClient[Document], str]
     }
     if "readconcernlevel" not in given:
         chosen["readConcernLevel"] = "majority"
-    return mongo_connection.connect(url, redacted(url), ERRORS, appname="transaction-summaries", **chosen)
+    return mongo_connection.connect(url, redacted_url(url), ERRORS, appname="transaction-summaries", **chosen)

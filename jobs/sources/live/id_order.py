@@ -68,14 +68,14 @@ def id_of(raw: bytes) -> bytes:
     return raw[4:5] + raw[at:end]
 
 
-def after(last: bytes, *, names_all_types: bool) -> Document:
+def query_after(last: bytes, *, names_all_types: bool) -> Document:
     """The query for all documents whose ``_id`` sorts after `last`.
 
     :param last: a result of `id_of`.
     :param names_all_types: whether the server knows every type by name.
     """
     place = next((i for i, (_, codes) in enumerate(_IN_ORDER) if last[0] in codes), len(_IN_ORDER))
-    same_type = after_same_type(last)
+    same_type = query_after_same_type(last)
     if names_all_types:
         # A list instead of a negation, which cannot use an index.
         return {"$or": [same_type, {"_id": {"$type": [name for names, _ in _IN_ORDER[place + 1 :] for name in names]}}]}
@@ -83,7 +83,7 @@ def after(last: bytes, *, names_all_types: bool) -> Document:
     return {"$or": [same_type, {"_id": {"$not": {"$type": up_to}}}]}
 
 
-def after_same_type(last: bytes) -> Document:
+def query_after_same_type(last: bytes) -> Document:
     """The query for every ``_id`` of the same type that sorts after `last`.
 
     The value is sent unchanged as bytes: its text may not be UTF-8.

@@ -11,7 +11,7 @@ from bson.errors import InvalidBSON
 
 from core.errors import SourceError
 from jobs.sources.live.connecting import AS_STORED, Document
-from jobs.sources.live.id_order import after, after_same_type, id_of
+from jobs.sources.live.id_order import id_of, query_after, query_after_same_type
 from jobs.sources.live.partitions import Order, Part
 
 _MAX_UNDECIDED_BYTES: Final = 32 * 1024 * 1024
@@ -55,8 +55,8 @@ class _ById:
             return ({"_id": part.id_condition} if part.id_condition else {}) | part.rest
         last = id_of(self._last)
         if not part.id_condition:
-            return {"$and": [after(last, names_all_types=part.names_all_types), part.rest]}
-        return {"$and": [{"_id": part.id_condition}, after_same_type(last), part.rest]}
+            return {"$and": [query_after(last, names_all_types=part.names_all_types), part.rest]}
+        return {"$and": [{"_id": part.id_condition}, query_after_same_type(last), part.rest]}
 
     def unread(self, raw: bytes) -> bytes:
         return raw

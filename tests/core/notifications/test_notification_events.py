@@ -16,9 +16,9 @@ from core.notifications.events import (
     LogState,
     LogStatus,
     NotPossible,
-    after,
-    fold,
-    initial,
+    apply_event,
+    fold_events,
+    initial_state,
     is_possible,
 )
 
@@ -117,34 +117,34 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
 @pytest.mark.parametrize("kind", EventKind)
 @pytest.mark.parametrize("state_name", WAYS)
 def test_each_event_leads_where_the_table_says_or_is_refused(state_name: str, kind: EventKind) -> None:
-    state = fold(CREATED_AT_MS, history(*WAYS[state_name]))
+    state = fold_events(CREATED_AT_MS, history(*WAYS[state_name]))
     wanted = NEXT[state_name].get(kind)
     assert is_possible(state, kind) == (wanted is not None)
     if wanted is None:
         with pytest.raises(NotPossible, match=f"event {state.number + 1}, {kind}, cannot follow"):
-            after(state, event(state.number + 1, kind))
+            apply_event(state, event(state.number + 1, kind))
     else:
-        assert after(state, event(state.number + 1, kind)).status is wanted
+        assert apply_event(state, event(state.number + 1, kind)).status is wanted
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 3])
 def test_only_the_next_number_can_follow(number: int) -> None:
-    sending = fold(CREATED_AT_MS, history(A))
+    sending = fold_events(CREATED_AT_MS, history(A))
     with pytest.raises(NotPossible):
-        after(sending, event(number, S))
+        apply_event(sending, event(number, S))
 
 
 def test_a_new_log_is_due_when_it_was_created() -> None:
-    state = initial(CREATED_AT_MS)
+    state = initial_state(CREATED_AT_MS)
     assert (state.status, state.number, state.attempts) == (LogStatus.PENDING, 0, 0)
     assert state.due_at_ms == CREATED_AT_MS
 
 
 def test_an_attempt_is_due_when_its_lease_ends_and_a_failure_when_the_next_attempt_is() -> None:
     attempt = Event(1, A, 5, until_ms=100, worker="host:1")
-    sending = after(initial(0), attempt)
+    sending = apply_event(initial_state(0), attempt)
     assert (sending.due_at_ms, sending.last_attempt_at_ms) == (100, 5)
-    failed = after(sending, Event(2, F, 20, until_ms=400, error="busy"))
+    failed = apply_event(sending, Event(2, F, 20, until_ms=400, error="busy"))
     assert (failed.due_at_ms, failed.error_message) == (400, "busy")
 
 
@@ -155,53 +155,53 @@ def test_an_event_that_lacks_its_instant_or_has_one_too_many_cannot_be_made(kind
 
 
 def test_the_error_of_the_last_event_that_had_one_is_shown_until_it_succeeds() -> None:
-    failed = fold(0, [event(1, A), event(2, F, "busy")])
+    failed = fold_events(0, [event(1, A), event(2, F, "busy")])
     assert failed.error_message == "busy"
-    sending = after(failed, event(3, A))
+    sending = apply_event(failed, event(3, A))
     assert sending.error_message == "busy", "while it is tried again"
-    assert after(sending, event(4, F)).error_message == "busy"
-    assert after(sending, event(4, D, "no such number")).error_message == "no such number"
-    assert after(sending, event(4, S)).error_message is None
-    assert after(failed, event(3, C)).error_message == "busy"
+    assert apply_event(sending, event(4, F)).error_message == "busy"
+    assert apply_event(sending, event(4, D, "no such number")).error_message == "no such number"
+    assert apply_event(sending, event(4, S)).error_message is None
+    assert apply_event(failed, event(3, C)).error_message == "busy"
 
 
 def test_an_attempt_that_fails_after_it_was_cancelled_is_not_repeated() -> None:
-    state = fold(0, [event(1, A), event(2, C)])
+    state = fold_events(0, [event(1, A), event(2, C)])
     assert state.cancelling
     assert state.due_at_ms == event(1, A).until_ms, "its lease still runs"
-    cancelled = after(state, event(3, F, "busy"))
+    cancelled = apply_event(state, event(3, F, "busy"))
     assert (cancelled.status, cancelled.cancelling, cancelled.error_message) == (LogStatus.CANCELLED, False, "busy")
 
 
 def test_retrying_resets_the_attempt_count_and_the_last_error() -> None:
-    dead = fold(0, [event(1, A), event(2, F, "busy"), event(3, A), event(4, D, "gone", "r1")])
+    dead = fold_events(0, [event(1, A), event(2, F, "busy"), event(3, A), event(4, D, "gone", "r1")])
     assert (dead.attempts, dead.attempts_since_retry, dead.reference) == (2, 2, "r1")
-    retried = after(dead, event(5, R))
+    retried = apply_event(dead, event(5, R))
     assert (retried.attempts, retried.attempts_since_retry) == (2, 0)
     assert (retried.error_message, retried.reference, retried.finished_at_ms) == (None, None, None)
     assert retried.due_at_ms == event(5, R).at_ms
-    assert after(retried, event(6, A)).attempts == 3
+    assert apply_event(retried, event(6, A)).attempts == 3
 
 
 def test_the_reference_is_that_of_the_last_attempt() -> None:
-    failed = fold(0, [event(1, A), event(2, F, reference="r1")])
+    failed = fold_events(0, [event(1, A), event(2, F, reference="r1")])
     assert failed.reference == "r1"
-    sending = after(failed, event(3, A))
+    sending = apply_event(failed, event(3, A))
     assert sending.reference is None
-    unknown = after(sending, event(4, U, reference="r2"))
-    assert after(unknown, event(5, S)).reference == "r2"
+    unknown = apply_event(sending, event(4, U, reference="r2"))
+    assert apply_event(unknown, event(5, S)).reference == "r2"
 
 
 def test_a_log_is_finished_since_its_last_event() -> None:
-    unknown = fold(0, history(A, U))
+    unknown = fold_events(0, history(A, U))
     assert unknown.finished_at_ms == event(2, U).at_ms
-    assert after(unknown, event(3, S)).finished_at_ms == event(3, S).at_ms
+    assert apply_event(unknown, event(3, S)).finished_at_ms == event(3, S).at_ms
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """Events that can follow one another, at instants in any order: the clocks of hosts differ."""
-    state, events = initial(CREATED_AT_MS), list[Event]()
+    state, events = initial_state(CREATED_AT_MS), list[Event]()
     for number in range(1, draw(st.integers(0, 30)) + 1):
         possible = [kind for kind in EventKind if is_possible(state, kind)]
         if not possible:
@@ -211,13 +211,13 @@ def histories(draw: st.DrawFn) -> list[Event]:
         until_ms = at_ms + draw(st.integers(0, 100_000)) if kind in TIMED else None
         texts = st.none() | st.text(max_size=5)
         events.append(Event(number, kind, at_ms, until_ms, draw(texts), draw(texts), draw(texts)))
-        state = after(state, events[-1])
+        state = apply_event(state, events[-1])
     return events
 
 
 def states(events: list[Event]) -> Iterator[tuple[LogState, list[Event]]]:
     for number in range(len(events) + 1):
-        yield fold(CREATED_AT_MS, events[:number]), events[:number]
+        yield fold_events(CREATED_AT_MS, events[:number]), events[:number]
 
 
 @given(histories())
@@ -270,10 +270,10 @@ def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_cancelled_
 def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
     if gap < len(events) - 1:
         with pytest.raises(NotPossible):
-            fold(CREATED_AT_MS, events[:gap] + events[gap + 1 :])
+            fold_events(CREATED_AT_MS, events[:gap] + events[gap + 1 :])
     elif events:
         with pytest.raises(NotPossible):
-            fold(CREATED_AT_MS, [*events, replace(events[-1])])
+            fold_events(CREATED_AT_MS, [*events, replace(events[-1])])
 
 
 def test_the_word_of_earlier_versions_for_a_log_that_is_tried_again_is_still_read() -> None:
@@ -283,5 +283,5 @@ def test_the_word_of_earlier_versions_for_a_log_that_is_tried_again_is_still_rea
 
 def test_an_edition_begins_when_something_dead_is_sent_again_and_not_when_something_unknown_is() -> None:
     events = history(D, R, A, U, R, D, R)
-    editions = [fold(CREATED_AT_MS, events[:count]).editions for count in range(1, 8)]
+    editions = [fold_events(CREATED_AT_MS, events[:count]).editions for count in range(1, 8)]
     assert editions == [0, 1, 1, 1, 1, 1, 2]

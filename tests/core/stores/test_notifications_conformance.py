@@ -12,7 +12,7 @@ from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notif
 from prepared_store import open_prepared
 
 from core.calendar.periods import Mode
-from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial
+from core.notifications.events import Event, EventKind, LogStatus, NotPossible, initial_state
 from core.notifications.model import AnnouncedTotals, Notification, NotificationStatus
 from core.stores import Stores, open_stores
 from core.stores.notifications import (
@@ -85,7 +85,7 @@ def test_a_notification_is_stored_exactly_with_a_pending_log_for_each_channel(
         announced=AnnouncedTotals(Mode.WEEKLY, "1403/W14", NOW_MS, NOW_MS + 1, -(2**63), 2**63 - 1, "IRR", 2),
     )
     added = [store.add(one, NOW_MS) for one in (full, notification())]
-    assert added[0] == StoredNotification(full, tuple(Log(channel, (), initial(-1)) for channel in full.channels))
+    assert added[0] == StoredNotification(full, tuple(Log(channel, (), initial_state(-1)) for channel in full.channels))
     with open_stores(store_url, timeout_s=10, create=False) as others:
         assert [others.notifications.get(one.notification.id) for one in added] == added
         assert others.notifications.listed(limit=10) == [
@@ -135,7 +135,7 @@ def test_events_are_read_back_exactly(store: NotificationStore) -> None:
         assert then is not None
         state = then
     stored = stored_in(store, one)
-    assert stored.logs == (Log("sms", events, state), Log("email", (), initial(NOW_MS)))
+    assert stored.logs == (Log("sms", events, state), Log("email", (), initial_state(NOW_MS)))
 
 
 def test_more_events_than_nine_are_in_the_order_of_their_numbers(store: NotificationStore) -> None:

@@ -12,7 +12,7 @@ from notification_examples import FAR_MS, LEASE_MS, NOW_MS, event, happen, notif
 from prepared_store import open_prepared
 
 from core.errors import StoreUnavailable
-from core.notifications.events import EventKind, LogStatus, fold
+from core.notifications.events import EventKind, LogStatus, fold_events
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 from core.stores.generations import SUMMARIES
@@ -151,7 +151,7 @@ def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whol
                 record = event_to_record(happened)
                 del record["sender"]
                 insert(connection, "notification_events", {**log, **record})
-            state = state_to_record(fold(NOW_MS, events))
+            state = state_to_record(fold_events(NOW_MS, events))
             insert(connection, "notification_logs", {**log, **state, "status": word, "queue_at_ms": state["due_at_ms"]})
         connection.execute("PRAGMA user_version = 4")
         connection.commit()

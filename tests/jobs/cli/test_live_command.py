@@ -17,7 +17,7 @@ from transactions import published_rows, spread, summaries_of
 
 from bench.mongo_urls import with_option
 from core.stores import open_stores
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 TRANSACTIONS = spread([ObjectId(), "shop", 42], days=30, first=date(2024, 3, 10))
 
@@ -50,7 +50,7 @@ def test_a_live_collection_gives_the_summaries_of_its_documents(jobs: CommandLin
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
         assert published_rows(stores) == summaries_of(TRANSACTIONS)
         (run,) = stores.runs.recent(1)
-    assert run.sources == (redacted(shop),)
+    assert run.sources == (redacted_url(shop),)
     assert run.counts.counted == len(TRANSACTIONS)
 
 
@@ -63,7 +63,7 @@ def test_without_a_source_the_one_of_the_settings_is_read(jobs: CommandLine, sho
     assert said.code == 0, said
     run = json.loads(said.out)["run"]
     assert run["counts"]["counted"] == len(TRANSACTIONS)
-    assert run["command"] == f"rebuild {redacted(shop)}"
+    assert run["command"] == f"rebuild {redacted_url(shop)}"
     jobs("rebuild", "--truncate").require_failure(2, "no SOURCE is named, and SOURCE_URL is not set")
     jobs("status", SOURCE_URL="dump.bson").require_failure(2, "SOURCE_URL is")
 
@@ -82,13 +82,13 @@ def test_rejects_of_a_live_collection_are_in_the_quarantine_file_with_their_ids(
     (line,) = Path(json.loads(said.out)["run"]["quarantine"]).read_text("utf-8").splitlines()
     reject = json.loads(line)
     assert reject["_id"] == "odd"
-    assert reject["source"] == f"{redacted(shop)}.transaction"
+    assert reject["source"] == f"{redacted_url(shop)}.transaction"
     assert reject["document"]["amount"] == {"$numberDouble": "1.5"}
 
 
 def test_the_same_collection_twice_is_refused(jobs: CommandLine, shop: str) -> None:
     jobs("rebuild", shop, with_option(shop, "appName=x"), "--truncate").require_failure(
-        2, f"{redacted(shop)} is given twice"
+        2, f"{redacted_url(shop)} is given twice"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import bson
 from fastcrc import crc64
 
-from jobs.sources.archive import signed
+from jobs.sources.archive import to_signed
 
 MAGIC: Final = bytes.fromhex("6de29981")
 TERMINATOR: Final = b"\xff\xff\xff\xff"
@@ -26,7 +26,7 @@ class Segment:
 
 def checksum(content: bytes) -> int:
     """The CRC-64 of an archive, signed."""
-    return signed(crc64.xz(content))
+    return to_signed(crc64.xz(content))
 
 
 def header(name: str, **more: Any) -> bytes:

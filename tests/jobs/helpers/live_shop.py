@@ -27,7 +27,7 @@ from jobs.job import Watcher
 from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.sources.live.options import LiveOptions
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
 Document = dict[str, Any]
@@ -61,7 +61,7 @@ class Shop:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.place = redacted(url)
+        self.place = redacted_url(url)
         self._client: MongoClient[Document] = MongoClient(url)
         self.collection = self._client.get_default_database().get_collection(
             "transaction", codec_options=CodecOptions(tz_aware=True)

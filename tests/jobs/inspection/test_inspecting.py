@@ -24,7 +24,7 @@ from jobs.inspection.candidates import FilterCandidate
 from jobs.inspection.fields import MISSING, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample, read_first
 from jobs.inspection.formats import Context
-from jobs.inspection.report import Report, inspect, quoted
+from jobs.inspection.report import Report, inspect, shell_quoted
 from jobs.inspection.values import reason_against
 from jobs.sources.live.options import LiveOptions
 
@@ -144,7 +144,7 @@ def test_a_filter_is_proposed_with_the_value_that_means_paid(tmp_path: Path) -> 
 def test_the_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
     command = report_of(tmp_path, {"shop id": "m", "total $": 1, "at": AT}).command("it's here.bson", None)
     assert command is not None
-    assert quoted(command[4:]) == (
+    assert shell_quoted(command[4:]) == (
         "'it'\"'\"'s here.bson' --merchant-field 'shop id' --amount-field 'total $' --time-field at"
     )
 
@@ -162,7 +162,7 @@ def test_the_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
 def test_the_command_never_shows_what_may_be_secret(argument: str, shown: str, tmp_path: Path) -> None:
     command = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": AT}).command(argument, None)
     assert command is not None
-    assert quoted(command[4:]) == shown
+    assert shell_quoted(command[4:]) == shown
 
 
 @pytest.mark.parametrize(

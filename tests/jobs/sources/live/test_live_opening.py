@@ -17,7 +17,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_live
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_source
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_default_collections_are_found(mongo_database_url: str, name: str) -
     fill(mongo_database_url, [transaction(9)], "other")
     source = open_source(mongo_database_url, Fields(), None, live=EAGER)
     assert source.file_format == "live collection"
-    assert source.name == f"{redacted(mongo_database_url)}.{name}"
+    assert source.name == f"{redacted_url(mongo_database_url)}.{name}"
     assert amounts(read_source(source, Fields())) == [0, 1, 2]
     source.close()
 

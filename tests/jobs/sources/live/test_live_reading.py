@@ -17,7 +17,7 @@ from jobs.sources.chunks import Buffer
 from jobs.sources.live.collection import open_collection, open_live
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import ReadOptions
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 REAL = bool(os.environ.get("MONGO_URL"))
 
@@ -130,7 +130,7 @@ def test_rejects_are_set_aside_with_source_and_id(mongo_database_url: str, threa
         source.close()
     assert sorted(reject["_id"] for reject in found.rejects) == list(range(60))
     assert len({reject["position"]["byte"] for reject in found.rejects}) == 60
-    assert {reject["source"] for reject in found.rejects} == {f"{redacted(mongo_database_url)}.transaction"}
+    assert {reject["source"] for reject in found.rejects} == {f"{redacted_url(mongo_database_url)}.transaction"}
     assert (found.counts.read, found.counts.rejected) == (200, 60)
     assert found.daily["count"].sum() == 140
 

@@ -17,7 +17,7 @@ from jobs.sources.live.cursors import projection_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.times import TimeRange, joined, split
 from jobs.sources.live.undated import undated_query
-from jobs.sources.url import is_live, redacted
+from jobs.sources.url import is_live, redacted_url
 
 INSTANTS = st.integers(-50, 50)
 RANGES = st.lists(st.builds(TimeRange, INSTANTS, st.none() | INSTANTS), max_size=5)
@@ -49,15 +49,15 @@ def holds(ranges: list[TimeRange], instant: int) -> int:
     ],
 )
 def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert redacted(url) == shown
+    assert redacted_url(url) == shown
     assert is_live(url) == (shown not in ("-", "dump/mongodb.bson"))
 
 
 @given(st.text("us3:@/?#%[],.&=+ é", max_size=12))
 @tries(600)
 def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
-    assert "s3cret" not in redacted(f"mongodb://u:s3cret{password}@host/db")
-    assert "s3cret" not in redacted(f"mongodb://u:{password}s3cret@host/db")
+    assert "s3cret" not in redacted_url(f"mongodb://u:s3cret{password}@host/db")
+    assert "s3cret" not in redacted_url(f"mongodb://u:{password}s3cret@host/db")
 
 
 @pytest.mark.parametrize(

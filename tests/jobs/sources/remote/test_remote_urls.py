@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from jobs.sources.remote.url import is_glob, is_remote, require_readable
-from jobs.sources.url import redacted
+from jobs.sources.url import redacted_url
 
 SECRET = "s3cret"
 
@@ -31,7 +31,7 @@ SECRET = "s3cret"
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
-    assert redacted(url) == shown
+    assert redacted_url(url) == shown
 
 
 @given(
@@ -39,7 +39,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     begin=st.sampled_from(["http://", "https://", "https:/", "s3://", "s3:/", "gs://", "ftp://"]),
 )
 def test_no_password_is_shown_whatever_it_is_made_of(password: str, begin: str) -> None:
-    assert SECRET not in redacted(f"{begin}reader:{SECRET}{password}@files.example/shop.bson")
+    assert SECRET not in redacted_url(f"{begin}reader:{SECRET}{password}@files.example/shop.bson")
 
 
 @pytest.mark.parametrize(
