@@ -11,6 +11,7 @@ import os
 import platform
 import threading
 import traceback
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -278,21 +279,10 @@ def sample_merchants(frame: pl.DataFrame, rows: int) -> tuple[int, list[str]]:
 
 def rows_between(frame: pl.DataFrame, first: str | None, end: str | None) -> pl.DataFrame:
     """The rows of a sorted bucket with merchants in ``[first, end)``; None: no bound."""
-    begins = 0 if first is None else _place_of(frame, first)
-    ends = len(frame) if end is None else _place_of(frame, end)
+    merchants = frame["merchant_id"]
+    begins = 0 if first is None else bisect_left(merchants, first)
+    ends = len(frame) if end is None else bisect_left(merchants, end)
     return frame.slice(begins, ends - begins)
-
-
-def _place_of(frame: pl.DataFrame, merchant_id: str) -> int:
-    """The first row whose merchant is not below `merchant_id`."""
-    merchants, low, high = frame["merchant_id"], 0, len(frame)
-    while low < high:
-        middle = (low + high) // 2
-        if merchants[middle] < merchant_id:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def concat_sorted(*frames: pl.DataFrame) -> pl.DataFrame:
