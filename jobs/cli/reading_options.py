@@ -15,6 +15,7 @@ from jobs.decode.formats import Formats, delimiter_named, format_words
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
 from jobs.sources.dump_folder import sources_in
+from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted_url
 
 
@@ -100,6 +101,10 @@ class ReadingOptions(FormatOptions):
         sources = tuple(found for one in named for found in _sources_of(one, self.collection))
         return replace(self, sources=sources, threads=threads)
 
+    def live(self, settings: Settings) -> LiveOptions:
+        """The options for live collections."""
+        return live_options(settings, self.cursors, self.batch_size)
+
     def request(self, fields: Fields, settings: Settings) -> dict[str, Any]:
         """The fields of `jobs.job.ReadRequest`, but for the command."""
         max_quarantine_mb = settings.max_quarantine_mb if self.max_quarantine_mb is None else self.max_quarantine_mb
@@ -108,7 +113,7 @@ class ReadingOptions(FormatOptions):
             "collection": self.collection,
             "max_reject_ratio": self.max_reject_ratio,
             "threads": self.threads or 1,
-            "live": live_options(settings, self.cursors, self.batch_size),
+            "live": self.live(settings),
             "max_quarantine_bytes": max_quarantine_mb * 2**20,
             "currency": settings.currency,
         }
