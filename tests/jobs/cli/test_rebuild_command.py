@@ -192,7 +192,7 @@ def test_allowed_rejects_are_published_and_shown_as_degraded(jobs: CommandLine) 
     assert "  1 rejected: amount: text\nThe rejects are in quarantine/run-000001-" in said.out
     assert "degraded   1 documents were rejected; see status 1" in jobs("status").out
     one = jobs("status", "1").out
-    assert "status      degraded: published with rejects" in one
+    assert "status       degraded: published with rejects" in one
     assert "reject       1 amount: text" in one
     assert published(jobs) == summaries_of(FIRST)
 
