@@ -382,7 +382,7 @@ def test_merging_is_associative() -> None:
 def test_a_document_longer_than_any_can_be_is_reported_where_it_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.sources.json_text.MAX_TEXT_BYTES", 20_000)
+    monkeypatch.setattr(chunks.WholeDocuments, "_max_document", 20_000)
     monkeypatch.setattr(chunks, "_STEP_BYTES", 512)
     path = tmp_path / "x.jsonl"
     line = b'{"merchantId":"a","amount":1,"createdAt":{"$date":0}}\n'
