@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.errors import SourceDamaged, SourceError
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.sources import csv_text
+from jobs.sources.csv_text import CsvChunks
 
 HEADER = "merchantId,amount,createdAt,card.kind\n"
 
@@ -118,7 +118,7 @@ def test_a_row_may_be_longer_than_a_chunk_and_than_two_mib() -> None:
 
 
 def test_a_row_that_is_too_long_is_refused_with_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_text, "MAX_TEXT_BYTES", 2**20)
+    monkeypatch.setattr(CsvChunks, "_max_document", 2**20)
     just = "x" * (2**20 - len("a,1,1970-01-01T00:00:00Z,\n"))
     row = f"a,1,1970-01-01T00:00:00Z,{just}\n"
     for chunk_bytes in (1000, 2**20) if COMPILED else ():
