@@ -58,7 +58,7 @@ Frames = tuple[pl.DataFrame, pl.DataFrame]
 T = TypeVar("T")
 
 
-def zones_of(plan: Plan) -> tuple[str, ...]:
+def zones_of(plan: CountPlan) -> tuple[str, ...]:
     """The time zones whose rules affect the results of `plan`."""
     named = (plan.local_days.zone_name, plan.reading.fields.formats.text_zone)
     return tuple(dict.fromkeys(zone for zone in named if zone))

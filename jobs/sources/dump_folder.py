@@ -153,7 +153,7 @@ def parts_of(
     if shards:
         found = {name: _Collections.of(those) for name, those in shards.items()}
         names = {one for those in found.values() for one in those.names}
-        chosen = choose(folder, list(names), collection, _without_choice(folder, files))
+        chosen = choose_collection(folder, list(names), collection, _without_choice(folder, files))
         return (), {name: shards[name] for name, those in found.items() if chosen in those.names}
     return _files_of_one_kind(folder, files), {}
 

@@ -20,7 +20,7 @@ from jobs.decode.plan import Fields
 from jobs.sources.archive import MAGIC, ArchiveChunks
 from jobs.sources.chunks import MAX_DOCUMENT_BYTES
 from jobs.sources.dump_folder import only_file_in
-from jobs.sources.file_partition import PARTITION_BYTES, FilePartition, FileFormat, ranges_of
+from jobs.sources.file_partition import PARTITION_BYTES, FileFormat, FilePartition, ranges_of
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.remote.options import RemoteOptions

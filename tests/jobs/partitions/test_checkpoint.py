@@ -193,7 +193,9 @@ def test_results_of_other_options_are_never_reused(
     assert outcome.partitions_reused == 0
 
 
-def test_an_incomplete_stored_result_is_counted_again(workshop: Workshop, request_: RebuildRequest, tmp_path: Path) -> None:
+def test_an_incomplete_stored_result_is_counted_again(
+    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
+) -> None:
     workshop.rebuild(request_)
     one, another, _ = results(tmp_path / "kept")
     whole = one.read_bytes()

@@ -76,7 +76,7 @@ def test_a_source_in_which_nothing_counts_is_an_error_and_leaves_all_as_it_is(
     before = workshop.stores.summaries.published()
     for what, write in EMPTY.items():
         write(tmp_path / what)
-        request = Request((str(tmp_path / what),), max_reject_ratio=1)
+        request = RebuildRequest((str(tmp_path / what),), max_reject_ratio=1)
         if what == "documents without the filter's value":
             by_filter = Fields(where=(("amount", "-1"),))
             with pytest.raises(NothingCounted, match="of 80 documents 80 filtered out"):

@@ -476,7 +476,7 @@ def test_columns_are_decoded_by_threads_of_arrow_and_not_by_the_one_that_others_
     path.write_bytes(written(pa.table(columns)))
     fields = Fields(formats=Formats(time_format="epoch-ms"))
     (partition,) = open_source(str(path), fields, None).partitions
-    opened = partition.open(Reading(fields, EVER), threading.Event())
+    opened = partition.open(ReadOptions(fields, EVER), threading.Event())
     ours, everybody = time.thread_time(), time.process_time()
     while opened.chunks.next(Buffer(0)) is not None:
         pass

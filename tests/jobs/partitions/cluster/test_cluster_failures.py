@@ -97,7 +97,7 @@ def counted(source: str, quarantine: Path, cluster: str | None) -> Counted:
 def figures(found: Counted) -> tuple[object, ...]:
     """What two ways of counting must agree on, bit for bit."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
-    return all_sums(found.daily).rows(), found.counts, found.rejects_by_reason, quarantine, found.forms
+    return all_sums(found.daily).rows(), found.counts, found.rejects_by_reason, quarantine, found.file_formats
 
 
 class Stalling:

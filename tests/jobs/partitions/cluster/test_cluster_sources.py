@@ -33,7 +33,7 @@ from jobs.partitions import cluster_runner
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
-from jobs.rebuild import Request
+from jobs.rebuild import RebuildRequest
 from jobs.sources import file_partition
 from jobs.sources.recognise import expanded, open_source
 
@@ -256,7 +256,7 @@ def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
 
 def test_a_rebuild_goes_on_from_a_checkpoint_on_a_cluster(address: str, tmp_path: Path) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
-    request = Request(
+    request = RebuildRequest(
         (str(tmp_path / "shop.bson"),),
         truncate=True,
         max_reject_ratio=1,

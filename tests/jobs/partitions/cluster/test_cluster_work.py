@@ -122,7 +122,7 @@ class Stopped(Partition):
     start: int = 0
     end: int | None = None
 
-    def open(self, reading: Reading, stop: threading.Event) -> Opened:
+    def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
         if not STOPPED.is_set():
             CANCELLATION.set()
             assert stop.wait(40)
