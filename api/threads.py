@@ -35,7 +35,7 @@ class ThreadPool:
         :raises Problem: overloaded: the queue is full.
         """
         if not self._free.acquire(blocking=False):
-            raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for the store.", retry_after_s=_RETRY_S)
+            raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
         try:
             done = self._executor.submit(copy_context().run, call, *arguments)
         except BaseException:

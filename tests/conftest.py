@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import random
 import re
 import shutil
 import socket
@@ -55,6 +56,9 @@ zoneinfo.reset_tzpath(to=())
 if "TMPDIR" not in os.environ and _is_roomy(_MEMORY):
     tempfile.tempdir = str(_MEMORY)
 
+# What tests choose by chance is the same with the same TEST_SEED, which the processes of a run share.
+SEED = os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(10**6)))
+
 gc.disable()  # until the tests are there: they are no garbage, and looking for some among them takes a third longer
 
 # A machine that has other things to do is no fault of what is tested, so no example has a deadline.
@@ -66,6 +70,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let numbers wrap without a warning where compiled code runs as Python: there they are meant to."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
+
+
+def pytest_report_header() -> str:
+    """Say what repeats a run."""
+    return f"TEST_SEED={SEED}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have the test choose what it chose before with the same seed."""
+    random.seed(f"{SEED} {item.nodeid}")
 
 
 def pytest_collection_finish() -> None:

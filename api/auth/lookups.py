@@ -135,8 +135,10 @@ class Lookups(ABC, Generic[T]):
                     known.asked_at = known.read_at  # the store is asked again by the next request
             raise
         with self._lock:
-            if forgotten != self._forgotten:
-                return row  # it may be older than the call of `forget`
+            if forgotten != self._forgotten:  # the row may be older than the call of `forget`
+                if known := self._rows.get(row_id):
+                    known.asked_at = known.read_at
+                return row
             if row is None:
                 self._rows.pop(row_id, None)
                 self._unknown[row_id] = None

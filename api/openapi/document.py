@@ -47,7 +47,7 @@ Notifications, users with their contacts, subscriptions and idempotency keys bel
 other tenants do not exist. Keys of the operator see all tenants, and select one with `tenant`.
 
 A revoked key is refused within `API_FRESHNESS_S` seconds, and an expired one at once. While the store does not \
-answer, reads accept keys as they were last read, for `API_STALE_IF_ERROR_S` seconds more.
+answer within a tenth of a second, reads accept keys as they were last read, for `API_STALE_IF_ERROR_S` seconds more.
 
 A person who signed in to the dashboard with a link of `python -m api sign-in` has a session cookie instead, with all \
 scopes. With the cookie, only pages of this server may write. With `API_ACCESS=open-loopback`, programs on the host of \

@@ -54,7 +54,10 @@ class _Whole(JITCodeLibrary):
         super().finalize()  # type: ignore[no-untyped-call]
 
     def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
-        """The code for the cache, where the names of functions take the place of their intermediate language."""
+        """The code for the cache, where the names of functions take the place of their intermediate language.
+
+        So no kernel may call a kernel: it would link empty functions.
+        """
         name, kind, (machine_code, _) = super().serialize_using_object_code()  # type: ignore[no-untyped-call]
         names = ir.Module(name)
         for function in self.get_defined_functions():  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
         ("2024-06-24t12:00:01z", 1000),
     ],
 )
-def test_an_parse_expiry_is_a_span_from_now_or_a_day_or_a_time_with_its_offset(text: str, after_ms: int) -> None:
+def test_an_expiry_is_a_duration_from_now_or_a_day_or_a_time_with_its_offset(text: str, after_ms: int) -> None:
     assert parse_expiry(text, NOW_MS) == NOW_MS + after_ms
 
 

@@ -27,7 +27,6 @@ from core.notifications.model import NotificationStatus
 _KILLS = 30 if THOROUGH else 3
 _REQUEST_S = 0.02  # about what one takes
 _TIMEOUT_S = 60
-_RANDOM = random.Random()
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def test_a_request_that_was_cut_off_and_is_repeated_makes_one_message(
         for name in (f"order-{number}" for number in range(_KILLS)):
             eventually(server.workers)
             (pid,) = server.workers()
-            killing = threading.Timer(_RANDOM.uniform(0, _REQUEST_S), os.kill, (pid, signal.SIGKILL))
+            killing = threading.Timer(random.uniform(0, _REQUEST_S), os.kill, (pid, signal.SIGKILL))
             killing.start()
             first = None
             with suppress(AssertionError, OSError):  # no answer, or half of one

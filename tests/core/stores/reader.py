@@ -1,4 +1,4 @@
-"""Read a store until it has been in so many states; print of each read how many amounts it gave, and which.
+"""Read a store until it has been in so many states; print how many amounts it gave, and which, at each change.
 
 ``reader.py STORE_URL STATES``
 """
@@ -22,8 +22,12 @@ def main(store_url: str, states: int) -> None:
             reads.append([point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)])
             reads.append(stores.summaries.rows(Mode.DAILY)["amount"].to_list())
             met.add(max(reads[-1], default=0))
+    before = ""
     for amounts in reads:
-        print(len(amounts), *sorted(set(amounts)))
+        line = " ".join(map(str, [len(amounts), *sorted(set(amounts))]))
+        if line != before:  # few lines: nobody may be reading them yet
+            print(line)
+        before = line
 
 
 if __name__ == "__main__":

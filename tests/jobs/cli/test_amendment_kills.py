@@ -19,7 +19,6 @@ DAYS = ("--from", "1402/12/28", "--to", "1403/01/01")
 FIRST_DAY, LAST_DAY = date(2024, 3, 18), date(2024, 3, 20)
 OLD = spread(["a", "old"], days=20)
 OTHER = spread(["a", "new"], days=20, amount=50_000)
-_RANDOM = random.Random()
 
 
 def is_replaced(one: Transaction) -> bool:
@@ -46,7 +45,7 @@ def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: C
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}
     phases, outcomes = set(), set()
     with open_stores(store_url, timeout_s=10, create=False) as stores:
-        current, calls, step = "old", 0, _RANDOM.randint(1, coarse)
+        current, calls, step = "old", 0, random.randint(1, coarse)
         while True:
             calls += step
             wanted = "new" if current == "old" else "old"

@@ -19,7 +19,6 @@ from core.stores.runs import Run, RunStatus
 
 STATES = {"one": spread(["one", "a"], days=20), "two": spread(["two", "b"], days=20)}
 LARGE = {name: spread([f"{name}{i}" for i in range(20)], days=250) for name in STATES}
-_RANDOM = random.Random()
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stor
     coarse, fine = (1, 1) if THOROUGH else (of_store(store_url, 24, 6), of_store(store_url, 12, 3))
     expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}
     phases, outcomes, kills = set(), set(), 0
-    current, calls, step = "one", 0, _RANDOM.randint(1, coarse)
+    current, calls, step = "one", 0, random.randint(1, coarse)
     while True:
         calls += step
         wanted = "two" if current == "one" else "one"
@@ -109,7 +108,7 @@ def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: 
     for _ in range(20 if THOROUGH else 2):
         wanted = "two" if current == "one" else "one"
         running = jobs.start("rebuild", f"{wanted}.bson", "--truncate")
-        time.sleep(_RANDOM.uniform(0.2, 1.0) * run_s)
+        time.sleep(random.uniform(0.2, 1.0) * run_s)
         running.send(signal.SIGKILL)
         assert running.wait().code in (-signal.SIGKILL, 0)
         rows = published_rows(stores)

@@ -125,7 +125,7 @@ def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
     jobs = CommandLine(tmp_path, STORE_URL=url)
     stride = 1 if THOROUGH else 8 if url.startswith("sqlite") else 7
     kills, reported = 0, ""
-    for calls in range(1 if THOROUGH else random.Random().randint(1, stride), 1000, stride):
+    for calls in range(1 if THOROUGH else random.randint(1, stride), 1000, stride):
         said = jobs("status", signal_after=calls)
         reported += said.err
         if said.code == 0:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -239,7 +239,7 @@ def test_changes_of_the_clocks_inside_the_look_back_are_counted_correctly(
     runner.refresh()
     changes = list(clock_changes(zone, *years))
     if not THOROUGH:
-        changes = sorted(Random().sample(changes, 10))
+        changes = sorted(random.sample(changes, 10))
     spans = [sign * minutes * timedelta(minutes=1) for minutes in (1, 59, 61, 1439, 1441) for sign in (-1, 1)]
     around = [change + span for change in changes for span in (timedelta(0), *spans)]
     shop.insert(*(Transaction(number % 2, number, at) for number, at in enumerate(around)))
@@ -255,7 +255,7 @@ def test_changes_of_the_clocks_inside_the_look_back_are_counted_correctly(
 
 def test_a_day_of_very_many_late_documents(filled: JobRunner) -> None:
     number = 100_000 if THOROUGH else 1_000
-    chance, midnight = Random(1403), datetime(2024, 3, 20, 20, 30, tzinfo=UTC)
+    chance, midnight = random.Random(1403), datetime(2024, 3, 20, 20, 30, tzinfo=UTC)
     late = [
         Transaction(
             f"m{chance.randrange(50)}", 10**9 + i, midnight + timedelta(milliseconds=chance.randrange(86_400_000))

@@ -27,7 +27,6 @@ from jobs.partitions.counting import Progress
 
 pytest_plugins = ["refreshing_fixtures"]
 
-_RANDOM = random.Random()
 DAY = timedelta(days=1)
 
 
@@ -57,7 +56,7 @@ class Toggled:
         self.other_merchant = not self.other_merchant
         for number, one in enumerate((self._yesterday, self._today)):
             self.shop.change(
-                one, merchantId="b" if self.other_merchant else "a", amount=_RANDOM.randrange(10**6) + number
+                one, merchantId="b" if self.other_merchant else "a", amount=random.randrange(10**6) + number
             )
         return before, self.shop.summaries()
 
@@ -81,7 +80,7 @@ def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: st
     stride = 1 if THOROUGH else 11
     phases, outcomes, kills = set(), set(), 0
     before, after = toggled.toggle()
-    for calls in range(_RANDOM.randint(1, stride), 1000, stride):
+    for calls in range(random.randint(1, stride), 1000, stride):
         last_run = stores.runs.recent(1)[0]
         said = jobs("refresh", signal_after=calls)
         if said.code == 0:
@@ -113,7 +112,7 @@ def test_stopped_after_any_statement_to_the_store(toggled: Toggled) -> None:
     stride = 2 if THOROUGH else 15
     stopped, done = 0, 0
     before, after = toggled.toggle()
-    for calls in range(_RANDOM.randint(1, stride), 1000, stride):
+    for calls in range(random.randint(1, stride), 1000, stride):
         said = jobs("refresh", signal_after=calls, number=signal.SIGTERM)
         if said.code == 0:
             assert published_rows(stores) == after

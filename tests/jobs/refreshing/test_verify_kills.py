@@ -19,7 +19,6 @@ from core.stores.runs import RunStatus
 
 pytest_plugins = ["refreshing_fixtures"]
 
-_RANDOM = random.Random()
 DAY = timedelta(days=1)
 
 
@@ -41,7 +40,7 @@ def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, sto
     outcomes, killed_runs = set(), set()
     shop.insert(Transaction("late", 1, now - 10 * DAY))
     before, after = published_rows(stores), shop.summaries()
-    for calls in range(_RANDOM.randint(1, stride), 1000, stride):
+    for calls in range(random.randint(1, stride), 1000, stride):
         said = jobs("verify", "--repair", signal_after=calls)
         rows = published_rows(stores)
         if said.code == 0:

@@ -171,6 +171,6 @@ def test_an_outer_length_that_is_a_little_off_is_refused(change: int) -> None:
 
 
 def test_a_line_longer_than_any_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.sources.json_text.MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr("jobs.sources.chunks.WholeDocuments._max_document", 1000)
     with pytest.raises(SourceDamaged, match="longer than"):
         read_as_file(LINES[0] + b"\n" + b'{"x":"' + b"x" * 5000, chunk_bytes=100)
