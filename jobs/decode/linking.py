@@ -47,7 +47,7 @@ class _Whole(JITCodeLibrary):
         while found:
             library = found.pop()
             if library not in called:
-                called[library] = library._linking_libraries
+                called[library] = library._linking_libraries if isinstance(library, _Part) else []  # these are linked
                 found += called[library]
         # Callers first: LLVM links only functions that are already called.
         self._linking_libraries = list(TopologicalSorter(called).static_order())[::-1]
