@@ -69,7 +69,8 @@ run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over a
 	@$(BIN)/python -m stack $(if $(PORT),--port $(PORT))
 
 .PHONY: test
-test: style ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
+test: ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
+	@$(MAKE) --no-print-directory --jobs=2 style $(KERNELS)
 	@$(MAKE) --no-print-directory cover
 	@# Checking types takes one processor half a minute, which these tests leave idle while they wait.
 	@$(MAKE) --no-print-directory --jobs=2 types others
@@ -139,7 +140,7 @@ mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousa
 	$(BIN)/python tests/mutation/report.py
 
 $(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/kernels.py | $(VENV)/dev.stamp
-	@echo "Compiling the decoders, which takes a minute or two."
+	@echo "Compiling the decoders, which takes half a minute."
 	@mkdir -p $(@D)
 	$(BIN)/python tests/jobs/helpers/kernels.py
 	@touch $@
