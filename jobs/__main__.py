@@ -240,8 +240,8 @@ def rebuild(
         typer.Argument(
             metavar="SOURCE...",
             help="A .bson file, mongodump folder or archive, mongoexport JSON or CSV, or Parquet; plain or gzipped; "
-            "a folder of files of one format; a URL of these at s3://, gs:// or https://, with wildcards; "
-            "- for standard input; "
+            "a folder of files of one format or with a dump per shard; "
+            "a URL of these at s3://, gs:// or https://, with wildcards; - for standard input; "
             "mongodb://host/database for a live collection. Several are added up. [default: SOURCE_URL]",
         ),
     ] = None,

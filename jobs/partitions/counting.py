@@ -372,7 +372,9 @@ class Counting:
 
 
 def _require_distinct(sources: Sequence[Source]) -> None:
-    """Raise if two sources are the same remote object; files are compared before they are opened.
+    """Raise if two sources are the same remote object, or one has the name of the other compressed.
+
+    Files are compared before they are opened.
 
     :raises UsageError: they are.
     """
@@ -383,6 +385,13 @@ def _require_distinct(sources: Sequence[Source]) -> None:
         if identity is not None and identity in seen:
             raise UsageError(f"{part.name} is given twice", "Its transactions would be counted twice; name it once.")
         seen.add(identity)
+    names = {part.name for part in first_parts}
+    for name in sorted(names):
+        if f"{name}.gz" in names:
+            raise UsageError(
+                f"{name} and {name}.gz are both given",
+                "A copy would be counted twice. Name only one, or rename one if their transactions differ.",
+            )
 
 
 def fingerprint_of(

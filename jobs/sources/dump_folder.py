@@ -1,18 +1,20 @@
 """Folders of sources: dumps of ``mongodump``, dumps of shards, and files of one format.
 
 A dump has a folder per database with a `.bson` (or `.bson.gz`) file per collection. A folder of dump folders, one per
-shard, is read as these dumps. Any other folder is read as its files, such as those that Spark writes.
+shard, is read as these dumps. Any other folder is read as its files, such as those that Spark writes. What could be
+copies of the same data, such as nightly backups, is refused.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
-from urllib.parse import unquote
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote, unquote
 
 from core.errors import SourceError
 from jobs.sources.collections import (
@@ -25,13 +27,19 @@ from jobs.sources.collections import (
 )
 
 FOLDER_LEVELS: Final = 4
-"""Levels of a folder that are listed: one more than are read, so that deeper files are not ignored."""
+"""Levels of a folder that are listed: one more than are read. What is on the last one is too deep."""
 _READ_LEVELS: Final = FOLDER_LEVELS - 1
-_ENDINGS: Final = (".bson", ".bson.gz")
-_METADATA_ENDINGS: Final = (".metadata.json", ".metadata.json.gz")
+_DOCUMENTS_ENDINGS: Final = (".bson.gz", ".bson")
+_METADATA_ENDINGS: Final = (".metadata.json.gz", ".metadata.json")
 _NO_COLLECTIONS: Final = frozenset({"oplog", "prelude"})
+_TRUNCATED: Final = "%24"
+"""An encoded ``$``: is in the file names of long collection names, which mongodump truncates, and few others."""
 _AUXILIARY: Final = ("_", ".")
 """Names that begin like this, such as ``_SUCCESS`` and ``.part-0.crc`` of Spark, are no data."""
+_TABLES: Final = {"_delta_log": "Delta", ".hoodie": "Hudi", "_spark_metadata": "Spark Structured Streaming"}
+"""Folders with the log of a table, of which only some files are current."""
+_SHARD: Final = re.compile(r"(shard|rs)[-_]?(\d{1,4}|[a-z])", re.IGNORECASE)
+"""Names of shards. Other names may be those of backups."""
 
 
 P = TypeVar("P")
@@ -56,8 +64,18 @@ class FolderFile(Generic[P]):
 
     @property
     def is_dumped(self) -> bool:
-        """Whether mongodump writes files with such a name."""
-        return self.stem is not None or self.name.endswith(_METADATA_ENDINGS)
+        """Whether it has a name of a file of mongodump, and no folder has the name of one without data.
+
+        Names of databases and collections may begin with ``_``.
+        """
+        named = (*self.folders[-1:], self.name)
+        is_auxiliary = any(one.startswith(_AUXILIARY) for one in self.folders[:-1])
+        return self.stem is not None and not is_auxiliary and not any(one.startswith(".") for one in named)
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether it has the name of a metadata file of mongodump."""
+        return self.name.endswith(_METADATA_ENDINGS)
 
     @property
     def is_auxiliary(self) -> bool:
@@ -72,15 +90,15 @@ class FolderFile(Generic[P]):
 
     @property
     def stem(self) -> str | None:
-        """The name without extension, if it is a file of documents."""
-        for ending in sorted(_ENDINGS, key=len, reverse=True):
+        """The name without ending, if it has an ending of mongodump."""
+        for ending in (*_DOCUMENTS_ENDINGS, *_METADATA_ENDINGS):
             if self.name.endswith(ending):
                 return self.name.removesuffix(ending)
         return None
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """The content of a metadata file of mongodump; empty if it is unreadable."""
+    def content(self) -> dict[str, Any]:
+        """The content of a metadata file of mongodump, read each time; empty if it is unreadable."""
         try:
             content = self.read()
             found = json.loads(gzip.decompress(content) if self.name.endswith(".gz") else content)
@@ -90,13 +108,13 @@ class FolderFile(Generic[P]):
 
 
 def files_below(folder: Path) -> list[FolderFile[Path]]:
-    """The files in `folder` and below, down to `FOLDER_LEVELS` levels, sorted by path."""
+    """The files in `folder` and below, sorted by path: `FOLDER_LEVELS` levels, and the folders of the last one."""
     levels = ("/".join("*" * level) for level in range(1, FOLDER_LEVELS + 1))
     paths = sorted(path for pattern in levels for path in folder.glob(pattern))
     return [
         FolderFile(_database(path), path.name, path.relative_to(folder).parts[:-1], path.read_bytes, path)
         for path in paths
-        if path.is_file()
+        if path.is_file() or (path.is_dir() and len(path.relative_to(folder).parts) == FOLDER_LEVELS)
     ]
 
 
@@ -144,18 +162,57 @@ def parts_of(
     :param collection: the collection of a dump, or None for the default names.
     :raises SourceError: there are no files, or which of them to read is ambiguous; the hint says how to name them.
     """
-    if any(one.is_dumped and len(one.folders) <= 1 for one in files):
-        return (), {"": files}
-    shards: dict[str, list[FolderFile[P]]] = {}
-    for one in files:
-        if one.is_dumped and len(one.folders) == 2:
-            shards.setdefault(one.folders[0], []).append(replace(one, folders=one.folders[1:]))
-    if shards:
-        found = {name: _Collections.of(those) for name, those in shards.items()}
-        names = {one for those in found.values() for one in those.names}
-        chosen = choose_collection(folder, list(names), collection, _without_choice(folder, files))
-        return (), {name: shards[name] for name, those in found.items() if chosen in those.names}
-    return _files_of_one_kind(folder, files), {}
+    _refuse_tables(folder, files)
+    dumped = [one for one in files if one.is_dumped]
+    collections = [one for one in dumped if one.stem not in _NO_COLLECTIONS] or dumped
+    level = max(1, min((len(one.folders) for one in collections), default=_READ_LEVELS))
+    if level >= _READ_LEVELS:
+        return _files_of_one_kind(folder, files), {}
+    if any(len(one.folders) > level for one in dumped):
+        raise SourceError(
+            f"the folder {folder} has dumps at several levels",
+            "Name the folder of one dump, or the .bson files to read.",
+        )
+    return (), {"": dumped} if level == 1 else _dumps_of_shards(folder, dumped, collection)
+
+
+def _refuse_tables(folder: str, files: Sequence[FolderFile[P]]) -> None:
+    """Raise for tables that have files that are not current."""
+    found = {kind for name, kind in _TABLES.items() if any(name in one.folders for one in files)}
+    data = {one.folders[:at] for one in files if not one.is_dumped for at, up in enumerate(one.folders) if up == "data"}
+    if any(one.is_metadata and one.folders[-1:] == ("metadata",) and one.folders[:-1] in data for one in files):
+        found.add("Iceberg")
+    if found:
+        raise SourceError(
+            f"the folder {folder} has a {' and a '.join(sorted(found))} table, of which some files may not be current",
+            "Export the table to a new folder, or name its current files.",
+        )
+
+
+def _dumps_of_shards(
+    folder: str, dumped: Sequence[FolderFile[P]], collection: str | None
+) -> dict[str, Sequence[FolderFile[P]]]:
+    """The dumps with the collection, by the names of their folders."""
+    dumps: dict[str, list[FolderFile[P]]] = {}
+    for one in dumped:
+        if len(one.folders) == 2:
+            dumps.setdefault(one.folders[0], []).append(replace(one, folders=one.folders[1:]))
+    found = {name: _collections(f"{folder.rstrip('/')}/{name}", files) for name, files in dumps.items()}
+    names = list({one for those in found.values() for one in those})
+    chosen = choose_collection(folder, names, collection, _without_choice(folder, dumped))
+    with_it = {name: dumps[name] for name, those in found.items() if chosen in those}
+    pattern = f"'{folder.rstrip('/')}/*/{quote(chosen.database)}/{quote(chosen.collection, '')}.bson*'"
+    _refuse_copies(folder, f"dumps of {chosen}", list(with_it), pattern)
+    return with_it
+
+
+def _refuse_copies(folder: str, what: str, names: Sequence[str], pattern: str) -> None:
+    """Raise unless `names` are those of shards: others may be backups, whose sum has everything several times."""
+    if len(names) > 1 and (len(set(names)) < len(names) or not all(map(_SHARD.fullmatch, names))):
+        raise SourceError(
+            f"the folder {folder} has {len(names)} {what}, perhaps of the same data: {', '.join(sorted(names))}",
+            f"Name one of them. To add them up, use wildcards, such as {pattern}.",
+        )
 
 
 def _files_of_one_kind(folder: str, files: Sequence[FolderFile[P]]) -> Sequence[FolderFile[P]]:
@@ -164,24 +221,30 @@ def _files_of_one_kind(folder: str, files: Sequence[FolderFile[P]]) -> Sequence[
         raise SourceError(f"the folder {folder} has no files to read", "Name a file, or a folder with files.")
     if any(len(one.folders) >= _READ_LEVELS for one in data):
         raise SourceError(
-            f"the folder {folder} has files more than {_READ_LEVELS} levels deep",
+            f"the folder {folder} has files or folders more than {_READ_LEVELS} levels deep",
             "Name the folders that have the files, or use wildcards.",
         )
-    hint = f"Name the files to read, or use wildcards, such as {_pattern(folder, data[0])}."
-    if len({one.ending.removesuffix(".gz") for one in data}) > 1:
+    pattern = _pattern(folder, data[0])
+    hint = f"Name the files to read, or use wildcards, such as {pattern}."
+    formats = {one.ending.removesuffix(".gz") for one in data}
+    if len(formats) > 1:
         endings = ", ".join(sorted({f"*{one.ending}" for one in data}))
         raise SourceError(f"the folder {folder} has files of several formats: {endings}", hint)
     stems = {one.name.removesuffix(one.ending) for one in data}
-    if len(stems) > 1 and not stems.isdisjoint(DEFAULT_COLLECTIONS):
+    is_collection = not stems.isdisjoint(DEFAULT_COLLECTIONS)
+    if len(stems) > 1 and is_collection:
         names = ", ".join(sorted({one.name for one in data}))
         raise SourceError(f"the folder {folder} has files of several collections: {names}", hint)
+    if is_collection or formats == {".archive"}:
+        highest = [(*one.folders, one.name.removesuffix(one.ending))[0] for one in data]
+        _refuse_copies(folder, "exports", highest, pattern)
     return data
 
 
 def _without_choice(folder: str, files: Sequence[FolderFile[P]]) -> str:
     """The sentence for files with the names of collections that mongodump has perhaps not written."""
     plain = [one for one in files if one.stem is not None]
-    if not plain or any(one.name.endswith(_METADATA_ENDINGS) for one in files):
+    if not plain or any(one.is_metadata for one in files):
         return ""
     return f" To add up several files, use wildcards, such as {_pattern(folder, plain[0])}."
 
@@ -197,52 +260,55 @@ def chosen_file(folder: str, files: Sequence[FolderFile[P]], collection: str | N
     :param collection: its collection, or None for ``transaction`` or ``transactions``.
     :raises SourceError: none matches, or more than one (lists the collections); or it is a view or a time series.
     """
-    found = _Collections.of([one for one in files if len(one.folders) <= 1])
-    chosen = choose_collection(folder, list(found.names), collection, _without_choice(folder, files))
-    metadata = found.without_documents.get(chosen, {})
+    found = _collections(folder, [one for one in files if len(one.folders) <= 1])
+    chosen = choose_collection(folder, list(found), collection, _without_choice(folder, files))
+    documents, about = found[chosen].documents, found[chosen].metadata
+    metadata = {} if about is None else about.content
     # Views have a file only with mongodump --viewsAsCollections; the file of a time series has buckets.
-    if chosen not in found.documents or metadata.get("type") == TIME_SERIES:
+    if documents is None or metadata.get("type") == TIME_SERIES:
         options = metadata.get("options")
         view_on = options.get("viewOn") if isinstance(options, dict) else None
-        others = [name.collection for name in found.documents]
-        refuse_without_documents(folder, chosen, metadata["type"], view_on, others)
-    return found.documents[chosen]
+        others = [name.collection for name, those in found.items() if those.documents is not None]
+        refuse_without_documents(folder, chosen, metadata.get("type", VIEW), view_on, others)
+    return documents
 
 
-@dataclass(frozen=True, slots=True)
-class _Collections(Generic[P]):
-    """The collections of a dump.
+@dataclass(slots=True)
+class _Collection(Generic[P]):
+    """The files of a collection; views and time series may have only metadata."""
 
-    :param documents: their files.
-    :param without_documents: the metadata of views and time series.
+    documents: FolderFile[P] | None = None
+    metadata: FolderFile[P] | None = None
+
+
+def _collections(folder: str, files: Sequence[FolderFile[P]]) -> dict[Namespace, _Collection[P]]:
+    """The collections of a dump. Reads only the metadata of views, time series and truncated names.
+
+    :raises SourceError: a collection has two files.
     """
-
-    documents: dict[Namespace, FolderFile[P]]
-    without_documents: dict[Namespace, dict[str, Any]]
-
-    @property
-    def names(self) -> set[Namespace]:
-        return self.documents.keys() | self.without_documents.keys()
-
-    @classmethod
-    def of(cls, files: Sequence[FolderFile[P]]) -> Self:
-        metadata_files = {(one.database, one.name): one for one in files if one.name.endswith(_METADATA_ENDINGS)}
-        documents: dict[Namespace, FolderFile[P]] = {}
-        for one in files:
-            stem = one.stem
-            if stem is None or (not one.folders and stem in _NO_COLLECTIONS):
+    found: dict[tuple[str, str], _Collection[P]] = {}
+    for one in files:
+        if one.stem is None or (not one.folders and one.stem in _NO_COLLECTIONS):
+            continue
+        known = found.setdefault((one.database, one.stem), _Collection())
+        if one.is_metadata:
+            known.metadata = one
+        elif known.documents is None:
+            known.documents = one
+        else:
+            raise SourceError(
+                f"the folder {folder} has both {known.documents.name} and {one.name}", "Remove one, or name a file."
+            )
+    named: dict[Namespace, _Collection[P]] = {}
+    for (database, stem), those in found.items():
+        name: object = unquote(stem)
+        if those.metadata is not None and (those.documents is None or _TRUNCATED in stem):
+            metadata = those.metadata.content
+            if those.documents is None and metadata.get("type") not in (VIEW, TIME_SERIES):
                 continue
-            sidecars = (metadata_files.get((one.database, stem + ending)) for ending in _METADATA_ENDINGS)
-            # mongodump truncates long collection names in file names.
-            named = (about.metadata.get("collectionName") for about in sidecars if about is not None)
-            name = next((name for name in named if isinstance(name, str)), unquote(stem))
-            documents[Namespace(one.database, name)] = one
-        without_documents: dict[Namespace, dict[str, Any]] = {}
-        for about in metadata_files.values():
-            metadata = about.metadata
-            if metadata.get("type") in (VIEW, TIME_SERIES) and isinstance(metadata.get("collectionName"), str):
-                without_documents[Namespace(about.database, metadata["collectionName"])] = metadata
-        return cls(documents, without_documents)
+            name = metadata.get("collectionName", name)
+        named[Namespace(database, str(name))] = those
+    return named
 
 
 def _database(path: Path) -> str:

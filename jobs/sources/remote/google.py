@@ -14,7 +14,6 @@ from fsspec.asyn import get_loop
 from gcsfs import GCSFileSystem
 from gcsfs.retry import HttpError
 
-from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
 
@@ -70,7 +69,7 @@ class GoogleStorage:
 
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
-        return await self._listed(url, self._fs._find(url, maxdepth=FOLDER_LEVELS))
+        return await self._listed(url, self._fs._find(url))
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""

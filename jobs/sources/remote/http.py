@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from functools import partialmethod
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +25,12 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _EMPTY: Final = re.compile(r"bytes \*/0")
 
 
+class _Files(HTTPFileSystem):  # type: ignore[misc]
+    """Raises the errors of all folders while listing, where fsspec leaves out what it cannot list."""
+
+    _walk = partialmethod(HTTPFileSystem._walk, on_error="raise")
+
+
 class HttpStorage:
     """Files of HTTP servers, read by range requests if supported; folders are the links of their index pages.
 
@@ -32,7 +39,7 @@ class HttpStorage:
 
     def __init__(self, options: RemoteOptions) -> None:
         self.loop: asyncio.AbstractEventLoop = get_loop()
-        self._fs: Any = HTTPFileSystem(
+        self._fs: Any = _Files(
             client_kwargs={
                 "timeout": aiohttp.ClientTimeout(
                     total=None, sock_connect=options.timeout_s, sock_read=options.timeout_s
@@ -88,11 +95,30 @@ class HttpStorage:
                 yield piece
 
     async def below(self, url: str) -> Sequence[str]:
-        """See `Storage.below`."""
-        with suppress(FileNotFoundError), _statuses():
-            found: list[str] = await self._fs._find(url, maxdepth=FOLDER_LEVELS)
-            return sorted(found)
-        return ()
+        """See `Storage.below`. Links may be circular, so the levels are limited."""
+        files: set[str] = set()
+        seen: set[str] = set()
+        top = {url.rstrip("/") + "/"}
+        folders = top
+        with _statuses():
+            for _ in range(FOLDER_LEVELS):
+                seen |= folders
+                try:
+                    links = {link["name"] for one in sorted(folders) for link in await self._fs._ls(one)}
+                except FileNotFoundError:
+                    if folders is top:
+                        return []
+                    raise SourceError(
+                        f"{redacted_remote(url)} links to a folder that does not exist",
+                        "Check its index pages, or name the files to read.",
+                    ) from None
+                # A page may link to itself in another order: ?C=N;O=D
+                links = {link for link in links if link.partition("?")[0] not in seen}
+                folders = {link for link in links if link.endswith("/")}
+                files |= links - folders
+            if not seen - top and not files and await self._fs._isfile(url):
+                return [url]
+        return sorted(files | folders)
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partialmethod
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from fsspec.asyn import get_loop
 from s3fs import S3FileSystem
 
-from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, Unauthenticated
 
 _CONNECTIONS: Final = 64
 _PIECE_BYTES: Final = 1024 * 1024
 _NOT_THE_SAME: Final = frozenset({404, 412, 416})
+
+
+class _Files(S3FileSystem):  # type: ignore[misc]
+    """Raises the errors of all folders while listing, where fsspec leaves out what it cannot list."""
+
+    _walk = partialmethod(S3FileSystem._walk, on_error="raise")
 
 
 class S3Storage:
@@ -28,7 +34,7 @@ class S3Storage:
 
     def __init__(self, options: RemoteOptions) -> None:
         self.loop: asyncio.AbstractEventLoop = get_loop()
-        self._fs: Any = S3FileSystem(
+        self._fs: Any = _Files(
             config_kwargs={
                 "connect_timeout": options.timeout_s,
                 "read_timeout": options.timeout_s,
@@ -67,12 +73,13 @@ class S3Storage:
     async def below(self, url: str) -> Sequence[str]:
         """See `Storage.below`."""
         with _botocore_errors():
-            return _urls(url, await self._fs._find(url, maxdepth=FOLDER_LEVELS))
+            return _urls(url, await self._fs._find(url))
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""
-        with _botocore_errors():
+        with suppress(FileNotFoundError), _botocore_errors():
             return _urls(url, await self._fs._glob(url))
+        return []
 
     @asynccontextmanager
     async def _body(self, found: RemoteObject, **options: str) -> AsyncIterator[Any]:

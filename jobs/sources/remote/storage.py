@@ -108,7 +108,10 @@ class Storage(Protocol):
         """
 
     async def below(self, url: str) -> Sequence[str]:
-        """The URLs of all objects in a folder, recursively; empty if the folder does not exist."""
+        """The URLs of all objects in a folder, recursively; empty if the folder does not exist.
+
+        HTTP servers are listed down to `FOLDER_LEVELS` levels, with the folders of the last one.
+        """
 
     async def matching(self, url: str) -> Sequence[str]:
         """The URLs of the objects that match a URL with wildcards."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import bson
@@ -15,7 +16,7 @@ from command_line import CommandLine
 from decoded import read_file
 
 from core.errors import SourceError
-from jobs.sources.dump_folder import sources_in
+from jobs.sources.dump_folder import FolderFile, parts_of, sources_in
 
 RAW = bson.encode({"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0)})
 
@@ -76,9 +77,113 @@ def test_a_folder_without_data_is_refused(names: list[str], tmp_path: Path) -> N
 
 
 def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> None:
-    fill(tmp_path, "day-1.csv", "2024/03/20/day-2.csv")
-    with pytest.raises(SourceError, match="has files more than 3 levels deep"):
-        sources_in(tmp_path, None)
+    (tmp_path / "a" / "b" / "c" / "_temporary" / "0").mkdir(parents=True)
+    fill(tmp_path, "day-1.csv", ".git/objects/a/b/c/d.csv")
+    assert read_of(tmp_path) == ["day-1.csv"]
+    for number, deep in enumerate(("2024/03/20/day-2.csv", "a/2024/03/20/day-2.csv", "a/2024/03/20/12/day-2.csv")):
+        folder = fill(tmp_path / str(number), "day-1.csv", deep)
+        with pytest.raises(SourceError, match="has files or folders more than 3 levels deep"):
+            sources_in(folder, None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["shop/transactions.bson", "shard1/shop/transactions.bson"],
+        ["shard0/shop/transactions.bson", "dc2/shard1/shop/transactions.bson"],
+        ["transactions.bson", "a/b/c/transactions.bson"],
+    ],
+)
+def test_dumps_at_several_levels_are_not_left_out_silently(names: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="has dumps at several levels"):
+        sources_in(fill(tmp_path, *names), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("Delta", ["part-0.parquet", "part-1.parquet", "_delta_log/00000000000000000000.json"]),
+        ("Delta", ["sales/day=1/part-0.parquet", "sales/_delta_log/00000000000000000000.json"]),
+        ("Hudi", ["day=1/a_0_1.parquet", "day=1/a_0_2.parquet", ".hoodie/hoodie.properties"]),
+        ("Iceberg", ["data/a.parquet", "metadata/v1.metadata.json", "metadata/snap-1.avro"]),
+        ("Iceberg", ["sales/data/day=1/a.parquet", "sales/metadata/00000-1.gz.metadata.json"]),
+        ("Spark Structured Streaming", ["part-0.parquet", "_spark_metadata/0"]),
+    ],
+)
+def test_a_table_with_files_that_are_not_current_is_refused(kind: str, names: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=f"has a {kind} table"):
+        sources_in(fill(tmp_path, *names), None)
+
+
+def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path: Path) -> None:
+    fill(tmp_path, "data/transactions.bson", "metadata/users.bson", "metadata/users.metadata.json")
+    assert read_of(tmp_path) == ["."]
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern"),
+    [
+        (["2026-11-01/shop/transactions.bson", "2026-11-02/shop/transactions.bson"], "*/shop/transactions.bson*"),
+        (["shard0-old/shop/transactions.bson", "shard0/shop/transactions.bson.gz"], "*/shop/transactions.bson*"),
+        (["2026-11-01.archive.gz", "2026-11-02.archive.gz"], "*.archive.gz"),
+        (["shard0/1.archive", "shard0/2.archive"], "*/*.archive"),
+        (["2026-11-01/transaction.jsonl", "2026-11-02/transaction.jsonl"], "*/*.jsonl"),
+    ],
+)
+def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
+    names: list[str], pattern: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=r"has 2 .*, perhaps of the same data: ") as caught:
+        sources_in(fill(tmp_path, *names), None)
+    assert caught.value.hint == f"Name one of them. To add them up, use wildcards, such as '{tmp_path}/{pattern}'."
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob(pattern)) == names
+
+
+def test_hidden_dumps_are_skipped(tmp_path: Path) -> None:
+    fill(tmp_path, "shard0/shop/transactions.bson", "shard1/shop/transactions.bson", "shard1/shop/._transactions.bson")
+    fill(tmp_path, ".old/shop/transactions.bson", "_shard2/shop/transactions.bson", ".old/a/b/transactions.bson")
+    assert read_of(tmp_path) == ["shard0", "shard1"]
+    fill(tmp_path / "shard0", ".old/transactions.bson", "_old/shop/transactions.bson")
+    assert read_of(tmp_path / "shard0") == ["."]
+    assert read_file(tmp_path / "shard0").counts.read == 1
+    with pytest.raises(SourceError, match="has no files to read"):
+        sources_in(fill(tmp_path / "hidden", ".old/transactions.bson"), None)
+
+
+def test_dumps_of_shards_may_have_an_oplog(tmp_path: Path) -> None:
+    for shard in ("shard0", "rs1"):
+        fill(tmp_path, f"{shard}/shop/transactions.bson", f"{shard}/oplog.bson", f"{shard}/prelude.json")
+    assert read_of(tmp_path) == ["rs1", "shard0"]
+    assert read_file(tmp_path / "rs1").counts.read == 1
+    with pytest.raises(SourceError, match="no collection transaction or transactions"):
+        read_file(fill(tmp_path / "oplog", "oplog.bson"))
+
+
+def test_a_dump_with_a_file_and_its_compressed_copy_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path, "shop/transactions.bson", "shop/transactions.bson.gz")
+    with pytest.raises(SourceError, match=r"has both transactions\.bson and transactions\.bson\.gz"):
+        read_file(tmp_path)
+
+
+def test_only_metadata_that_matters_is_read_and_once(tmp_path: Path) -> None:
+    read = []
+
+    def content(name: str, **metadata: object) -> bytes:
+        read.append(name)
+        return json.dumps(metadata).encode()
+
+    names = ["transactions.bson", "users.bson", "long%24.bson", "transactions.metadata.json", "users.metadata.json"]
+    about = {
+        "long%24.metadata.json": partial(content, "long", collectionName="a" * 250),
+        "paid.metadata.json": partial(content, "paid", collectionName="paid", type="view"),
+    }
+    files = [
+        FolderFile("shop", name, (shard, "shop"), about.get(name, partial(content, name)), f"{shard}/shop/{name}")
+        for shard in ("shard0", "shard1")
+        for name in (*names, *about)
+    ]
+    assert list(parts_of("dump", files, None)[1]) == ["shard0", "shard1"]
+    assert read == ["long", "paid"] * 2
 
 
 def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> None:
@@ -88,8 +193,8 @@ def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> 
 def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> None:
     fill(tmp_path, "shard0/shop/transactions.bson", "shard0/shop/users.bson", "shard1/shop/transactions.bson")
     fill(tmp_path, "config/config/chunks.bson", "shard1/log/audit.bson")
-    (tmp_path / "shard1" / "shop" / "transactions.bson").rename(tmp_path / "shard1" / "shop" / "t.bson")
-    (tmp_path / "shard1" / "shop" / "t.metadata.json").write_text(json.dumps({"collectionName": "transactions"}))
+    (tmp_path / "shard1" / "shop" / "transactions.bson").rename(tmp_path / "shard1" / "shop" / "t%24.bson")
+    (tmp_path / "shard1" / "shop" / "t%24.metadata.json").write_text(json.dumps({"collectionName": "transactions"}))
     assert read_of(tmp_path) == ["shard0", "shard1"]
     assert read_of(tmp_path, "audit") == ["shard1"]
     with pytest.raises(SourceError, match=r"no collection x: it holds config\.chunks, log\.audit, shop\.t"):
@@ -158,3 +263,7 @@ def test_rebuild_adds_up_what_folders_and_wildcards_name(jobs: CommandLine, tmp_
     assert "\nCounted 2, rejected 0," in again.out, again
     jobs("rebuild", "exports/*.csv", "--truncate").require_failure(1, "no file matches exports/*.csv")
     jobs("rebuild", "exports", "exports/day-2.jsonl", "--truncate").require_failure(2, "day-2.jsonl is given twice")
+    copy = tmp_path / "exports" / "day-1.jsonl.gz"
+    copy.write_bytes(gzip.compress((LINE % 1).encode()))
+    copies = jobs("rebuild", "exports", "--truncate", "--allow-shrink")
+    copies.require_failure(2, "exports/day-1.jsonl and exports/day-1.jsonl.gz are both given")

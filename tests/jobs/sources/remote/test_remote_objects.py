@@ -6,11 +6,12 @@ import io
 import random
 import re
 import sys
+from collections.abc import Iterator
 
 import pytest
 from effort import THOROUGH
 from remote_storage import IMPATIENT, OPTIONS, SECRETS, Storage
-from web_server import WebServer, as_it_is, cut, slow_down
+from web_server import Answer, WebServer, as_it_is, cut, slow_down, web_server
 
 from core.errors import SourceChanged, SourceError
 from core.retrying import Backoff
@@ -190,6 +191,60 @@ def test_what_is_not_there_may_be_a_folder(storage: Storage) -> None:
     assert set(objects.below(f"{storage.base}/dump/")) == urls
     assert objects.below(f"{storage.base}/nothing/") == []
     assert objects.matching(f"{storage.base}/dump/*.bson") == [f"{storage.base}/dump/b.bson"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(s3: Storage) -> None:
+    url = s3.put("/exports/a/day-1.csv", SMALL)
+    s3.server.troubles.extend([slow_down, slow_down])
+    assert remote(OPTIONS).below(f"{s3.base}/exports/") == [url]
+    s3.server.troubles.extend([lambda answer: type(answer)(403, {}, b"")] * 2)
+    with pytest.raises(SourceError, match="the server answered 403"):
+        remote(OPTIONS).below(f"{s3.base}/exports/")
+
+
+@pytest.mark.parametrize("pattern", ["*/*.csv", "day*/*.csv"])
+def test_wildcards_leave_out_no_folder_that_cannot_be_listed_at_once(s3: Storage, pattern: str) -> None:
+    urls = [s3.put(f"/exports/day-{number}/a.csv", SMALL) for number in (1, 2)]
+    s3.server.troubles.extend([as_it_is, slow_down, slow_down])
+    assert remote(OPTIONS).matching(f"{s3.base}/exports/{pattern}") == urls
+    assert remote(OPTIONS).matching(f"{s3.base}/nothing/{pattern}") == []
+
+
+class Pages(WebServer):
+    """Adds links to its index pages; the folder ``loop`` has the pages of the folder above it."""
+
+    links = b""
+
+    def answer(self, method: str, target: str, headers: dict[str, str]) -> Answer:
+        """See `WebServer.answer`."""
+        answer = super().answer(method, target.replace("loop/", ""), headers)
+        if target.endswith("/"):
+            answer.body += self.links
+        return answer
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    with web_server(Pages) as server:
+        server.files.update({"/exports/day-1.csv": SMALL, "/exports/a/day-2.csv": SMALL})
+        yield server
+
+
+def test_index_pages_may_link_to_themselves_and_to_the_folder_above(pages: Pages) -> None:
+    pages.links = b'<a href="?C=N;O=D">Name</a><a href="/">Top</a><a href="../">Parent Directory</a>'
+    found = remote(OPTIONS).below(f"{pages.url}/exports/")
+    assert found == [f"{pages.url}/exports/a/day-2.csv", f"{pages.url}/exports/day-1.csv"]
+
+
+def test_folders_that_link_in_a_circle_are_listed_down_to_a_limit(pages: Pages) -> None:
+    pages.links = b'<a href="loop/">loop</a>'
+    assert f"{pages.url}/exports/loop/loop/loop/loop/" in remote(OPTIONS).below(f"{pages.url}/exports/")
+
+
+def test_a_missing_folder_of_an_index_page_is_not_left_out_silently(pages: Pages) -> None:
+    pages.links = b'<a href="gone/">gone</a>'
+    with pytest.raises(SourceError, match="exports/ links to a folder that does not exist"):
+        remote(OPTIONS).below(f"{pages.url}/exports/")
 
 
 def test_an_empty_object_has_no_bytes(storage: Storage) -> None:

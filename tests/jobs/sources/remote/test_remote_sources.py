@@ -131,6 +131,23 @@ def test_one_object_given_twice_is_refused(storage: Storage, tmp_path: Path) -> 
         counted([url, again], tmp_path / "rejects")
 
 
+def test_a_file_and_its_compressed_copy_are_refused(storage: Storage, tmp_path: Path) -> None:
+    for name in ("shop.csv", "shop.csv.gz"):
+        storage.put(f"/exports/{name}", CSV.encode())
+        (tmp_path / name).write_text(CSV)
+    named = [str(tmp_path / "shop.csv.gz"), str(tmp_path / "shop.csv")]
+    for sources in ([f"{storage.base}/exports/*.csv*"], [f"{storage.base}/exports/"], named):
+        with pytest.raises(UsageError, match=r"shop\.csv and .*shop\.csv\.gz are both given"):
+            counted(sources, tmp_path / "rejects")
+
+
+def test_objects_that_are_too_deep_are_not_left_out_silently(storage: Storage, tmp_path: Path) -> None:
+    for name in ("day-1.csv", "a/2024/03/20/day-2.csv"):
+        storage.put(f"/exports/{name}", CSV.encode())
+    with pytest.raises(SourceError, match="has files or folders more than 3 levels deep"):
+        counted([f"{storage.base}/exports/"], tmp_path / "rejects")
+
+
 def test_wildcards_that_match_nothing_are_an_error(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no object matches"):
         counted([f"{storage.base}/*.bson"], tmp_path / "rejects")
