@@ -18,7 +18,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from core.errors import SourceError
 from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import Answered, CutOff, RemoteObject
+from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, raise_unless_missing
 from jobs.sources.remote.url import is_loopback, redacted_remote
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -26,9 +26,9 @@ _EMPTY: Final = re.compile(r"bytes \*/0")
 
 
 class _Files(HTTPFileSystem):  # type: ignore[misc]
-    """Raises the errors of all folders while listing, where fsspec leaves out what it cannot list."""
+    """Raises the errors of all folders of a listing; fsspec leaves these folders out."""
 
-    _walk = partialmethod(HTTPFileSystem._walk, on_error="raise")
+    _walk = partialmethod(HTTPFileSystem._walk, on_error=raise_unless_missing)
 
 
 class HttpStorage:

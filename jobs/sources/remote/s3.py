@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partialmethod
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from fsspec.asyn import get_loop
 from s3fs import S3FileSystem
 
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, Unauthenticated
+from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, Unauthenticated, raise_unless_missing
 
 _CONNECTIONS: Final = 64
 _PIECE_BYTES: Final = 1024 * 1024
@@ -21,9 +21,9 @@ _NOT_THE_SAME: Final = frozenset({404, 412, 416})
 
 
 class _Files(S3FileSystem):  # type: ignore[misc]
-    """Raises the errors of all folders while listing, where fsspec leaves out what it cannot list."""
+    """Raises the errors of all folders of a listing; fsspec leaves these folders out."""
 
-    _walk = partialmethod(S3FileSystem._walk, on_error="raise")
+    _walk = partialmethod(S3FileSystem._walk, on_error=raise_unless_missing)
 
 
 class S3Storage:
@@ -77,9 +77,8 @@ class S3Storage:
 
     async def matching(self, url: str) -> Sequence[str]:
         """See `Storage.matching`."""
-        with suppress(FileNotFoundError), _botocore_errors():
+        with _botocore_errors():
             return _urls(url, await self._fs._glob(url))
-        return []
 
     @asynccontextmanager
     async def _body(self, found: RemoteObject, **options: str) -> AsyncIterator[Any]:

@@ -164,6 +164,12 @@ def file_system_at(url: str, option: str) -> tuple[Any, str]:
     return files, str(path)
 
 
+def raise_unless_missing(error: OSError) -> None:
+    """Raise an error of listing a folder, unless the folder does not exist."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether a retry of the request may succeed."""
     if isinstance(error, Answered):
