@@ -200,7 +200,9 @@ def _dumps_of_shards(
     found = {name: _collections(f"{folder.rstrip('/')}/{name}", files) for name, files in dumps.items()}
     names = list({one for those in found.values() for one in those})
     chosen = choose_collection(folder, names, collection, _without_choice(folder, dumped))
-    with_it = {name: dumps[name] for name, those in found.items() if chosen in those}
+    with_it: dict[str, Sequence[FolderFile[P]]] = {
+        name: dumps[name] for name, those in found.items() if chosen in those
+    }
     pattern = f"'{folder.rstrip('/')}/*/{quote(chosen.database)}/{quote(chosen.collection, '')}.bson*'"
     _refuse_copies(folder, f"dumps of {chosen}", list(with_it), pattern)
     return with_it

@@ -226,6 +226,7 @@ class Pages(WebServer):
 @pytest.fixture
 def pages() -> Iterator[Pages]:
     with web_server(Pages) as server:
+        assert isinstance(server, Pages)
         server.files.update({"/exports/day-1.csv": SMALL, "/exports/a/day-2.csv": SMALL})
         yield server
 
