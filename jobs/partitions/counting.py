@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -385,13 +386,18 @@ def _require_distinct(sources: Sequence[Source]) -> None:
         if identity is not None and identity in seen:
             raise UsageError(f"{part.name} is given twice", "Its transactions would be counted twice; name it once.")
         seen.add(identity)
-    names = {part.name for part in first_parts}
-    for name in sorted(names):
-        if f"{name}.gz" in names:
+    names = {_place(part.name): part.name for part in first_parts}
+    for place, name in sorted(names.items()):
+        if compressed := names.get(f"{place}.gz"):
             raise UsageError(
-                f"{name} and {name}.gz are both given",
+                f"{name} and {compressed} are both given",
                 "A copy would be counted twice. Name only one, or rename one if their transactions differ.",
             )
+
+
+def _place(name: str) -> str:
+    """The URL without query, or the real path, of the source `name`."""
+    return name.partition("?")[0] if "://" in name else os.path.realpath(name)
 
 
 def fingerprint_of(

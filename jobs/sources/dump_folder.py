@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 from urllib.parse import quote, unquote
 
 from core.errors import SourceError
@@ -31,6 +32,7 @@ FOLDER_LEVELS: Final = 4
 _READ_LEVELS: Final = FOLDER_LEVELS - 1
 _DOCUMENTS_ENDINGS: Final = (".bson.gz", ".bson")
 _METADATA_ENDINGS: Final = (".metadata.json.gz", ".metadata.json")
+_ARCHIVE_ENDINGS: Final = (".archive", ".archive.gz", ".agz", ".gz")
 _NO_COLLECTIONS: Final = frozenset({"oplog", "prelude"})
 _TRUNCATED: Final = "%24"
 """An encoded ``$``: is in the file names of long collection names, which mongodump truncates, and few others."""
@@ -89,6 +91,11 @@ class FolderFile(Generic[P]):
         return Path(plain).suffix + self.name[len(plain) :]
 
     @property
+    def is_archive(self) -> bool:
+        """Whether it has a name that archives of mongodump usually have, and parts of an export have not."""
+        return self.ending in _ARCHIVE_ENDINGS and not self.name.startswith("part-")
+
+    @property
     def stem(self) -> str | None:
         """The name without ending, if it has an ending of mongodump."""
         for ending in (*_DOCUMENTS_ENDINGS, *_METADATA_ENDINGS):
@@ -108,13 +115,26 @@ class FolderFile(Generic[P]):
 
 
 def files_below(folder: Path) -> list[FolderFile[Path]]:
-    """The files in `folder` and below, sorted by path: `FOLDER_LEVELS` levels, and the folders of the last one."""
-    levels = ("/".join("*" * level) for level in range(1, FOLDER_LEVELS + 1))
-    paths = sorted(path for pattern in levels for path in folder.glob(pattern))
+    """The files in `folder` and below, sorted by path: `FOLDER_LEVELS` levels, and the folders of the last one.
+
+    :raises SourceError: a folder cannot be listed.
+    """
+
+    def fail(error: OSError) -> NoReturn:
+        raise SourceError(
+            f"the folder {error.filename} cannot be listed: {error.strerror}",
+            "Check its permissions, or name the files.",
+        )
+
+    paths: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        if len(Path(parent).relative_to(folder).parts) == FOLDER_LEVELS - 1:
+            paths += [Path(parent, name) for name in folders]
+            folders.clear()
+        paths += [path for name in names if (path := Path(parent, name)).is_file()]
     return [
         FolderFile(_database(path), path.name, path.relative_to(folder).parts[:-1], path.read_bytes, path)
-        for path in paths
-        if path.is_file() or (path.is_dir() and len(path.relative_to(folder).parts) == FOLDER_LEVELS)
+        for path in sorted(paths)
     ]
 
 
@@ -168,7 +188,8 @@ def parts_of(
     level = max(1, min((len(one.folders) for one in collections), default=_READ_LEVELS))
     if level >= _READ_LEVELS:
         return _files_of_one_kind(folder, files), {}
-    if any(len(one.folders) > level for one in dumped):
+    too_deep = level > 1 and any(len(one.folders) >= _READ_LEVELS and not one.is_auxiliary for one in files)
+    if too_deep or any(len(one.folders) > level for one in dumped):
         raise SourceError(
             f"the folder {folder} has dumps at several levels",
             "Name the folder of one dump, or the .bson files to read.",
@@ -237,7 +258,7 @@ def _files_of_one_kind(folder: str, files: Sequence[FolderFile[P]]) -> Sequence[
     if len(stems) > 1 and is_collection:
         names = ", ".join(sorted({one.name for one in data}))
         raise SourceError(f"the folder {folder} has files of several collections: {names}", hint)
-    if is_collection or formats == {".archive"}:
+    if is_collection or any(one.is_archive for one in data):
         highest = [(*one.folders, one.name.removesuffix(one.ending))[0] for one in data]
         _refuse_copies(folder, "exports", highest, pattern)
     return data

@@ -30,6 +30,12 @@ class _Files(HTTPFileSystem):  # type: ignore[misc]
 
     _walk = partialmethod(HTTPFileSystem._walk, on_error=raise_unless_missing)
 
+    async def _ls(self, url: str, detail: bool = True, **options: Any) -> Sequence[Any]:
+        found = await super()._ls(url, detail=True, **options)
+        # Some servers write ./name in their links.
+        links = [link | {"name": link["name"].replace("/./", "/")} for link in found]
+        return links if detail else sorted(link["name"] for link in links)
+
 
 class HttpStorage:
     """Files of HTTP servers, read by range requests if supported; folders are the links of their index pages.

@@ -108,7 +108,7 @@ class WebServer:
                       if name.startswith(path)}  # fmt: skip
             if not inside:
                 return Answer(404, {}, b"")
-            links = "".join(f'<a href="{name}">{name}</a>' for name in sorted(inside))
+            links = "".join(f'<a href="./{name}">{name}</a>' for name in sorted(inside))  # as Caddy's
             return Answer(200, {"Content-Type": "text/html"}, links.encode())
         content = self.files.get(target, self.files.get(path))
         if content is None and any(name.startswith(f"{path}/") for name in self.files):

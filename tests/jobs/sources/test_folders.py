@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +44,7 @@ def read_of(folder: Path, collection: str | None = None) -> list[str]:
         ["day-1.csv", "day-2.csv.gz"],
         ["one.parquet"],
         ["part-0", "part-1"],
+        ["part-00000.gz", "part-00001.gz"],
         ["shard0.archive.gz", "shard1.archive.gz"],
         ["2024/03/day-1.csv", "2024/04/day-2.csv", "day-3.csv"],
         ["shard0/transaction.jsonl", "shard1/transaction.jsonl"],
@@ -76,6 +79,23 @@ def test_a_folder_without_data_is_refused(names: list[str], tmp_path: Path) -> N
         read_file(fill(tmp_path, *names))
 
 
+def test_a_folder_that_cannot_be_listed_is_not_left_out_silently() -> None:
+    nobody = 65_534
+    with tempfile.TemporaryDirectory(prefix="exports") as name:
+        closed = fill(Path(name), "day-1.csv", "2024/day-2.csv") / "2024"
+        Path(name).chmod(0o755)
+        closed.chmod(0)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(nobody)  # root may list any folder
+        try:
+            with pytest.raises(SourceError, match="2024 cannot be listed: Permission denied"):
+                sources_in(Path(name), None)
+        finally:
+            os.seteuid(user)
+            closed.chmod(0o755)
+
+
 def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c" / "_temporary" / "0").mkdir(parents=True)
     fill(tmp_path, "day-1.csv", ".git/objects/a/b/c/d.csv")
@@ -91,6 +111,7 @@ def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> No
     [
         ["shop/transactions.bson", "shard1/shop/transactions.bson"],
         ["shard0/shop/transactions.bson", "dc2/shard1/shop/transactions.bson"],
+        ["shard0/shop/transactions.bson", "dc2/eu/west/shard1/shop/transactions.bson"],
         ["transactions.bson", "a/b/c/transactions.bson"],
     ],
 )
@@ -127,6 +148,8 @@ def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path:
         (["shard0-old/shop/transactions.bson", "shard0/shop/transactions.bson.gz"], "*/shop/transactions.bson*"),
         (["2026-11-01.archive.gz", "2026-11-02.archive.gz"], "*.archive.gz"),
         (["shard0/1.archive", "shard0/2.archive"], "*/*.archive"),
+        (["backup-2026-11-01.gz", "backup-2026-11-02.gz"], "*.gz"),
+        (["backup-2026-11-01.agz", "backup-2026-11-02.agz"], "*.agz"),
         (["2026-11-01/transaction.jsonl", "2026-11-02/transaction.jsonl"], "*/*.jsonl"),
     ],
 )
@@ -267,3 +290,5 @@ def test_rebuild_adds_up_what_folders_and_wildcards_name(jobs: CommandLine, tmp_
     copy.write_bytes(gzip.compress((LINE % 1).encode()))
     copies = jobs("rebuild", "exports", "--truncate", "--allow-shrink")
     copies.require_failure(2, "exports/day-1.jsonl and exports/day-1.jsonl.gz are both given")
+    spelled = jobs("rebuild", "exports/day-1.jsonl", str(copy), "--truncate", "--allow-shrink")
+    spelled.require_failure(2, f"exports/day-1.jsonl and {copy} are both given")

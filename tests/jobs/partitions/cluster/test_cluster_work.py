@@ -259,6 +259,7 @@ def test_processes_of_this_host_refuse_other_users() -> None:
 
 def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
     import dask
+    import distributed  # noqa: F401 - otherwise the end of `set` would remove the settings that its import adds
 
     files = {f"distributed.comm.tls.{name}": str(tmp_path / "none.pem") for name in ("ca-file", "client.cert")}
     with (
