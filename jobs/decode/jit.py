@@ -70,8 +70,13 @@ def is_compiled() -> bool:
 
 # Without Numba's reference counting (kernels allocate no arrays) calls with array arguments need no atomic operations:
 # ten times as fast. The checked variant of `double_of_bits` allocates one.
-_NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED, "pipeline_class": KernelCompiler}
-_OPTIONS: Final[dict[str, Any]] = {**_NATIVE, "nogil": True, "no_cfunc_wrapper": True}
+_NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED}
+_OPTIONS: Final[dict[str, Any]] = {
+    **_NATIVE,
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": KernelCompiler,
+}
 # Only kernels are called from Python: the wrapper that unpacks arguments takes longer to compile than the function.
 _INNER: Final[dict[str, Any]] = {
     **_OPTIONS,
@@ -104,9 +109,8 @@ def outlined(function: F) -> F:
 
 def native(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile `function` for callers by ``address``; cached on disk like a kernel."""
-    options = _NATIVE.copy()
-    compiler = options.pop("pipeline_class")
-    compiled: Any = CFunc(function, normalize_signature(signature), {}, options, compiler)  # type: ignore[no-untyped-call]
+    signature = normalize_signature(signature)  # type: ignore[no-untyped-call]
+    compiled: Any = CFunc(function, signature, {}, _NATIVE.copy(), KernelCompiler)
     compiled._cache = LoadedCache(function)  # type: ignore[no-untyped-call]
     compiled.compile()
     return compiled
