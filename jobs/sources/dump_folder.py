@@ -126,16 +126,16 @@ def files_below(folder: Path) -> list[FolderFile[Path]]:
             "Check its permissions, or name the files.",
         )
 
-    paths: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        if len(Path(parent).relative_to(folder).parts) == FOLDER_LEVELS - 1:
-            paths += [Path(parent, name) for name in folders]
-            folders.clear()
-        paths += [path for name in names if (path := Path(parent, name)).is_file()]
-    return [
-        FolderFile(_database(path), path.name, path.relative_to(folder).parts[:-1], path.read_bytes, path)
-        for path in sorted(paths)
-    ]
+    found: list[FolderFile[Path]] = []
+    for name, below, names in os.walk(folder, onerror=fail, followlinks=True):
+        parent = Path(name)
+        database, folders = unquote(parent.resolve().name), parent.relative_to(folder).parts
+        paths = [path for one in names if (path := parent / one).is_file()]
+        if len(folders) == FOLDER_LEVELS - 1:
+            paths += [parent / one for one in below]
+            below.clear()
+        found += [FolderFile(database, path.name, folders, path.read_bytes, path) for path in paths]
+    return sorted(found, key=lambda one: one.place)
 
 
 def sources_in(folder: Path, collection: str | None) -> list[Path]:
@@ -332,7 +332,3 @@ def _collections(folder: str, files: Sequence[FolderFile[P]]) -> dict[Namespace,
             name = metadata.get("collectionName", name)
         named[Namespace(database, str(name))] = those
     return named
-
-
-def _database(path: Path) -> str:
-    return unquote(path.parent.resolve().name)
