@@ -11,6 +11,8 @@ from gcp_storage_emulator.server import create_server
 from remote_storage import SECRETS, GoogleServer, Storage, environment_of
 from web_server import WebServer, web_server
 
+from jobs.sources import file_partition
+
 _MOTO = """
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -18,6 +20,12 @@ server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_
 print(server.port, flush=True)
 server.serve_forever()
 """
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small files be cut into ranges, too."""
+    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,11 @@ from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting, Progress
 from jobs.partitions.daily_sums import all_sums
-from jobs.sources import file_partition
 from jobs.sources.recognise import open_source
 from jobs.sources.remote.options import RemoteOptions
 
 pytest_plugins = ["remote_fixtures"]
+pytestmark = pytest.mark.usefixtures("small_ranges")
 thorough = pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts clusters of every kind")
 
 SHOP: Final = Path(__file__).parents[3] / "data" / "shop"
@@ -44,12 +44,6 @@ FORMS = [
 WAIT_S: Final = 120
 _OF_A_COMMAND: Final = 3
 """So many answers does a command get before a worker: it also asks how old the source is."""
-
-
-@pytest.fixture(autouse=True)
-def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files be cut into ranges, too."""
-    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
-from jobs.sources import file_partition
 from jobs.sources.recognise import open_source
 from jobs.sources.remote.options import RemoteOptions
 
 pytest_plugins = ["remote_fixtures"]
+pytestmark = pytest.mark.usefixtures("small_ranges")
 
 SHOP: Final = Path(__file__).parents[3] / "data" / "shop" / "transaction.bson"
 EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
@@ -35,12 +35,6 @@ OF_A_CLIENT: Final = 2
 """So many answers does the client get before a worker."""
 OF_A_COMMAND: Final = 3
 """A command also asks how old the source is."""
-
-
-@pytest.fixture(autouse=True)
-def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files be cut into ranges, too."""
-    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

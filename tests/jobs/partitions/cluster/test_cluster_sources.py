@@ -34,20 +34,14 @@ from jobs.partitions.checkpoint import Checkpoint, LocalFolder
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
 from jobs.rebuild import RebuildRequest
-from jobs.sources import file_partition
 from jobs.sources.recognise import expanded, open_source
 
 pytest_plugins = ["remote_fixtures"]
+pytestmark = pytest.mark.usefixtures("small_ranges")
 
 SHOP: Final = Path(__file__).parents[3] / "data" / "shop"
 EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
 SECRET: Final = "s3cret"
-
-
-@pytest.fixture(autouse=True)
-def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files be cut into ranges, too."""
-    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder, folder_at
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
-from jobs.sources import file_partition
 from jobs.sources.recognise import expanded, open_source
 
 pytest_plugins = ["remote_fixtures"]
@@ -46,12 +45,6 @@ def figures(found: Counted) -> tuple[object, ...]:
     lines = [] if found.quarantine is None else found.quarantine.read_text().splitlines()
     rejects = [{**json.loads(line), "source": None} for line in lines]
     return daily.rows(), found.counts, found.rejects_by_reason, rejects, found.file_formats
-
-
-@pytest.fixture
-def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files be cut into ranges, too."""
-    monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 20_000)
 
 
 @pytest.mark.usefixtures("small_ranges")
