@@ -1,7 +1,49 @@
-"""Fixtures of the dashboard's tests: those of this file may have the scope of its folder."""
+"""Fixtures of the dashboard's tests: a browser, and tabs that may do nothing they must not."""
 
 from __future__ import annotations
 
-from dashboard_fixtures import origin, people, store_file, tabs
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
 
-__all__ = ["origin", "people", "store_file", "tabs"]
+import pytest
+from dashboard_sales import fill
+from dashboard_server import running_server
+from dashboard_tabs import NAMES, People, Tabs, installed, running_browser
+
+
+@pytest.fixture(scope="package")
+def people(missing: Callable[[str], NoReturn]) -> Iterator[People]:
+    """Those who use the browser of this folder, whose event loop would be in the way of other tests."""
+    program = installed()
+    if program is None:
+        missing(f"None of {', '.join(NAMES)} is installed, which the tests of the dashboard need")
+    with running_browser(program) as running:
+        yield People(running)
+
+
+@pytest.fixture(scope="module")
+def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store with a publication."""
+    file = tmp_path_factory.mktemp("dashboard") / "summaries.db"
+    fill(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="module")
+def origin(store_file: Path) -> Iterator[str]:
+    """A server on `store_file`."""
+    with running_server(f"sqlite:///{store_file}", store_file.parent) as running:
+        yield running
+
+
+@pytest.fixture
+def tabs(people: People, origin: str) -> Iterator[Tabs]:
+    """Opens tabs; after the test none may have had a fault, or asked another server."""
+    opened = Tabs(people, origin)
+    try:
+        yield opened
+        assert [fault for tab in opened.opened for fault in tab.faults] == []
+        assert [url for tab in opened.opened for url in tab.elsewhere()] == []
+    finally:
+        opened.close()
