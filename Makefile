@@ -21,15 +21,19 @@ KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/so
 # The tests of the packages whose coverage is measured.
 COVERED_TESTS := tests/core tests/jobs
 # Of these, the ones that run the lines that others run, and are not measured: that end processes at moment after moment, have
-# many at once, go through whole jobs in many a case, or cut a source at every place; and those of kernels, which are measured
-# where the kernels run as Python.
+# many at once, go through whole jobs in many a case, cut a source at every place, or compare numbers with those of another
+# way to the same; and those of kernels, which are measured where the kernels run as Python.
 UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py) \
     $(addprefix tests/jobs/refreshing/test_,refresh_broken.py retention.py refresh_gaps.py \
-        refresh_rejects.py days_complete.py written_meanwhile.py refresh_command.py) \
+        refresh_rejects.py days_complete.py written_meanwhile.py refresh_command.py undated.py \
+        verify_overtaken.py) \
     $(addprefix tests/jobs/cli/test_,stored_versions.py two_rebuilds.py zone_rules.py amount_options.py bad_input.py) \
-    $(addprefix tests/jobs/sources/test_,shop_forms.py cut_off.py archives.py) tests/jobs/partitions/test_partitions.py \
-    tests/jobs/runs/test_quarantine_limit.py tests/jobs/test_rebuild_at_once.py \
-    $(wildcard tests/core/stores/test_*_at_once.py) $(addprefix tests/core/test_calendar_,jalali.py periods.py zones.py)
+    $(addprefix tests/jobs/sources/,test_shop_forms.py test_cut_off.py test_archives.py remote/test_remote_sources.py) \
+    $(addprefix tests/jobs/sources/live/test_live_,oldest.py broken.py) \
+    tests/jobs/partitions/test_partitions.py $(addprefix tests/jobs/partitions/cluster/test_cluster_,sources.py failures.py) \
+    $(addprefix tests/jobs/publish/test_,rebuild_shrinking.py replacing_meddled.py) tests/jobs/runs/test_quarantine_limit.py \
+    $(addprefix tests/jobs/test_,rebuild_at_once.py rebuild_counting.py warm.py) \
+    $(wildcard tests/core/stores/test_*_at_once.py) $(addprefix tests/core/test_calendar_,days.py keys.py jalali.py periods.py zones.py)
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped
 # that lack a program of the system, and what only they run is not covered.
