@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Final, NamedTuple, Self, TypeGuard
@@ -274,7 +274,8 @@ class ParquetTable:
     """An open Parquet file; a context manager.
 
     :param stream: its content; None to open the local file of `stored`.
-    :param encoded: the path of a column that is read as a dictionary.
+    :param encoded: the path of a column that is read as a dictionary, if possible.
+    :raises SourceError: it has types that Arrow cannot read.
     :raises SourceDamaged: this is not a complete Parquet file.
     """
 
@@ -286,10 +287,12 @@ class ParquetTable:
             self._file.close()
             self._file = pa.OSFile(str(stored.path))  # Arrow reads it without the GIL
         try:
-            try:
-                self.parquet = self._parquet([] if encoded is None else [encoded])
-            except KeyError:  # no such leaf column: `require` lists the columns
-                self.parquet = self._parquet([])
+            self.parquet = self._parquet()
+            if encoded is not None and _can_be_dictionary(self.parquet.metadata, encoded):
+                self.parquet = self._parquet([encoded], self.parquet.metadata)
+        except pa.ArrowNotImplementedError as error:
+            self._file.close()
+            raise SourceError(f"{self.name} cannot be read: {error}", "Write it with other types of columns.") from None
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
             raise SourceDamaged(self.name, 0, f"this is no whole Parquet file ({error})") from None
@@ -300,14 +303,15 @@ class ParquetTable:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _parquet(self, encoded: list[str]) -> pq.ParquetFile:
+    def _parquet(self, encoded: Sequence[str] = (), metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
         return pq.ParquetFile(
             # Request whole columns of a remote object at a time.
             self._file,
+            metadata=metadata,
             buffer_size=_COPY_BYTES,
             pre_buffer=self._is_remote,
             coerce_int96_timestamp_unit="ms",
-            read_dictionary=encoded,
+            read_dictionary=list(encoded),
         )
 
     @property
@@ -328,7 +332,9 @@ class ParquetTable:
         roles = dict.fromkeys(fields.paths(), "filter")
         roles |= {fields.time: "time", fields.merchant: "merchant", fields.amount: "amount"}
         schema = self.parquet.schema_arrow
-        empty = pa.RecordBatch.from_pylist([], schema=schema)
+        # Not from Python values, whose dictionaries would have other indexes.
+        columns = [column.combine_chunks() for column in schema.empty_table().columns]
+        empty = pa.RecordBatch.from_arrays(columns, schema=schema)
         for path, role in roles.items():
             column = _find(empty, path)
             accepted = _accepted(role, fields.formats)
@@ -342,7 +348,7 @@ class ParquetTable:
             if column.extension is not None or not (accepted.takes(kind) or pa.types.is_null(kind)):
                 named = kind if column.extension is None else f"{column.extension} ({kind})"
                 raise SourceError(
-                    f"column {path} of {self.name} has type {named}; a {role} column is {accepted.words}",
+                    f"column {path} of {self.name} has type {named}; {_a(role)} column is {accepted.words}",
                     "Convert the column, or name another one.",
                     fields.wrong(path, schema.names),
                 )
@@ -362,6 +368,19 @@ class ParquetTable:
                 found.append(RowGroups(first, number + 1, first_row, stored))
                 first, first_row, stored = number + 1, row, 0
         return found or [RowGroups(0, 0, 1, 0)]
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def _can_be_dictionary(metadata: pq.FileMetaData, path: str) -> bool:
+    """Whether a column exists and Arrow can read it as a dictionary: not if pages have a delta encoding."""
+    at = next((at for at in range(metadata.num_columns) if metadata.schema.column(at).path == path), None)
+    if at is None:
+        return False
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return not any(name.startswith("DELTA") for group in groups for name in group.column(at).encodings)
 
 
 @dataclass(frozen=True, slots=True)
