@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -269,12 +269,13 @@ class CsvDecoder(TableDecoder):
     def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`.
 
-        :raises SourceDamaged: a row has more or fewer fields than the header.
+        :raises SourceDamaged: a row has more or fewer fields than the header, or text after a quoted field.
         """
         if self._is_plain and end_of_plain_rows(chunk.data, 0, chunk.end) == chunk.end:
             yield from self._plain.batches(chunk)
             return
         rows = _Rows(chunk, self._names, self._delimiter)
+        rows.require_quotation(self._delimiter)
         paths, formats = self._fields.paths(), self._fields.formats
         values = rows.columns([self._names.index(path) for path in paths])
         if formats.csv_decimal_comma:
@@ -299,6 +300,14 @@ def _with_points(amounts: pa.LargeStringArray) -> pa.LargeStringArray:
     return pc.replace_substring(unreadable, b",", b".")
 
 
+@cache
+def _fields(delimiter: str) -> re.Pattern[bytes]:
+    """A pattern of the longest beginning that has no text after a quoted field."""
+    border = re.escape(delimiter.encode())
+    field = rb'"(?:[^"]++|"")*+"|[^"\r\n%b][^\r\n%b]*+' % (border, border)
+    return re.compile(rb"(?:(?:%b)?(?:%b|\r\n?|\n))*+" % (field, border))
+
+
 class _Rows:
     """Whole rows as text, split into fields by Arrow."""
 
@@ -308,6 +317,19 @@ class _Rows:
         self._content = chunk.data[: chunk.end].tobytes()
         self._names = names
         self._parsing = _parsing(delimiter)
+
+    def require_quotation(self, delimiter: str) -> None:
+        """Raise for text after a quoted field, as with quotation marks that are escaped by a backslash.
+
+        :raises SourceDamaged: Arrow would join it with the value.
+        """
+        whole = _fields(delimiter).match(self._content) if b'"' in self._content else None
+        if whole is not None and whole.end() < len(self._content):
+            raise SourceDamaged(
+                self._name,
+                self._position + whole.end(),
+                "text follows the closing quotation mark of this field (a quotation mark inside must be doubled)",
+            )
 
     def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
         """The columns with these indexes as unchanged text.

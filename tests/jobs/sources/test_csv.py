@@ -109,6 +109,16 @@ def test_a_quotation_mark_that_is_not_closed_is_damage() -> None:
         read("a,1,1970-01-01T00:00:00Z,x", '"a,1,1970-01-01T00:00:00Z,x', "a,1,1970-01-01T00:00:00Z,x")
 
 
+@pytest.mark.parametrize("delimiter", [",", "|", ";"])
+@pytest.mark.parametrize("field", ['"a"b', '"say \\"hi\\""', '"a" ', '"a""b"c"', '"a\nb"c', '""a'])
+def test_text_after_a_quoted_field_is_damage_and_not_joined_with_it(field: str, delimiter: str) -> None:
+    good = 'merchantId,amount,createdAt\n"a""b",5,1970-01-01T00:00:00Z\n5" pipe,6,1970-01-01T00:00:00Z\r\n'
+    content = f"{good}{field},7,1970-01-01T00:00:00Z\n".replace(",", delimiter)
+    with pytest.raises(SourceDamaged, match=f"at byte {len(good)}: text follows the closing quotation mark"):
+        read_as_file(content.encode())
+    assert read_as_file(good.replace(",", delimiter).encode()).rows == [('a"b', 5, 0), ('5" pipe', 6, 0)]
+
+
 def test_a_row_may_be_longer_than_a_chunk_and_than_two_mib() -> None:
     times = 1_000_000 if COMPILED else 1000
     long, newlines = "x" * (3 * times), "\n" * (5 * times // 2)
