@@ -5,9 +5,9 @@ Values reach SQL as cells of this table, never as text of the statement.
 ================= ===========================================================================
 kind              values
 ================= ===========================================================================
-``day``           key of a day; ``first`` and ``last`` are the first and last published day
-``month``         key of a month; ``first`` and ``last`` are those of these days
-``period``        key of a day, a week or a month; ``first`` and ``last`` as for a month
+``day``           key or Gregorian date of a day; ``first`` and ``last`` are the first and last published day
+``month``         key of a month, or Gregorian date in it; ``first`` and ``last`` are those of these days
+``period``        key of a day, a week or a month, or Gregorian date of a day; ``first`` and ``last`` as for a month
 ``merchant``      a published merchant; by default null, all merchants together
 ``integer>=N``    an integer up to 2^31 - 1
 ``number>=N``     a finite number
@@ -27,6 +27,7 @@ from typing import Final
 import polars as pl
 
 from core.analysis.queries import Parameter, Query
+from core.calendar.dates import period_named
 from core.calendar.periods import Calendar, Mode
 from core.errors import UsageError
 
@@ -59,14 +60,19 @@ def bind(query: Query, given: Mapping[str, Value], published: Published) -> pl.D
     published.
 
     :param given: values by name; hyphens in names are equivalent to underscores.
-    :raises UsageError: the query has no such parameter, or the value is invalid.
+    :raises UsageError: the query has no such parameter, or the value is invalid; or ``from`` is after ``to``.
     """
     values = {name.replace("-", "_"): value for name, value in given.items()}
     known = [parameter.name for parameter in query.parameters]
     for name in values:
         if name not in known:
             raise UsageError(f"the query {query.name} has no parameter {name}", f"It has {', '.join(known) or 'none'}.")
-    return pl.DataFrame([_column(parameter, values, published) for parameter in query.parameters])
+    bound = pl.DataFrame([_column(parameter, values, published) for parameter in query.parameters])
+    if values.keys() >= {"from", "to"}:
+        first_key, last_key = bound["from"].item(), bound["to"].item()
+        if first_key is not None and last_key is not None and first_key > last_key:
+            raise UsageError(f"from {values['from']} is after to {values['to']}", "Exchange them.")
+    return bound
 
 
 def _column(parameter: Parameter, values: Mapping[str, Value], published: Published) -> pl.Series:
@@ -106,9 +112,9 @@ def _published_key(parameter: Parameter, end: str, published: Published) -> str 
 def _key(parameter: Parameter, text: str, calendar: Calendar, modes: Sequence[Mode]) -> str:
     for mode in modes:
         with suppress(ValueError):
-            return calendar.parse(mode, text).key
+            return period_named(calendar, mode, text).key
     examples = " or ".join(calendar.period_of(mode, 19_898).key for mode in modes)
-    raise _refused(parameter, text, f"a key of the {calendar.name} calendar, such as {examples}")
+    raise _refused(parameter, text, f"a key of the {calendar.name} calendar, such as {examples}, or a Gregorian date")
 
 
 def _number(parameter: Parameter, text: str, is_integer: bool, least: int) -> int | float:

@@ -66,7 +66,7 @@ def range_of_keys(
 ) -> tuple[str | None, str | None]:
     """The keys of ``--from`` and ``--to``; None for no bound.
 
-    :raises UsageError: one of them is neither a key of `mode` nor a date.
+    :raises UsageError: one of them is neither a key of `mode` nor a date, or the first is after the last.
     """
     calendar = calendar_named(publication.fingerprint.calendar)
     try:
@@ -75,4 +75,6 @@ def range_of_keys(
         )
     except ValueError as error:
         raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
+    if first_key is not None and last_key is not None and first_key > last_key:
+        raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
     return first_key, last_key

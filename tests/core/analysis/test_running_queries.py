@@ -121,11 +121,28 @@ def test_defaults_follow_what_is_published() -> None:
 
 
 def test_keys_are_understood_in_persian_digits_and_by_their_place() -> None:
-    assert bound("weekday_profile", {"from": "۱۴۰۳/۰۴/۰۱", "to": "first"}) == {
-        "from": "1403/04/01",
-        "to": "1403/03/30",
+    assert bound("weekday_profile", {"from": "first", "to": "۱۴۰۳/۰۴/۰۱"}) == {
+        "from": "1403/03/30",
+        "to": "1403/04/01",
         "merchant_id": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "key"),
+    [
+        ("month_to_date", "to", "1403/04/04"),
+        ("monthly_growth", "to", "1403/04"),
+        ("top_merchants", "period", "1403/04/04"),
+    ],
+)
+def test_a_gregorian_date_is_understood_as_elsewhere(query: str, name: str, key: str) -> None:
+    assert bound(query, {name: "2024-06-24"})[name] == key
+
+
+def test_a_range_that_ends_before_it_begins_is_refused_and_not_empty() -> None:
+    with pytest.raises(UsageError, match="from 2024-06-24 is after to 1403/04/03"):
+        bound("weekday_profile", {"from": "2024-06-24", "to": "1403/04/03"})
 
 
 def test_numbers_have_their_types() -> None:
@@ -147,7 +164,7 @@ def test_numbers_have_their_types() -> None:
         ("unusual_days", {"deviations": -1}, "a number, 0 or more"),
         ("unusual_days", {"weeks": 1}, "a whole number, 2 or more"),
         ("weekday_profile", {"from": "1403/04"}, "such as 1403/04/04"),
-        ("monthly_growth", {"to": "2024-06"}, "a key of the jalali calendar, such as 1403/04"),
+        ("monthly_growth", {"to": "2024-06"}, "a key of the jalali calendar, such as 1403/04, or a Gregorian date"),
     ],
 )
 def test_a_wrong_value_is_refused_with_what_is_allowed(query: str, given: dict[str, Value], hint: str) -> None:

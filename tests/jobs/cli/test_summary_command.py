@@ -78,6 +78,15 @@ def test_a_range_without_transactions_is_empty(jobs: CommandLine) -> None:
         assert (said.code, said.out) == (0, shown)
 
 
+@pytest.mark.parametrize("command", [("summary", "--type", "count"), ("export", "-", "--format", "csv")])
+def test_a_range_that_ends_before_it_begins_is_refused_and_not_empty(
+    jobs: CommandLine, command: tuple[str, ...]
+) -> None:
+    said = jobs(*command, "--mode", "daily", "--from", "1403/04/03", "--to", "2024-06-21")
+    said.require_failure(2, "--from 1403/04/03 is after --to 1403/04/01")
+    assert said.out == ""
+
+
 def test_an_unknown_merchant_is_an_error(jobs: CommandLine) -> None:
     said = jobs("summary", "--mode", "daily", "--type", "count", "--merchant-id", "nobody", "--json")
     said.require_failure(1, "there is no merchant nobody")
