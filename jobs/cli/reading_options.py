@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from jobs.publish.shrinking import LossLimits
 from jobs.sources.dump_folder import sources_in
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.url import redacted_url
+from jobs.sources.wildcards import has_wildcards, matching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +149,8 @@ def _sources_of(source: str, collection: str | None) -> list[str]:
     if "://" in source:
         return [source]
     found = [source]
-    if any(wildcard in source for wildcard in "*?[") and not os.path.lexists(source):
-        found = sorted(glob.glob(source))  # noqa: PTH207 - the pattern may be absolute
+    if has_wildcards(source) and not os.path.lexists(source):
+        found = matching(source)
         if not found:
             raise SourceError(f"no file matches {source}", "Check the pattern and the folder.")
     return [

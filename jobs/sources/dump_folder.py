@@ -26,6 +26,7 @@ from jobs.sources.collections import (
     choose_collection,
     refuse_without_documents,
 )
+from jobs.sources.wildcards import refuse_unlistable
 
 FOLDER_LEVELS: Final = 4
 """Levels of a folder that are listed: one more than are read. What is on the last one is too deep."""
@@ -33,13 +34,17 @@ _READ_LEVELS: Final = FOLDER_LEVELS - 1
 _DOCUMENTS_ENDINGS: Final = (".bson.gz", ".bson")
 _METADATA_ENDINGS: Final = (".metadata.json.gz", ".metadata.json")
 _ARCHIVE_ENDINGS: Final = (".archive", ".archive.gz", ".agz", ".gz")
+_EXPORT_ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 _NO_COLLECTIONS: Final = frozenset({"oplog", "prelude"})
 _TRUNCATED: Final = "%24"
 """An encoded ``$``: is in the file names of long collection names, which mongodump truncates, and few others."""
 _AUXILIARY: Final = ("_", ".")
 """Names that begin like this, such as ``_SUCCESS`` and ``.part-0.crc`` of Spark, are no data."""
+_METADATA_NAME: Final = "metadata.json"
+"""What Atlas puts next to the documents of each collection when it exports a snapshot."""
 _TABLES: Final = {"_delta_log": "Delta", ".hoodie": "Hudi", "_spark_metadata": "Spark Structured Streaming"}
 """Folders with the log of a table, of which only some files are current."""
+_MOST_NAMED: Final = 10
 _SHARD: Final = re.compile(r"(shard|rs)[-_]?(\d{1,4}|[a-z])", re.IGNORECASE)
 """Names of shards. Other names may be those of backups."""
 
@@ -82,7 +87,7 @@ class FolderFile(Generic[P]):
     @property
     def is_auxiliary(self) -> bool:
         """Whether it or a folder between has a name of a file without data."""
-        return any(one.startswith(_AUXILIARY) for one in (*self.folders, self.name))
+        return self.name == _METADATA_NAME or any(one.startswith(_AUXILIARY) for one in (*self.folders, self.name))
 
     @property
     def ending(self) -> str:
@@ -91,9 +96,27 @@ class FolderFile(Generic[P]):
         return Path(plain).suffix + self.name[len(plain) :]
 
     @property
+    def bare_name(self) -> str:
+        """Its name without `ending`."""
+        return self.name.removesuffix(self.ending)
+
+    @property
     def is_archive(self) -> bool:
         """Whether it has a name that archives of mongodump usually have, and parts of an export have not."""
         return self.ending in _ARCHIVE_ENDINGS and not self.name.startswith("part-")
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it has a name of an archive or export, and is not part of a dump."""
+        has_data = self.is_archive or self.ending.removesuffix(".gz") in _EXPORT_ENDINGS
+        return has_data and not (self.bare_name in _NO_COLLECTIONS or self.is_dumped or self.is_auxiliary)
+
+    @property
+    def collection(self) -> tuple[str, ...]:
+        """The path of its collection, if it or a folder between has a default name; else its own, without ending."""
+        names = (*self.folders, self.bare_name)
+        last = len(names) - 1
+        return names[: 1 + next((at for at in (last, *range(last)) if names[at] in DEFAULT_COLLECTIONS), last)]
 
     @property
     def stem(self) -> str | None:
@@ -119,15 +142,8 @@ def files_below(folder: Path) -> list[FolderFile[Path]]:
 
     :raises SourceError: a folder cannot be listed.
     """
-
-    def fail(error: OSError) -> NoReturn:
-        raise SourceError(
-            f"the folder {error.filename} cannot be listed: {error.strerror}",
-            "Check its permissions, or name the files.",
-        )
-
     found: list[FolderFile[Path]] = []
-    for name, below, names in os.walk(folder, onerror=fail, followlinks=True):
+    for name, below, names in os.walk(folder, onerror=refuse_unlistable, followlinks=True):
         parent = Path(name)
         database, folders = unquote(parent.resolve().name), parent.relative_to(folder).parts
         paths = [path for one in names if (path := parent / one).is_file()]
@@ -144,12 +160,16 @@ def sources_in(folder: Path, collection: str | None) -> list[Path]:
     :raises SourceError: see `parts_of`.
     """
     files, dumps = parts_of(str(folder), files_below(folder), collection)
+    if files:
+        _refuse_inside_table(folder)
     return [*(one.place for one in files), *(folder / name for name in dumps)]
 
 
 def only_file_in(folder: Path, collection: str | None) -> tuple[Path, bool]:
     """See `only_file`; of a local folder."""
     found, inside_dump = only_file(str(folder), files_below(folder), collection)
+    if not inside_dump:
+        _refuse_inside_table(folder)
     return found.place, inside_dump
 
 
@@ -194,6 +214,12 @@ def parts_of(
             f"the folder {folder} has dumps at several levels",
             "Name the folder of one dump, or the .bson files to read.",
         )
+    exports = [one for one in files if one.is_export]
+    if exports:
+        raise SourceError(
+            f"the folder {folder} has a dump and other exports: {_names_of(exports)}",
+            "Name the files to read, or the folder of the dump if that has no other exports.",
+        )
     return (), {"": dumped} if level == 1 else _dumps_of_shards(folder, dumped, collection)
 
 
@@ -204,10 +230,25 @@ def _refuse_tables(folder: str, files: Sequence[FolderFile[P]]) -> None:
     if any(one.is_metadata and one.folders[-1:] == ("metadata",) and one.folders[:-1] in data for one in files):
         found.add("Iceberg")
     if found:
-        raise SourceError(
-            f"the folder {folder} has a {' and a '.join(sorted(found))} table, of which some files may not be current",
-            "Export the table to a new folder, or name its current files.",
-        )
+        _refuse_table(f"the folder {folder} has a {' and a '.join(sorted(found))} table")
+
+
+def _refuse_inside_table(folder: Path) -> None:
+    """Raise for a folder in a table that has files that are not current."""
+    for parent in folder.resolve().parents:
+        for name, kind in _TABLES.items():
+            if os.path.isdir(parent / name):  # noqa: PTH112 - Path raises if it may not look
+                _refuse_table(f"the folder {folder} is in a {kind} table")
+    for data in (folder.resolve(), *folder.resolve().parents):
+        if data.name == "data" and any((data.parent / "metadata").glob("*.metadata.json")):
+            _refuse_table(f"the folder {folder} is in an Iceberg table")
+
+
+def _refuse_table(what: str) -> NoReturn:
+    raise SourceError(
+        f"{what}, of which some files may not be current",
+        "Export the table to a new folder, or name its current files.",
+    )
 
 
 def _dumps_of_shards(
@@ -253,14 +294,16 @@ def _files_of_one_kind(folder: str, files: Sequence[FolderFile[P]]) -> Sequence[
     if len(formats) > 1:
         endings = ", ".join(sorted({f"*{one.ending}" for one in data}))
         raise SourceError(f"the folder {folder} has files of several formats: {endings}", hint)
-    stems = {one.name.removesuffix(one.ending) for one in data}
-    is_collection = not stems.isdisjoint(DEFAULT_COLLECTIONS)
-    if len(stems) > 1 and is_collection:
-        names = ", ".join(sorted({one.name for one in data}))
-        raise SourceError(f"the folder {folder} has files of several collections: {names}", hint)
-    if is_collection or any(one.is_archive for one in data):
-        highest = [(*one.folders, one.name.removesuffix(one.ending))[0] for one in data]
-        _refuse_copies(folder, "exports", highest, pattern)
+    named = [one.collection for one in data if one.collection[-1] in DEFAULT_COLLECTIONS]
+    if named and len({one.collection[-1] for one in data}) > 1:
+        example = next(one for one in data if one.collection == named[0])
+        path = (*example.folders, example.name)[: len(named[0])]
+        raise SourceError(
+            f"the folder {folder} has files of several collections: {_names_of(data)}",
+            f"Name the files or folders to read, such as {'/'.join((folder.rstrip('/'), *path))}.",
+        )
+    copies = named or [one.collection for one in data if one.is_archive]
+    _refuse_copies(folder, "exports", [path[0] for path in dict.fromkeys(copies)], pattern)
     return data
 
 
@@ -270,6 +313,12 @@ def _without_choice(folder: str, files: Sequence[FolderFile[P]]) -> str:
     if not plain or any(one.is_metadata for one in files):
         return ""
     return f" To add up several files, use wildcards, such as {_pattern(folder, plain[0])}."
+
+
+def _names_of(files: Sequence[FolderFile[P]]) -> str:
+    """The paths of some of `files` in their folder."""
+    names = ["/".join((*one.folders, one.name)) for one in files]
+    return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
 
 
 def _pattern(folder: str, one: FolderFile[P]) -> str:

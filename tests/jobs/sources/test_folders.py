@@ -18,7 +18,8 @@ from command_line import CommandLine
 from decoded import read_file
 
 from core.errors import SourceError
-from jobs.sources.dump_folder import FolderFile, parts_of, sources_in
+from jobs.sources.dump_folder import FolderFile, only_file_in, parts_of, sources_in
+from jobs.sources.wildcards import matching
 
 RAW = bson.encode({"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0)})
 
@@ -48,6 +49,7 @@ def read_of(folder: Path, collection: str | None = None) -> list[str]:
         ["shard0.archive.gz", "shard1.archive.gz"],
         ["2024/03/day-1.csv", "2024/04/day-2.csv", "day-3.csv"],
         ["shard0/transaction.jsonl", "shard1/transaction.jsonl"],
+        ["transactions/2024/day-1.csv", "transactions/day-2.csv"],
     ],
 )
 def test_a_folder_of_files_of_one_format_is_all_of_them(names: list[str], tmp_path: Path) -> None:
@@ -67,10 +69,25 @@ def test_a_folder_with_files_of_several_formats_is_refused_with_a_pattern_to_typ
     assert caught.value.hint == f"Name the files to read, or use wildcards, such as '{tmp_path}/*/*.csv'."
 
 
-def test_a_folder_with_exports_of_several_collections_is_refused_by_their_names(tmp_path: Path) -> None:
-    fill(tmp_path, "transaction.json", "users.json")
-    with pytest.raises(SourceError, match=r"files of several collections: transaction\.json, users\.json$"):
-        sources_in(tmp_path, None)
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["transaction.json", "users.json"], "transaction.json"),
+        (["refunds/rs-0.0.json.gz", "transactions/rs-0.0.json.gz", "transactions/rs-0.1.json.gz"], "transactions"),
+        (["day-1.csv", "shop/transactions/day-2.csv"], "shop/transactions"),
+    ],
+)
+def test_a_folder_with_exports_of_several_collections_is_refused_by_their_names(
+    names: list[str], chosen: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match=f"files of several collections: {', '.join(names)}$") as caught:
+        sources_in(fill(tmp_path, *names), None)
+    assert caught.value.hint == f"Name the files or folders to read, such as {tmp_path}/{chosen}."
+
+
+def test_a_snapshot_that_atlas_exported_is_all_files_of_a_collection_without_its_metadata(tmp_path: Path) -> None:
+    fill(tmp_path, "rs-0.0.json.gz", "rs-0.1.json.gz", "rs-1.0.json.gz", "metadata.json", ".complete")
+    assert read_of(tmp_path) == ["rs-0.0.json.gz", "rs-0.1.json.gz", "rs-1.0.json.gz"]
 
 
 @pytest.mark.parametrize("names", [[], ["_SUCCESS"]])
@@ -79,21 +96,47 @@ def test_a_folder_without_data_is_refused(names: list[str], tmp_path: Path) -> N
         read_file(fill(tmp_path, *names))
 
 
-def test_a_folder_that_cannot_be_listed_is_not_left_out_silently() -> None:
+@pytest.mark.parametrize("wildcards", [None, "*/*.csv", "*/day-2.csv", "**/*.csv", "*/2024/*.csv", "*/"])
+def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(wildcards: str | None) -> None:
     nobody = 65_534
     with tempfile.TemporaryDirectory(prefix="exports") as name:
-        closed = fill(Path(name), "day-1.csv", "2024/day-2.csv") / "2024"
+        closed = fill(Path(name), "2023/day-1.csv", "2024/day-2.csv") / "2024"
         Path(name).chmod(0o755)
-        closed.chmod(0)
+        closed.chmod(0o600 if wildcards == "*/day-2.csv" else 0)
+        if wildcards == "*/":
+            Path(name).chmod(0o444)
         user = os.geteuid()
         if user == 0:
             os.seteuid(nobody)  # root may list any folder
         try:
-            with pytest.raises(SourceError, match="2024 cannot be listed: Permission denied"):
-                sources_in(Path(name), None)
+            with pytest.raises(SourceError, match="cannot be listed: Permission denied"):
+                sources_in(Path(name), None) if wildcards is None else matching(f"{name}/{wildcards}")
         finally:
             os.seteuid(user)
+            Path(name).chmod(0o755)
             closed.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("day-?.csv", ["day-1.csv", "day-2.csv"]),
+        ("day-[!2]*", ["day-1.csv"]),
+        ("*/shop/*.bson*", ["a/shop/t.bson", "b/shop/t.bson.gz"]),
+        ("**/*.bson*", ["a/shop/t.bson", "b/shop/deep/t.bson", "b/shop/t.bson.gz"]),
+        ("b/**", ["b/shop/deep/t.bson", "b/shop/t.bson.gz"]),
+        ("*", ["a", "b", "day-1.csv", "day-2.csv"]),
+        ("*/", ["a", "b"]),
+        (".*", [".hidden"]),
+        ("day-1.csv/*", []),
+        ("no/*", []),
+    ],
+)
+def test_wildcards_match_as_in_a_shell(pattern: str, found: list[str], tmp_path: Path) -> None:
+    fill(
+        tmp_path, "day-1.csv", "day-2.csv", "a/shop/t.bson", "b/shop/t.bson.gz", "b/shop/deep/t.bson", ".hidden/t.bson"
+    )
+    assert [str(Path(path).relative_to(tmp_path)) for path in matching(f"{tmp_path}/{pattern}")] == found
 
 
 def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> None:
@@ -136,6 +179,25 @@ def test_a_table_with_files_that_are_not_current_is_refused(kind: str, names: li
         sources_in(fill(tmp_path, *names), None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "folder", "log"),
+    [
+        ("a Delta", "day=1", "_delta_log/0.json"),
+        ("a Hudi", "2024/day=1", ".hoodie/hoodie.properties"),
+        ("an Iceberg", "data", "metadata/v1.metadata.json"),
+        ("an Iceberg", "data/day=1", "metadata/v1.metadata.json"),
+    ],
+)
+def test_a_folder_inside_such_a_table_is_refused_and_its_files_may_be_named(
+    kind: str, folder: str, log: str, tmp_path: Path
+) -> None:
+    inside = fill(tmp_path, f"{folder}/part-0.parquet", log) / folder
+    for read in (sources_in, only_file_in):
+        with pytest.raises(SourceError, match=f"is in {kind} table, of which some files may not be current"):
+            read(inside, None)
+    assert matching(f"{inside}/*.parquet") == [str(inside / "part-0.parquet")]
+
+
 def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path: Path) -> None:
     fill(tmp_path, "data/transactions.bson", "metadata/users.bson", "metadata/users.metadata.json")
     assert read_of(tmp_path) == ["."]
@@ -151,6 +213,7 @@ def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path:
         (["backup-2026-11-01.gz", "backup-2026-11-02.gz"], "*.gz"),
         (["backup-2026-11-01.agz", "backup-2026-11-02.agz"], "*.agz"),
         (["2026-11-01/transaction.jsonl", "2026-11-02/transaction.jsonl"], "*/*.jsonl"),
+        (["2026-11-01/transactions/rs-0.0.json", "2026-11-02/transactions/rs-0.0.json"], "*/*/*.json"),
     ],
 )
 def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
@@ -210,7 +273,23 @@ def test_only_metadata_that_matters_is_read_and_once(tmp_path: Path) -> None:
 
 
 def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> None:
-    assert read_of(fill(tmp_path, "shop/transaction.bson", "shop/users.bson", "README.md", "old/x/y.csv")) == ["."]
+    fill(tmp_path, "shop/transaction.bson", "shop/users.bson", "shop/users.metadata.json.gz", "shop/prelude.json.gz")
+    fill(tmp_path, "oplog.bson", "README.md", "SHA256SUMS", "dump.log", "old/x/y.txt", "_old/day-1.csv", ".day-2.csv")
+    assert read_of(tmp_path) == ["."]
+
+
+@pytest.mark.parametrize(
+    ("names", "others"),
+    [
+        (["dump/shop/transaction.bson", "day-1.jsonl", "day-2.jsonl"], "day-1.jsonl, day-2.jsonl"),
+        (["shop/transaction.bson", "shop/transaction.csv.gz"], "shop/transaction.csv.gz"),
+        (["transaction.bson", "2024/day-1.parquet"], "2024/day-1.parquet"),
+        (["rs0/shop/transaction.bson", "rs1.archive"], "rs1.archive"),
+    ],
+)
+def test_exports_next_to_a_dump_are_not_left_out_silently(names: list[str], others: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=f"has a dump and other exports: {others}$"):
+        sources_in(fill(tmp_path, *names), None)
 
 
 def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> None:
