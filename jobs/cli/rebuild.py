@@ -68,7 +68,8 @@ def run(
 def _print(outcome: RebuildOutcome, seconds: float) -> None:
     run, publication = outcome.run, outcome.publication
     typer.echo(
-        f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): {', '.join(outcome.file_formats)}."
+        f"Read {run.counts.read:,} documents from {len(run.sources)} source(s): "
+        f"{'; '.join(dict.fromkeys(outcome.file_formats))}."
     )
     if outcome.partitions_reused:
         typer.echo(f"Took the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")

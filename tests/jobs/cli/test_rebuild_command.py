@@ -35,7 +35,7 @@ def test_it_says_what_was_read_and_published(jobs: CommandLine) -> None:
     said = jobs("rebuild", "first.bson", "second.bson")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(
-        "Read 48 documents from 2 source(s): BSON, BSON.\n"
+        "Read 48 documents from 2 source(s): BSON.\n"
         "Counted 48, rejected 0, filtered out 0, out of range 0.\n"
         "Published "
     )
