@@ -35,9 +35,7 @@ def test_it_says_what_was_read_and_published(jobs: CommandLine) -> None:
     said = jobs("rebuild", "first.bson", "second.bson")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(
-        "Read 48 documents from 2 source(s): BSON.\n"
-        "Counted 48, rejected 0, filtered out 0, out of range 0.\n"
-        "Published "
+        "Read 48 documents from 2 source(s): BSON.\nCounted 48, rejected 0, filtered out 0, out of range 0.\nPublished "
     )
     total = sum(one.amount for one in FIRST + SECOND)
     assert f"of 1402/12/26 to 1403/01/08 as generation 1 (run 1): 48 transactions, {total:,} IRR, in " in said.out
