@@ -54,7 +54,7 @@ def refuse_unlistable(error: OSError) -> NoReturn:
 def _below(folder: Path, part: str) -> Iterator[Path]:
     """The paths in `folder` that match one part of a pattern."""
     if part == _ANY_DEPTH:
-        for name, below, _ in os.walk(folder, onerror=refuse_unlistable, followlinks=True):
+        for name, below, _ in os.walk(folder, onerror=_refuse_unless_missing, followlinks=True):
             below[:] = [one for one in below if not one.startswith(".")]
             yield Path(name)
         return
@@ -64,8 +64,12 @@ def _below(folder: Path, part: str) -> Iterator[Path]:
         else:
             (folder / part).lstat()
             names = [part]
-    except (FileNotFoundError, NotADirectoryError):
-        return
     except OSError as error:
-        refuse_unlistable(OSError(error.errno, error.strerror, str(folder)))
+        _refuse_unless_missing(OSError(error.errno, error.strerror, str(folder)))
+        return
     yield from (folder / one for one in names if fnmatchcase(one, part))
+
+
+def _refuse_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        refuse_unlistable(error)

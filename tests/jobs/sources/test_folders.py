@@ -124,6 +124,7 @@ def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(wildcards: str 
         ("day-[!2]*", ["day-1.csv"]),
         ("*/shop/*.bson*", ["a/shop/t.bson", "b/shop/t.bson.gz"]),
         ("**/*.bson*", ["a/shop/t.bson", "b/shop/deep/t.bson", "b/shop/t.bson.gz"]),
+        ("*/**/t.bson", ["a/shop/t.bson", "b/shop/deep/t.bson"]),
         ("b/**", ["b/shop/deep/t.bson", "b/shop/t.bson.gz"]),
         ("*", ["a", "b", "day-1.csv", "day-2.csv"]),
         ("*/", ["a", "b"]),
