@@ -18,20 +18,18 @@ from pymongo import ASCENDING
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
+from core.stores.contacts import ContactStore
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.records import storable
 from core.tenants import OPERATOR
 
 
-class MongoContactStore:
-    """`core.stores.contacts.ContactStore` over `database`."""
-
+class MongoContactStore(ContactStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
-        """Replace all addresses of the user by `addresses`, by channel; durable when it returns."""
         owner = {"tenant": storable(tenant), "user_id": storable(user_id)}
         reached = {channel: storable(address) for channel, address in addresses.items()}
         with self._database.writing() as db:
@@ -47,7 +45,6 @@ class MongoContactStore:
                 before = contacts.find_one_and_delete({"_id": _next_id(before)})
 
     def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
-        """Set the user's addresses of `changes`, by channel; None removes one."""
         first_id, owner = _id_of(user_id, tenant), {"tenant": storable(tenant), "user_id": storable(user_id)}
         with self._database.writing() as db:
             while True:
@@ -62,7 +59,6 @@ class MongoContactStore:
                     return reached  # else changed concurrently
 
     def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Change the user's address of `channel` from `previous` to `new`; False if it is not `previous`."""
         with self._database.writing() as db:
             while (current := _current(db["contacts"], _id_of(user_id, tenant))) is not None:
                 addresses = _addresses(current)
@@ -74,13 +70,11 @@ class MongoContactStore:
         return False
 
     def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
-        """The addresses of the user by channel; empty for an unknown user."""
         with self._database.answering() as db:
             current = _current(db["contacts"], _id_of(user_id, tenant))
         return {} if current is None else _addresses(current)
 
     def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
-        """The addresses of the tenant's users, by user id in the order of code points, and by channel."""
         found: dict[str, dict[str, str]] = {}
         last = storable(after or "")
         # Only the first document of a user has these fields; for the operator, earlier versions wrote just `_id`.
@@ -99,7 +93,6 @@ class MongoContactStore:
         return found
 
     def tenants_of(self, user_id: str) -> frozenset[str]:
-        """The tenants with a user of that id who has an address."""
         with self._database.answering() as db:
             contacts = db["contacts"]
             first = {document["tenant"]: document for document in contacts.find({"user_id": storable(user_id)})}

@@ -17,7 +17,7 @@ from pymongo.database import Database as PyMongoDatabase
 from core.calendar.periods import Locale
 from core.errors import StoreBusy
 from core.merchant_names import NO_NAMES, MerchantNames
-from core.stores.merchant_names import next_version, number_of
+from core.stores.merchant_names import MerchantNameStore, next_version, number_of
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.idempotent_inserts import insert_batch, insert_once
 from core.stores.records import storable
@@ -28,19 +28,15 @@ _BATCH: Final = 10_000
 _ATTEMPTS: Final = 10
 
 
-class MongoMerchantNameStore:
-    """`core.stores.merchant_names.MerchantNameStore` over `database`."""
-
+class MongoMerchantNameStore(MerchantNameStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def version(self) -> str:
-        """The version that `read` would return."""
         with self._database.answering() as db:
             return _version_in(_newest(db))
 
     def read(self) -> MerchantNames:
-        """All names, of one version."""
         with self._database.answering() as db:
             for _ in range(_ATTEMPTS):
                 newest = _newest(db)
@@ -54,7 +50,6 @@ class MongoMerchantNameStore:
         raise StoreBusy("the names of merchants are replaced faster than they can be read", "Try again.")
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
-        """Replace all names atomically if their version is still `after`; False if it is not."""
         version, edition = next_version(after, now_ms), ObjectId()
         number = number_of(version)
         documents = [

@@ -50,6 +50,7 @@ from core.stores.notifications import (
     Log,
     LogFilter,
     NotificationFilter,
+    NotificationStore,
     StateCount,
     StoredNotification,
     is_finished,
@@ -66,14 +67,11 @@ _MOST_ROUNDS: Final = (
 )
 
 
-class MongoNotificationStore:
-    """`core.stores.notifications.NotificationStore` over `database`."""
-
+class MongoNotificationStore(NotificationStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
-        """Store `notification` with a pending log for each channel, unless its id is stored already."""
         stored = new_notification(notification_from_record(notification_to_record(notification)))
         while True:
             with self._database.writing() as db, suppress(DuplicateKeyError):
@@ -83,13 +81,11 @@ class MongoNotificationStore:
                 return found
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None if there is no such notification."""
         with self._database.answering() as db:
             document = db[_NOTIFICATIONS].find_one({"_id": notification_id})
             return None if document is None else _stored(db, document)
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
-        """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         event = event_from_record(event_to_record(event))
         then = apply_event(state, event)
         with self._database.writing() as db:
@@ -111,7 +107,6 @@ class MongoNotificationStore:
         return then
 
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
-        """Update the copies, and let `due` return the logs when they are due, but not before `queue_at_ms`."""
         states = {log.channel: log.state for log in stored.logs}
         queueing = {
             channel: Queueing(state.number, queue_at_ms if state.is_open else None) for channel, state in states.items()
@@ -120,7 +115,6 @@ class MongoNotificationStore:
             sync_copies(db, stored.notification.id, queueing)
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first."""
         if limit <= 0:  # MongoDB reads 0 as no limit
             return []
         query = {"queue_at": {"$lte": DatetimeMS(now_ms)}}
@@ -129,7 +123,6 @@ class MongoNotificationStore:
             return [found["_id"] for found in db[_NOTIFICATIONS].find(query, {"_id": True}).sort(order).limit(limit)]
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
-        """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`."""
         query = {"_id": {"$in": list(notification_ids)}, "queue_at": {"$lte": DatetimeMS(now_ms)}}
         with self._database.writing() as db:
             found = db[_NOTIFICATIONS].find(query, {"logs": True, "revision": True})
@@ -140,7 +133,6 @@ class MongoNotificationStore:
     def listed(
         self, wanted: NotificationFilter = ALL, *, after: tuple[int, str] | None = None, limit: int
     ) -> list[Listed]:
-        """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
         if limit <= 0:
             return []
         query = _query(wanted)
@@ -155,7 +147,6 @@ class MongoNotificationStore:
     def finished(
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
-        """Notifications that were created, and all of whose logs were finished, before `before_ms`."""
         # By the copies: an old one shows its log as open, or shows it as finished before a retry, which `remove` finds.
         query: Document = {"status": {"$in": _ENDED}, "created_at": {"$lt": DatetimeMS(before_ms)}}
         if after is not None:
@@ -171,10 +162,7 @@ class MongoNotificationStore:
         return found
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
-        """Remove those of the notifications that are still `finished`, with their events.
-
-        The events are removed first: the copies have all of them, so a crash in between loses nothing.
-        """
+        # The events are removed first: the copies have all of them, so a crash in between loses nothing.
         removed = 0
         with self._database.writing() as db:
             for notification_id in notification_ids:
@@ -188,7 +176,6 @@ class MongoNotificationStore:
         return removed
 
     def counts(self) -> list[ChannelCounts]:
-        """The number of logs of each channel and status."""
         counted: dict[tuple[str, LogStatus], int] = {}
         # The condition is true of all documents: with it the query reads nothing but the index.
         pipeline: list[Document] = [
@@ -202,7 +189,6 @@ class MongoNotificationStore:
         return [ChannelCounts(channel, status, count) for (channel, status), count in sorted(counted.items())]
 
     def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
-        """The number of notifications with each combination of logs and statuses."""
         if limit <= 0:
             return []
         pipeline: list[Document] = [
@@ -216,12 +202,10 @@ class MongoNotificationStore:
         return [state_count(logs, count) for logs, count in sorted(found.items())]
 
     def due_count(self, now_ms: int) -> int:
-        """The number of notifications with an open log that is due at `now_ms`."""
         with self._database.answering() as db:
             return db[_NOTIFICATIONS].count_documents({"due_at": {"$lte": DatetimeMS(now_ms)}})
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
-        """When the open log became due that has been due the longest at `now_ms`."""
         query = {"due_at": {"$lte": DatetimeMS(now_ms)}}
         with self._database.answering() as db:
             found = db[_NOTIFICATIONS].find_one(query, {"due_at": True}, sort=[("due_at", ASCENDING)])

@@ -18,21 +18,18 @@ from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.mongo.publishing import uninterrupted
 from core.stores.records import run_from_record, run_to_record
 from core.stores.run_lock import require_free, stalled_future_run
-from core.stores.runs import Run, RunStatus, taken_over
+from core.stores.runs import Run, RunLedger, RunStatus, taken_over
 from core.stores.summaries import Publication
 
 _HOLDER: Final = ("host", "process_id", "process_started", "process_identity")
 
 
-class MongoRunLedger:
-    """`core.stores.runs.RunLedger` over `database`."""
-
+class MongoRunLedger(RunLedger):
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def begin(self, draft: Run) -> Run:
-        """Insert `draft` as the next run, if no other run is in progress."""
         stalled = stalled_future_run(self.recent, self._clock)
         before = next(iter(self.recent(1)), None)
         if before is not None:
@@ -48,7 +45,6 @@ class MongoRunLedger:
         raise RunHeld(f"run {run.id} began at the same moment, and has ended since", "Run the same command again.")
 
     def update(self, run: Run) -> None:
-        """Replace the document of ``run.id``; durable when it returns."""
         document = _to_document(run)
         expected = {name: document[name] for name in ("_id", *_HOLDER)} | {"ended_at": None}
         with self._database.answering() as db:
@@ -65,13 +61,11 @@ class MongoRunLedger:
         raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
-        """The run with that id, or None."""
         with self._database.answering() as db:
             document = db["summary_runs"].find_one({"_id": run_id})
             return None if document is None else _settled(db, document)
 
     def recent(self, limit: int) -> list[Run]:
-        """The latest `limit` runs, newest first."""
         if limit <= 0:  # 0 means no limit in MongoDB
             return []
         with self._database.answering() as db:
@@ -79,7 +73,6 @@ class MongoRunLedger:
             return [_settled(db, document) for document in documents]
 
     def found_unchanged(self, publication: Publication) -> Run | None:
-        """The latest run that found `publication` unchanged, or None."""
         query = {
             "_id": {"$gt": publication.run_id},
             "status": RunStatus.UNCHANGED.value,
@@ -90,13 +83,11 @@ class MongoRunLedger:
             return None if found is None else _from_document(found)
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The ids below `below` of runs that ended before `before_ms`, ascending."""
         query = {"_id": {"$lt": below}, "ended_at": {"$lt": DatetimeMS(before_ms)}}
         with self._database.answering() as db:
             return [found["_id"] for found in db["summary_runs"].find(query, {"_id": True}).sort("_id", ASCENDING)]
 
     def remove(self, run_ids: Sequence[int]) -> int:
-        """Remove ended runs, but never the latest."""
         latest = max((run.id for run in self.recent(1)), default=0)
         query = {"_id": {"$in": [run_id for run_id in run_ids if run_id < latest]}, "ended_at": {"$ne": None}}
         with self._database.answering() as db:

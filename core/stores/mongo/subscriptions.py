@@ -13,24 +13,20 @@ from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document, to_document
 from core.stores.notification_records import subscription_from_record, subscription_to_record
 from core.stores.records import storable
-from core.stores.subscriptions import Subscription
+from core.stores.subscriptions import Subscription, SubscriptionStore
 
 
-class MongoSubscriptionStore:
-    """`core.stores.subscriptions.SubscriptionStore` over `database`."""
-
+class MongoSubscriptionStore(SubscriptionStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Store `subscription` unless its id exists; durable when it returns."""
         document = to_document(subscription_to_record(subscription), "id")
         with self._database.writing() as db, suppress(DuplicateKeyError):
             db["subscriptions"].insert_one(document)
         return self._present(subscription.id)
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription with that id, also if ended, or None."""
         with self._database.answering() as db:
             document = db["subscriptions"].find_one({"_id": subscription_id})
         return None if document is None else _from_document(document)
@@ -45,7 +41,6 @@ class MongoSubscriptionStore:
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions ordered by creation, then id."""
         query: Document = {} if user_id is None else {"user_id": storable(user_id)}
         if tenant is not None:
             query["tenant"] = storable(tenant)
@@ -63,10 +58,7 @@ class MongoSubscriptionStore:
         return [_from_document(document) for document in documents]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
-        """End the subscription at `at_ms`; durable when it returns.
-
-        If updates are not atomic, either of two concurrent ends may set the instant; none undoes the other.
-        """
+        # If updates are not atomic, either of two concurrent ends may set the instant; none undoes the other.
         with self._database.writing() as db:
             db["subscriptions"].update_one(
                 {"_id": subscription_id, "ended_at": None}, {"$set": {"ended_at": DatetimeMS(at_ms)}}
@@ -74,7 +66,6 @@ class MongoSubscriptionStore:
         return self._present(subscription_id)
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; returns their number."""
         with self._database.writing() as db:
             return db["subscriptions"].delete_many({"ended_at": {"$lt": DatetimeMS(before_ms)}}).deleted_count
 

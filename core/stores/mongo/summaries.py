@@ -36,6 +36,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    SummaryStore,
     no_progress,
 )
 
@@ -54,24 +55,19 @@ _BY_MERCHANT: Final = [("merchant_id", ASCENDING), ("key", ASCENDING)]
 _COLUMNS: Final = {"_id": False, **dict.fromkeys(SUMMARY_COLUMNS, True)}
 
 
-class MongoSummaryStore:
-    """`core.stores.summaries.SummaryStore` over `database`."""
-
+class MongoSummaryStore(SummaryStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def published(self) -> Publication | None:
-        """The current publication, or None if nothing is published yet."""
         with self._database.answering() as db:
             document = current_publication(db)
         return None if document is None else publication_from_record(from_document(document, "generation"))
 
     def is_current(self, publication: Publication) -> bool:
-        """Whether `publication` is the current one."""
         return self.published() == publication
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode` of the current publication, per merchant and overall."""
         import polars as pl
 
         from core.stores.frames import from_batches
@@ -86,7 +82,6 @@ class MongoSummaryStore:
     def scan(
         self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
     ) -> Iterator[Scan | None]:
-        """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published."""
         with self._database.answering() as db:
             document = current_publication(db)
             if document is None:
@@ -117,7 +112,6 @@ class MongoSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
-        """The values of one merchant (None: overall), ascending by key."""
         wanted = {"_id": False, "key": True, measure: True}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> list[SeriesPoint]:
@@ -138,7 +132,6 @@ class MongoSummaryStore:
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[MerchantPoint]:
-        """The values of several merchants, ascending by merchant, then key."""
         after_merchant, after_key = after or ("", "")
         whose: Document = {"$ne": None} if after is None else {"$gte": after_merchant}
         if merchants is not None:
@@ -163,13 +156,11 @@ class MongoSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> bytes:
-        """`series` as JSON."""
         points = self.series(mode, measure, merchant_id, first_key, last_key)
         body = orjson.dumps([{"key": key, "value": value} for key, value in points])
         return bytes(memoryview(body))  # a copy, as orjson's result references a buffer that is kilobytes larger
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication has summaries of `merchant_id`."""
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}
 
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> bool:
@@ -180,7 +171,6 @@ class MongoSummaryStore:
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
-        """The totals of each merchant's summaries of `mode`, ascending by merchant."""
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 
         # Summed here, as the server's $sum continues in floating point beyond int64.
@@ -203,38 +193,32 @@ class MongoSummaryStore:
         ]
 
     def count(self) -> int:
-        """The actual number of summaries of all modes of the current publication."""
         return sum(self._read(counted_layers, count_rows))
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
-        """Publish `rows` instead of all current summaries, atomically."""
         with self._database.answering() as db:
             publish(db, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-        """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change."""
         require_amendable(rows, ranges)
         with self._database.answering() as db:
             amend(db, publication, rows, ranges)
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The generations below `below` that were published before `before_ms`, ascending."""
         query = {"_id": {"$lt": below}, "published_at": {"$lt": DatetimeMS(before_ms)}}
         with self._database.answering() as db:
             found = db["summary_publications"].find(query, {"_id": True}).sort("_id", ASCENDING)
             return [document["_id"] for document in found]
 
     def remove_publications(self, generations: Sequence[int]) -> int:
-        """Remove these publications from the list, except the current and the previous one."""
         with self._database.answering() as db:
             latest = current_publication(db)
             removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
             return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
 
     def close(self) -> None:
-        """Close all connections, including those of the run ledger over the same database."""
         self._database.close()
 
     def _read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from core.stores.contacts import ContactStore
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.tenants import OPERATOR
@@ -18,14 +19,11 @@ _LISTED: Final = (
 )
 
 
-class SqliteContactStore:
-    """`core.stores.contacts.ContactStore` over `database`."""
-
+class SqliteContactStore(ContactStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def replace(self, user_id: str, addresses: Mapping[str, str], *, tenant: str = OPERATOR) -> None:
-        """Replace all addresses of the user by `addresses`, by channel; durable when it returns."""
         user = storable(user_id), storable(tenant)
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM contacts WHERE user_id = ? AND tenant = ?", user)
@@ -35,7 +33,6 @@ class SqliteContactStore:
             )
 
     def change(self, user_id: str, changes: Mapping[str, str | None], *, tenant: str = OPERATOR) -> dict[str, str]:
-        """Set the user's addresses of `changes`, by channel; None removes one."""
         user = storable(user_id), storable(tenant)
         given = [(*user, channel, storable(address)) for channel, address in changes.items() if address is not None]
         with self._database.transaction() as connection:
@@ -47,7 +44,6 @@ class SqliteContactStore:
             return self.get(user_id, tenant=tenant)
 
     def move(self, user_id: str, channel: str, previous: str, new: str, *, tenant: str = OPERATOR) -> bool:
-        """Change the user's address of `channel` from `previous` to `new`; False if it is not `previous`."""
         with self._database.transaction() as connection:
             moved = connection.execute(
                 "UPDATE contacts SET address = ? WHERE user_id = ? AND tenant = ? AND channel = ? AND address = ?",
@@ -56,7 +52,6 @@ class SqliteContactStore:
         return moved.rowcount > 0
 
     def get(self, user_id: str, *, tenant: str = OPERATOR) -> dict[str, str]:
-        """The addresses of the user by channel; empty for an unknown user."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT channel, address FROM contacts WHERE user_id = ? AND tenant = ? ORDER BY channel",
@@ -65,7 +60,6 @@ class SqliteContactStore:
         return {row["channel"]: row["address"] for row in rows}
 
     def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
-        """The addresses of the tenant's users, by user id in the order of code points, and by channel."""
         found: dict[str, dict[str, str]] = {}
         asked = storable(tenant), storable(after or ""), max(limit, 0)
         with self._database.connection() as connection:
@@ -74,7 +68,6 @@ class SqliteContactStore:
         return found
 
     def tenants_of(self, user_id: str) -> frozenset[str]:
-        """The tenants with a user of that id who has an address."""
         with self._database.connection() as connection:
             rows = connection.execute("SELECT DISTINCT tenant FROM contacts WHERE user_id = ?", (storable(user_id),))
             return frozenset(row["tenant"] for row in rows)

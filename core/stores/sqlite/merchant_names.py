@@ -8,7 +8,7 @@ from typing import Final
 
 from core.calendar.periods import Locale
 from core.merchant_names import MerchantNames
-from core.stores.merchant_names import next_version
+from core.stores.merchant_names import MerchantNameStore, next_version
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 
@@ -20,19 +20,15 @@ _READ: Final = (
 _INSERT: Final = "INSERT INTO merchant_names (merchant_id, language, name) VALUES (?, ?, ?)"
 
 
-class SqliteMerchantNameStore:
-    """`core.stores.merchant_names.MerchantNameStore` over `database`."""
-
+class SqliteMerchantNameStore(MerchantNameStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def version(self) -> str:
-        """The version that `read` would return."""
         with self._database.connection() as connection:
             return _version(connection)
 
     def read(self) -> MerchantNames:
-        """All names, of one version."""
         version, by_merchant = "", dict[str, dict[Locale, str]]()
         with self._database.connection() as connection:
             for found, merchant_id, language, name in connection.execute(_READ):
@@ -42,7 +38,6 @@ class SqliteMerchantNameStore:
         return MerchantNames(version, by_merchant)
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
-        """Replace all names atomically if their version is still `after`; False if it is not."""
         rows = [(storable(one), language, name) for one, texts in names.items() for language, name in texts.items()]
         with self._database.transaction() as connection:
             if _version(connection) != after:

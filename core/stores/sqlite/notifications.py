@@ -27,6 +27,7 @@ from core.stores.notifications import (
     Listed,
     Log,
     NotificationFilter,
+    NotificationStore,
     StateCount,
     StoredNotification,
     new_notification,
@@ -62,14 +63,11 @@ _DUE_COUNT: Final = "SELECT count(DISTINCT notification_id) FROM notification_lo
 _OLDEST_DUE: Final = "SELECT min(due_at_ms) FROM notification_logs WHERE due_at_ms <= ?"
 
 
-class SqliteNotificationStore:
-    """`core.stores.notifications.NotificationStore` over `database`."""
-
+class SqliteNotificationStore(NotificationStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
-        """Store `notification` with a pending log for each channel, unless its id is stored already."""
         record = notification_to_record(notification)
         stored = new_notification(notification_from_record(record))
         with self._database.transaction() as connection:
@@ -82,12 +80,10 @@ class SqliteNotificationStore:
         return stored
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None if there is no such notification."""
         with self._database.connection() as connection:
             return _get(connection, notification_id)
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
-        """Append `event` to the log of `channel`, unless another event was appended after `state`."""
         record = event_to_record(event)
         then = apply_event(state, event_from_record(record))
         log = {"notification_id": notification.id, "channel": channel}
@@ -100,7 +96,6 @@ class SqliteNotificationStore:
         return then
 
     def repair_copies(self, stored: StoredNotification, queue_at_ms: int | None = None) -> None:
-        """Let `due` return the logs of ``stored.notification`` when they are due, but not before `queue_at_ms`."""
         logs = [
             (max(log.state.due_at_ms, queue_at_ms or 0), stored.notification.id, log.channel, log.state.number)
             for log in stored.logs
@@ -115,7 +110,6 @@ class SqliteNotificationStore:
                 )
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first."""
         found: dict[str, None] = {}
         # Several logs of a notification may be due, so the number of rows to read is not known before.
         with self._database.connection() as connection, closing(connection.execute(_DUE, (now_ms,))) as rows:
@@ -124,7 +118,6 @@ class SqliteNotificationStore:
         return list(found)
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
-        """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`."""
         if notification_ids:
             with self._database.transaction() as connection:
                 connection.executemany(
@@ -135,7 +128,6 @@ class SqliteNotificationStore:
     def listed(
         self, wanted: NotificationFilter = ALL, *, after: tuple[int, str] | None = None, limit: int
     ) -> list[Listed]:
-        """Notifications, the newest first: by ``created_at_ms``, then by id, both descending."""
         where, values = _where(wanted, after)
         query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         with self._database.connection() as connection:
@@ -145,7 +137,6 @@ class SqliteNotificationStore:
     def finished(
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
-        """Notifications that were created, and all of whose logs were finished, before `before_ms`."""
         created_at_ms, last_id = after or (-(2**62), "")
         with self._database.connection() as connection:
             rows = connection.execute(
@@ -162,7 +153,6 @@ class SqliteNotificationStore:
         return [notification_from_record(from_row(row)) for row in rows]
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
-        """Remove those of the notifications that are still `finished`, with their logs and events."""
         removed = 0
         with self._database.transaction() as connection:
             for notification_id in notification_ids:
@@ -174,7 +164,6 @@ class SqliteNotificationStore:
         return removed
 
     def counts(self) -> list[ChannelCounts]:
-        """The number of logs of each channel and status."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT channel, status, count FROM notification_counts WHERE count > 0 ORDER BY channel, status"
@@ -182,7 +171,6 @@ class SqliteNotificationStore:
         return [ChannelCounts(channel, LogStatus(status), count) for channel, status, count in rows]
 
     def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
-        """The number of notifications with each combination of logs and statuses."""
         where, values = _where(wanted)
         newest = f"SELECT id FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         query = f"SELECT ({_LOGS}) AS logs, count(*) FROM ({newest}) AS counted GROUP BY logs ORDER BY logs"
@@ -191,12 +179,10 @@ class SqliteNotificationStore:
         return [state_count(logs, count) for logs, count in rows]
 
     def due_count(self, now_ms: int) -> int:
-        """The number of notifications with an open log that is due at `now_ms`."""
         with self._database.connection() as connection:
             return int(connection.execute(_DUE_COUNT, (now_ms,)).fetchone()[0])
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
-        """When the open log became due that has been due the longest at `now_ms`."""
         with self._database.connection() as connection:
             oldest: int | None = connection.execute(_OLDEST_DUE, (now_ms,)).fetchone()[0]
         return oldest

@@ -10,7 +10,7 @@ from typing import Final
 from core.instants import Clock
 from core.stores.records import run_from_record, run_to_record
 from core.stores.run_lock import require_free, stalled_future_run
-from core.stores.runs import Run, taken_over
+from core.stores.runs import Run, RunLedger, taken_over
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert, update
 from core.stores.summaries import Publication
@@ -30,15 +30,12 @@ _HELD: Final = (
 )
 
 
-class SqliteRunLedger:
-    """`core.stores.runs.RunLedger` over `database`."""
-
+class SqliteRunLedger(RunLedger):
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def begin(self, draft: Run) -> Run:
-        """Insert `draft` as the next run, if no other run is in progress."""
         stalled = stalled_future_run(self.recent, self._clock)
         with self._database.transaction() as connection:
             before = connection.execute("SELECT * FROM summary_runs ORDER BY id DESC LIMIT 1").fetchone()
@@ -53,7 +50,6 @@ class SqliteRunLedger:
         return run
 
     def update(self, run: Run) -> None:
-        """Replace the row of ``run.id``; durable when it returns."""
         with self._database.transaction() as connection:
             if update(connection, "summary_runs", run_to_record(run), _HELD):
                 return
@@ -62,13 +58,11 @@ class SqliteRunLedger:
         raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
-        """The run with that id, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM summary_runs WHERE id = ?", (run_id,)).fetchone()
         return None if row is None else run_from_record(from_row(row))
 
     def recent(self, limit: int) -> list[Run]:
-        """The latest `limit` runs, newest first."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
@@ -76,13 +70,11 @@ class SqliteRunLedger:
         return [run_from_record(from_row(row)) for row in rows]
 
     def found_unchanged(self, publication: Publication) -> Run | None:
-        """The latest run that found `publication` unchanged, or None."""
         with self._database.connection() as connection:
             row = connection.execute(_FOUND_UNCHANGED, (publication.run_id, publication.generation)).fetchone()
         return None if row is None else run_from_record(from_row(row))
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The ids below `below` of runs that ended before `before_ms`, ascending."""
         with self._database.connection() as connection:
             rows = connection.execute(
                 "SELECT id FROM summary_runs WHERE id < ? AND ended_at_ms < ? ORDER BY id", (below, before_ms)
@@ -90,7 +82,6 @@ class SqliteRunLedger:
         return [row["id"] for row in rows]
 
     def remove(self, run_ids: Sequence[int]) -> int:
-        """Remove ended runs, but never the latest."""
         with self._database.transaction() as connection:
             return connection.executemany(_REMOVE, [(run_id,) for run_id in run_ids]).rowcount if run_ids else 0
 

@@ -9,17 +9,14 @@ from core.stores.notification_records import subscription_from_record, subscript
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row, insert
-from core.stores.subscriptions import Subscription
+from core.stores.subscriptions import Subscription, SubscriptionStore
 
 
-class SqliteSubscriptionStore:
-    """`core.stores.subscriptions.SubscriptionStore` over `database`."""
-
+class SqliteSubscriptionStore(SubscriptionStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, subscription: Subscription) -> Subscription:
-        """Store `subscription` unless its id exists; durable when it returns."""
         record = subscription_to_record(subscription)
         with self._database.transaction() as connection:
             found = self.get(subscription.id)
@@ -28,7 +25,6 @@ class SqliteSubscriptionStore:
         return found or subscription_from_record(record)
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription with that id, also if ended, or None."""
         with self._database.connection() as connection:
             row = connection.execute("SELECT * FROM subscriptions WHERE id = ?", (subscription_id,)).fetchone()
         return None if row is None else subscription_from_record(from_row(row))
@@ -43,7 +39,6 @@ class SqliteSubscriptionStore:
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions ordered by creation, then id."""
         parts: list[tuple[str, tuple[int | str, ...]]] = [("NOT ? OR ended_at_ms IS NULL", (active,))]
         if tenant is not None:
             parts.append(("tenant = ?", (storable(tenant),)))
@@ -62,7 +57,6 @@ class SqliteSubscriptionStore:
         return [subscription_from_record(from_row(row)) for row in rows]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
-        """End the subscription at `at_ms`; durable when it returns."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE subscriptions SET ended_at_ms = ? WHERE id = ? AND ended_at_ms IS NULL",
@@ -74,6 +68,5 @@ class SqliteSubscriptionStore:
         return subscription
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; returns their number."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM subscriptions WHERE ended_at_ms < ?", (before_ms,)).rowcount

@@ -24,6 +24,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    SummaryStore,
     no_progress,
 )
 
@@ -105,8 +106,8 @@ _FORGET: Final = (
 )
 
 
-class SqliteSummaryStore:
-    """`core.stores.summaries.SummaryStore` over `database`. Every read is one statement, hence one snapshot."""
+class SqliteSummaryStore(SummaryStore):
+    """Every read is one statement, hence one snapshot."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -116,14 +117,12 @@ class SqliteSummaryStore:
             connection.execute("PRAGMA secure_delete = OFF")
 
     def published(self) -> Publication | None:
-        """The current publication, or None if nothing is published yet."""
         self._database.require_in_place()
         with self._database.connection() as connection:
             row = current_publication(connection)
         return None if row is None else publication_from_record(from_row(row))
 
     def is_current(self, publication: Publication) -> bool:
-        """Whether `publication` is the current one."""
         self._database.require_in_place()
         with self._database.connection() as connection:
             row = connection.execute(_CURRENT).fetchone()
@@ -131,7 +130,6 @@ class SqliteSummaryStore:
         return row is not None and tuple(row) == identity
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
-        """The summaries of `mode` of the current publication, per merchant and overall."""
         from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
@@ -143,7 +141,6 @@ class SqliteSummaryStore:
     def scan(
         self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
     ) -> Iterator[Scan | None]:
-        """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published."""
         self._database.require_in_place()
         # Its own connection, as its transaction sees one state and must not block others.
         own = Database(self._database.path, timeout_s=self._database.timeout_s, create=False)
@@ -167,7 +164,6 @@ class SqliteSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
-        """The values of one merchant (None: overall), ascending by key."""
         with self._database.connection() as connection:
             cursor = connection.cursor()
             cursor.row_factory = None
@@ -185,7 +181,6 @@ class SqliteSummaryStore:
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[MerchantPoint]:
-        """The values of several merchants, ascending by merchant, then key."""
         after_merchant, after_key = after or ("", "")
         wanted = None if merchants is None else [one for one in merchants if one >= after_merchant]
         if wanted == []:
@@ -209,20 +204,17 @@ class SqliteSummaryStore:
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> bytes:
-        """`series` as JSON."""
         with self._database.connection() as connection:
             found = connection.execute(_SERIES_JSON[measure], (mode, merchant_id, *_bounds(first_key, last_key)))
             return bytes(found.fetchone()[0])
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication has summaries of `merchant_id`."""
         with self._database.connection() as connection:
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
 
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
-        """The totals of each merchant's summaries of `mode`, ascending by merchant."""
         with self._database.connection() as connection:
             rows = connection.execute(_MERCHANTS, (mode, *_bounds(first_key, last_key), "")).fetchall()
         return [
@@ -231,32 +223,26 @@ class SqliteSummaryStore:
         ]
 
     def count(self) -> int:
-        """The actual number of summaries of all modes."""
         with self._database.connection() as connection:
             return int(connection.execute(_COUNT).fetchone()[0])
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
     ) -> None:
-        """Publish `rows` instead of all current summaries, atomically."""
         publish(self._database, publication, rows, progress)
 
     def amend(self, publication: Publication, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
-        """Publish `rows` instead of the current summaries of `ranges`, atomically; other periods do not change."""
         amend(self._database, self.rows, publication, rows, ranges)
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
-        """The generations below `below` that were published before `before_ms`, ascending."""
         with self._database.connection() as connection:
             return [row["generation"] for row in connection.execute(_BEFORE, (below, before_ms))]
 
     def remove_publications(self, generations: Sequence[int]) -> int:
-        """Remove these publications from the list, except the current and the previous one."""
         with self._database.transaction() as connection:
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
 
     def close(self) -> None:
-        """Close the connection."""
         self._database.close()
 
 
