@@ -70,33 +70,28 @@ class ApiKey:
 
 
 class ApiKeyStore(Protocol):
-    """Stores API keys, without ever deleting one. Thread-safe (calls take turns), but not fork-safe."""
+    """Stores API keys, without ever deleting one. Thread-safe (calls take turns), but not fork-safe.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+    """
 
     def add(self, key: ApiKey) -> None:
         """Store `key`; durable when it returns.
 
         :raises ValueError: the id exists; nothing was changed.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, key_id: str) -> ApiKey | None:
-        """The key with that id, also if revoked or expired, or None.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The key with that id, also if revoked or expired, or None."""
 
     def all(self) -> list[ApiKey]:
-        """All keys, including revoked and expired ones, ordered by creation, then id.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """All keys, including revoked and expired ones, ordered by creation, then id."""
 
     def revoke(self, key_id: str, at_ms: int) -> ApiKey:
         """Revoke the key at `at_ms` (milliseconds since 1970 UTC); durable when it returns.
 
         :returns: the revoked key; an earlier revocation is not changed.
         :raises LookupError: the key does not exist.
-        :raises StoreUnavailable: the store could not be written.
         """
 
 
@@ -105,20 +100,18 @@ class KeyUseStore(Protocol):
 
     It is separate from the keys, so that a pending write does not block lookups and cannot undo a revocation. A power
     cut may lose the latest uses.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
     """
 
     def record(self, last_used_ms: Mapping[str, int]) -> None:
         """Record the last use of keys, unless a later use is recorded.
 
         :param last_used_ms: instants by key id, milliseconds since 1970 UTC.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def all(self) -> dict[str, int]:
-        """The last use of each key, by id, without unused keys.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The last use of each key, by id, without unused keys."""
 
 
 def all_tenants(keys: ApiKeyStore) -> frozenset[str]:

@@ -15,19 +15,16 @@ if TYPE_CHECKING:
 
 
 class MerchantNameStore(Protocol):
-    """Stores the names of merchants. Thread-safe (calls take turns), but not fork-safe."""
+    """Stores the names of merchants. Thread-safe (calls take turns), but not fork-safe.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+    """
 
     def version(self) -> str:
-        """The version that `read` would return; cheap for any number of names.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The version that `read` would return; cheap for any number of names."""
 
     def read(self) -> MerchantNames:
-        """All names, of one version.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """All names, of one version."""
 
     def replace(self, names: Mapping[str, Mapping[Locale, str]], *, after: str, now_ms: int) -> bool:
         """Replace all names atomically if their version is still `after`; False if it is not.

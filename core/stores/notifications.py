@@ -104,6 +104,8 @@ class NotificationStore(Protocol):
     The copy may be written after the event: a crash in between leaves it older than the events, never newer. `due`
     returns a log with an old copy when the copy was due: at the latest when the lease of an attempt under way ends, and
     at once after a retry. The worker that receives it reads the log and calls `repair_copies`.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
     """
 
     def add(self, notification: Notification, queue_at_ms: int) -> StoredNotification:
@@ -117,10 +119,7 @@ class NotificationStore(Protocol):
         """
 
     def get(self, notification_id: str) -> StoredNotification | None:
-        """The notification and its logs, folded from their events; None if there is no such notification.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The notification and its logs, folded from their events; None if there is no such notification."""
 
     def append(self, notification: Notification, channel: str, state: LogState, event: Event) -> LogState | None:
         """Append `event`, durably, to the log of `channel`, whose state was `state` when the caller read it.
@@ -136,22 +135,18 @@ class NotificationStore(Protocol):
         A log that has got an event since `stored` was read is returned by `due` when it is due.
 
         :param queue_at_ms: `due` returns its open logs when they are due, but not before this.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def due(self, now_ms: int, limit: int) -> list[str]:
         """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first, each once.
 
         :param limit: the largest number of ids.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
         """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`.
 
         A log that gets an event in the meantime is returned when it is due.
-
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def listed(
@@ -161,7 +156,6 @@ class NotificationStore(Protocol):
 
         :param after: ``created_at_ms`` and id of the last notification of the page before.
         :param limit: the largest number of notifications.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def finished(
@@ -172,7 +166,6 @@ class NotificationStore(Protocol):
         :param unknown: whether to include those with a log that is ``unknown``, which may still need attention.
         :param after: ``created_at_ms`` and id of the last notification of the page before.
         :param limit: the largest number of notifications.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
@@ -181,34 +174,24 @@ class NotificationStore(Protocol):
         Their ids can be used again. A crash leaves each notification removed or unchanged.
 
         :returns: the number of removed notifications.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def counts(self) -> list[ChannelCounts]:
-        """The number of logs of each channel and status, without zeros, ordered by channel and status.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The number of logs of each channel and status, without zeros, ordered by channel and status."""
 
     def state_counts(self, wanted: NotificationFilter, *, limit: int) -> list[StateCount]:
         """The number of notifications with each combination of logs and statuses, ordered by `StateCount.logs`.
 
         :param limit: only so many are counted, the newest: the time to count grows with the number.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def due_count(self, now_ms: int) -> int:
-        """The number of notifications with an open log that is due at `now_ms`, also if it was postponed.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The number of notifications with an open log that is due at `now_ms`, also if it was postponed."""
 
     def oldest_due_ms(self, now_ms: int) -> int | None:
         """When the open log became due that has been due the longest at `now_ms`; None if no log is due.
 
         Queueing or postponing the log does not change this.
-
-        :raises StoreUnavailable: the store does not answer.
         """
 
 

@@ -194,7 +194,10 @@ def taken_over(run: Run) -> RunTakenOver:
 
 
 class RunLedger(Protocol):
-    """Stores runs. Thread-safe (calls take turns), but not fork-safe."""
+    """Stores runs. Thread-safe (calls take turns), but not fork-safe.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+    """
 
     def begin(self, draft: Run) -> Run:
         """Insert `draft` as the next run, if no other run is in progress.
@@ -217,7 +220,6 @@ class RunLedger(Protocol):
 
         :raises RunTakenOver: that run has ended, or another process holds it; nothing was written.
         :raises LookupError: the run does not exist.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def get(self, run_id: int) -> Run | None:
@@ -230,8 +232,6 @@ class RunLedger(Protocol):
         """The latest run that found `publication` unchanged, or None.
 
         Cheap for the current publication, as only later runs are searched.
-
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
@@ -244,5 +244,4 @@ class RunLedger(Protocol):
         """Remove ended runs, but never the latest, which determines the next id.
 
         :returns: the number of removed runs.
-        :raises StoreUnavailable: the store could not be written.
         """

@@ -29,41 +29,28 @@ class Session:
 
 
 class SessionStore(Protocol):
-    """Stores sessions and sign-in links. Thread-safe, but not fork-safe."""
+    """Stores sessions and sign-in links. Thread-safe, but not fork-safe.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+    """
 
     def add(self, session: Session) -> bool:
         """Store `session`; durable when it returns.
 
         :returns: False if the id exists; nothing is changed then. Atomic.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, session_id: str) -> Session | None:
-        """The session with that id, also if ended or expired, or None.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The session with that id, also if ended or expired, or None."""
 
     def valid_ids(self, now_ms: int) -> frozenset[str]:
-        """The ids of all sessions and links that are valid at `now_ms`, milliseconds since 1970 UTC.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The ids of all sessions and links that are valid at `now_ms`, milliseconds since 1970 UTC."""
 
     def end(self, session_id: str, at_ms: int) -> None:
-        """End the session, if it exists. Durable when it returns.
-
-        :raises StoreUnavailable: the store could not be written.
-        """
+        """End the session, if it exists. Durable when it returns."""
 
     def end_all(self, at_ms: int) -> int:
-        """End all sessions and links; returns their number. Durable when it returns.
-
-        :raises StoreUnavailable: the store could not be written.
-        """
+        """End all sessions and links; returns their number. Durable when it returns."""
 
     def prune(self, before_ms: int) -> None:
-        """Remove what expired before `before_ms`, milliseconds since 1970 UTC.
-
-        :raises StoreUnavailable: the store could not be written.
-        """
+        """Remove what expired before `before_ms`, milliseconds since 1970 UTC."""

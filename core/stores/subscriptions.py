@@ -47,20 +47,19 @@ class Subscription:
 
 
 class SubscriptionStore(Protocol):
-    """Stores subscriptions. Thread-safe (calls take turns), but not fork-safe."""
+    """Stores subscriptions. Thread-safe (calls take turns), but not fork-safe.
+
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+    """
 
     def add(self, subscription: Subscription) -> Subscription:
         """Store `subscription` unless its id exists; durable when it returns.
 
         :returns: the stored subscription with the id.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def get(self, subscription_id: str) -> Subscription | None:
-        """The subscription with that id, also if ended, or None.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """The subscription with that id, also if ended, or None."""
 
     def all(
         self,
@@ -80,7 +79,6 @@ class SubscriptionStore(Protocol):
         :param active: only active ones.
         :param after: ``created_at_ms`` and id of the last one of the previous page.
         :param limit: maximal number, at least 1; None for all.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
@@ -88,11 +86,7 @@ class SubscriptionStore(Protocol):
 
         :returns: the ended subscription; an earlier end is not changed.
         :raises LookupError: the subscription does not exist.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def remove_ended(self, before_ms: int) -> int:
-        """Remove the subscriptions that ended before `before_ms`; returns their number.
-
-        :raises StoreUnavailable: the store could not be written.
-        """
+        """Remove the subscriptions that ended before `before_ms`; returns their number."""

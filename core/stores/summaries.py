@@ -232,6 +232,9 @@ class SummaryStore(Protocol):
     """Stores summaries. Thread-safe (calls take turns), but not fork-safe.
 
     Each call sees one publication. Compare `published` before and after several calls to detect a change in between.
+    Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
+
+    `first_key` and `last_key` bound the keys that are read, both inclusive; None for no bound.
     """
 
     def published(self) -> Publication | None:
@@ -242,17 +245,12 @@ class SummaryStore(Protocol):
         """
 
     def is_current(self, publication: Publication) -> bool:
-        """Whether `published` would return `publication`; cheaper.
-
-        :raises StoreUnavailable: see `published`.
-        """
+        """Whether `published` would return `publication`; cheaper."""
 
     def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
         """The summaries of `mode` of the current publication, per merchant and overall.
 
-        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`. Only this range is read.
         :returns: an unordered frame of `SUMMARY_COLUMNS`; empty if nothing is published.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def scan(
@@ -263,18 +261,14 @@ class SummaryStore(Protocol):
         On SQLite the scan is not affected by concurrent publications. On MongoDB the data exists until the publication
         after the next; if that came too early, leaving the context raises.
 
-        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
         :param overall: whether to include the overall summaries.
         :raises StoreBusy: the data may have been dropped before it was read.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def count(self) -> int:
         """The actual number of summaries of all modes of the current publication.
 
         It equals ``Publication.rows`` unless something else wrote to the store. Far cheaper than reading them.
-
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def publish(
@@ -320,9 +314,7 @@ class SummaryStore(Protocol):
     ) -> list[SeriesPoint]:
         """The values of one merchant (None: overall), ascending by key.
 
-        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
         :returns: only periods with transactions.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def merchant_series(
@@ -341,11 +333,9 @@ class SummaryStore(Protocol):
         Reads only the range of keys, up to `limit`.
 
         :param merchants: ascending; None for every merchant. Overall values are never included.
-        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`.
         :param after: only values after this merchant and key.
         :param limit: maximal number of values.
         :returns: only periods with transactions.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def series_json(
@@ -357,24 +347,17 @@ class SummaryStore(Protocol):
         last_key: str | None = None,
     ) -> bytes:
         """What `series` gives, as JSON such as ``[{"key":"1403/01","value":12500}]``; on SQLite in half the time.
-
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def has_merchant(self, merchant_id: str) -> bool:
-        """Whether the current publication has summaries of `merchant_id`.
-
-        :raises StoreUnavailable: the store does not answer.
-        """
+        """Whether the current publication has summaries of `merchant_id`."""
 
     def merchants(
         self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
         """The totals of each merchant's summaries of `mode`, ascending by merchant (by code points).
 
-        :param first_key: the earliest key, inclusive; None for no bound. Likewise `last_key`. Only this range is read.
         :returns: only merchants with a summary in that range.
-        :raises StoreUnavailable: the store does not answer.
         """
 
     def publications_before(self, before_ms: int, *, below: int) -> list[int]:
@@ -389,7 +372,6 @@ class SummaryStore(Protocol):
         Does not affect summaries, as older generations exist only in this list.
 
         :returns: the number of removed publications.
-        :raises StoreUnavailable: the store could not be written.
         """
 
     def close(self) -> None:
