@@ -10,11 +10,12 @@ from typing import Final
 from bench import job
 from bench.api import run as api
 from bench.cluster import run as cluster
-from bench.data import ROOT, Data
+from bench.data import Data
 from bench.live import run as live
-from bench.measure import BenchFailed
+from bench.machine import load_average
 from bench.notifier import run as notifier
 from bench.publishing import run as publishing
+from bench.running import ROOT, BenchFailed
 from bench.sections import HEADINGS, Section, keep
 
 _PARTS: Final = {
@@ -50,46 +51,48 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measured(name: str, only: list[str], options: argparse.Namespace) -> tuple[Section, bool]:
-    rounds = options.rounds or (1 if options.quick else _ROUNDS)
-    if name == "jobs":
-        transactions = options.transactions or (_QUICK_TRANSACTIONS if options.quick else _TRANSACTIONS)
-        section, is_whole = job.measure_job(only, Data(options.data, transactions), rounds, options.real)
-        return section, is_whole and not options.transactions
-    if name == "live":
-        transactions = options.transactions or (live.QUICK_TRANSACTIONS if options.quick else live.TRANSACTIONS)
-        section, is_whole = live.measure_live(only, Data(options.data, transactions), rounds)
-        return section, is_whole and not options.transactions
-    if name == "cluster":
-        transactions = options.transactions or (cluster.QUICK_TRANSACTIONS if options.quick else cluster.TRANSACTIONS)
-        section, is_whole = cluster.measure_cluster(only, Data(options.data, transactions), rounds)
-        return section, is_whole and not options.transactions
-    if name == "publishing":
-        usual = (publishing.QUICK_SUMMARIES,) if options.quick else publishing.SUMMARIES
-        summaries = (options.summaries,) if options.summaries else usual
-        section, is_whole = publishing.measure_publishing(only, options.data, summaries, rounds)
-        return section, is_whole and not options.summaries
-    seconds = options.seconds or (1 if options.quick else api.SECONDS)
-    if name == "notifier":
-        messages = options.messages or (notifier.QUICK_MESSAGES if options.quick else notifier.MESSAGES)
-        section, is_whole = notifier.measure_notifier(only, options.data, messages, rounds, seconds)
-        return section, is_whole and not (options.messages or options.seconds)
-    merchants = options.merchants or (api.QUICK_MERCHANTS if options.quick else api.MERCHANTS)
-    section, is_whole = api.measure_api(only, options.data, merchants, rounds, seconds)
-    return section, is_whole and not (options.merchants or options.seconds)
+def _measured(name: str, only: list[str], options: argparse.Namespace) -> Section:
+    def size(given: int | None, usual: int, quick: int) -> int:
+        return given or (quick if options.quick else usual)
+
+    def data(usual: int, quick: int) -> Data:
+        return Data(options.data, size(options.transactions, usual, quick))
+
+    rounds = size(options.rounds, _ROUNDS, 1)
+    seconds = size(options.seconds, api.SECONDS, 1)
+    match name:
+        case "jobs":
+            return job.measure_job(only, data(_TRANSACTIONS, _QUICK_TRANSACTIONS), rounds, options.real)
+        case "live":
+            return live.measure_live(only, data(live.TRANSACTIONS, live.QUICK_TRANSACTIONS), rounds)
+        case "cluster":
+            return cluster.measure_cluster(data(cluster.TRANSACTIONS, cluster.QUICK_TRANSACTIONS), rounds)
+        case "publishing":
+            usual = (publishing.QUICK_SUMMARIES,) if options.quick else publishing.SUMMARIES
+            summaries = (options.summaries,) if options.summaries else usual
+            return publishing.measure_publishing(only, options.data, summaries, rounds)
+        case "notifier":
+            messages = size(options.messages, notifier.MESSAGES, notifier.QUICK_MESSAGES)
+            return notifier.measure_notifier(only, options.data, messages, rounds, seconds)
+        case _:
+            merchants = size(options.merchants, api.MERCHANTS, api.QUICK_MERCHANTS)
+            return api.measure_api(only, options.data, merchants, rounds, seconds)
 
 
 def main() -> int:
     """Measure, print the page, and keep it where that is wanted."""
     options = _parser().parse_args()
+    sizes = (options.transactions, options.merchants, options.seconds, options.messages, options.summaries)
+    is_usual = not options.quick and not any(sizes)
     try:
         for name, parts in _PARTS.items():
             only = [part for part in parts if not options.only or part in options.only]
             if not only or options.section not in (None, name):
                 continue
-            section, is_whole = _measured(name, only, options)
+            load_before = load_average()
+            section = _measured(name, only, options).on_this_machine((load_before, load_average()))
             print(section.text)
-            folder = options.out or (ROOT / "bench" if is_whole and not options.quick else None)
+            folder = options.out or (ROOT / "bench" if section.is_whole and is_usual else None)
             if folder is not None:
                 keep(folder, [section])
     except BenchFailed as error:

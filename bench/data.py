@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.programs import TWO_GZIPPED
+from bench.running import ROOT, run, say
 
-ROOT: Final = Path(__file__).parent.parent
 MERCHANTS: Final = 200
 SEED: Final = 1403
 WARM_UP_TRANSACTIONS: Final = 20_000
@@ -50,26 +49,24 @@ class Data:
             for stale in self.folder.glob("sample-*"):
                 if not stale.name.startswith(f"sample-{version}-"):
                     shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-            print(f"writing {path.name}", file=sys.stderr, flush=True)
+            say(f"writing {path.name}")
+            # In processes of their own: what this one has in memory, the kernel counts as the peak of its children too.
             if form in (".csv", ".parquet"):
-                self._run("bench.convert", str(self._made(".jsonl", transactions, merchants)), str(path.resolve()))
-                return path.resolve()
-            if form == TWO_GZIPPED:
+                lines = self._made(".jsonl", transactions, merchants)
+                _run_module("bench.convert", str(lines), str(path.resolve()))
+            elif form == TWO_GZIPPED:
                 half = self._made(".bson.gz", transactions // 2, merchants)
                 path.mkdir()
                 for name in ("first.bson.gz", "second.bson.gz"):
                     (path / name).hardlink_to(half)
-                return path.resolve()
-            options = ["--transactions", str(transactions), "--merchants", str(merchants), "--seed", str(SEED)]
-            # In a process of its own: what this one has in memory, the kernel counts as the peak of its children too.
-            self._run("jobs", "sample", str(path.resolve()), *options)
+            else:
+                options = ["--transactions", str(transactions), "--merchants", str(merchants), "--seed", str(SEED)]
+                _run_module("jobs", "sample", str(path.resolve()), *options)
         return path.resolve()
 
-    def _run(self, module: str, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=ROOT, stdout=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True,
-        )  # fmt: skip
+
+def _run_module(*arguments: str) -> None:
+    run([sys.executable, "-m", *arguments], _TIMEOUT_S)
 
 
 def into_page_cache(path: Path) -> None:

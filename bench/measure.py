@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from bench.commands import Command
-from bench.data import ROOT, Data, into_page_cache
+from bench.data import Data, into_page_cache
 from bench.programs import THREADS, Program
+from bench.running import BenchFailed, keep_to_cores, run, say
 
-TIMEOUT_S: Final = 600
-_SHOWN_OF_ERRORS: Final = 2000
-
-
-class BenchFailed(Exception):
-    """A program failed, took too long, or its totals are not those of the others."""
+_TIMEOUT_S: Final = 1800
 
 
 @dataclass(slots=True)
@@ -62,6 +56,21 @@ class Measurement:
         """The most memory of all rounds, in units of a million bytes."""
         return max(self.peak_bytes) / 1e6
 
+    def add(self, answer: Mapping[str, Any], *, has_totals: bool) -> None:
+        """Take in what a worker printed.
+
+        :raises BenchFailed: it has not counted all transactions, or has other totals than the last time.
+        """
+        if has_totals:
+            if answer["count"] != self.transactions:
+                raise BenchFailed(f"{self.name} counted {answer['count']} of {self.transactions} transactions")
+            if self.digest not in ("", answer["digest"]):
+                raise BenchFailed(f"{self.name} has other totals than the last time")
+            self.digest = answer["digest"]
+        self.seconds.append(answer["seconds"])
+        self.cpu_s.append(answer["cpu_s"])
+        self.peak_bytes.append(answer["peak_bytes"])
+
 
 def measure(
     programs: Iterable[Program], commands: Iterable[Command], data: Data, rounds: int, environment: Mapping[str, str]
@@ -78,7 +87,7 @@ def measure(
     results: dict[str, Measurement] = {}
     for program in programs:
         into_page_cache(data.file(program.form, program.scale))
-        _run(("-m", "bench.worker", program.name, str(data.warm_up(program.form))), os.environ)
+        run_python("bench.worker", program.name, str(data.warm_up(program.form)))
         results[program.name] = Measurement(program.name, program.label, data.transactions * program.scale)
     for command in commands:
         if not command.compiles:
@@ -88,73 +97,54 @@ def measure(
         for program in programs:
             if number <= program.most_rounds:
                 _measure_program(program, data, results[program.name])
-                _say(number, rounds, results[program.name])
+                say(f"round {number} of {rounds}: {program.name} {results[program.name].seconds[-1]:.3f} s")
         for command in commands:
             if number <= command.most_rounds:
                 results[command.name].seconds.append(_command_s(command, environment))
-                _say(number, rounds, results[command.name])
-    _require_equal_totals(results)
+                say(f"round {number} of {rounds}: {command.name} {results[command.name].seconds[-1]:.3f} s")
+    require_equal_totals(results)
     return results
 
 
-def keep_to_cores(count: int) -> None:
-    """Let this process and its children run on `count` cores, however many there are."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+def run_python(module: str, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
+    """What a module prints, in a process of its own with as many threads as are measured.
+
+    :raises BenchFailed: it failed, or took too long.
+    """
+    threads = {"POLARS_MAX_THREADS": str(THREADS)}
+    return run([sys.executable, "-m", module, *arguments], _TIMEOUT_S, threads | dict(variables or {}))
+
+
+def measured_by(module: str, *arguments: str) -> dict[str, Any]:
+    """What a worker printed as one JSON object in its last line."""
+    answer: dict[str, Any] = json.loads(run_python(module, *arguments).splitlines()[-1])
+    return answer
 
 
 def _measure_program(program: Program, data: Data, into: Measurement) -> None:
-    environment = os.environ | {"POLARS_MAX_THREADS": str(THREADS)}
-    worker = ("-m", "bench.worker", program.name, str(data.file(program.form, program.scale)))
-    output = _run((*worker, str(data.warm_up(program.form))), environment)
-    answer = json.loads(output.splitlines()[-1])
-    if program.has_totals:
-        if answer["count"] != into.transactions:
-            raise BenchFailed(f"{program.name} counted {answer['count']} of {into.transactions} transactions")
-        if into.digest not in ("", answer["digest"]):
-            raise BenchFailed(f"{program.name} has other totals than the last time")
-        into.digest = answer["digest"]
-    into.seconds.append(answer["seconds"])
-    into.cpu_s.append(answer["cpu_s"])
-    into.peak_bytes.append(answer["peak_bytes"])
-    into.process_s.append(_wall_s(worker, environment))
+    worker = ("bench.worker", program.name, str(data.file(program.form, program.scale)))
+    into.add(measured_by(*worker, str(data.warm_up(program.form))), has_totals=program.has_totals)
+    began = time.perf_counter()
+    run_python(*worker)
+    into.process_s.append(time.perf_counter() - began)
 
 
 def _command_s(command: Command, environment: Mapping[str, str]) -> float:
-    if not command.compiles:
-        return _wall_s(command.arguments, environment)
     with tempfile.TemporaryDirectory(prefix="bench-kernels-") as folder:
-        return _wall_s(command.arguments, {**environment, "NUMBA_CACHE_DIR": folder})
+        variables = {**environment, "NUMBA_CACHE_DIR": folder} if command.compiles else environment
+        began = time.perf_counter()
+        run([sys.executable, *command.arguments], _TIMEOUT_S, variables)
+        return time.perf_counter() - began
 
 
-def _wall_s(arguments: tuple[str, ...], environment: Mapping[str, str]) -> float:
-    began = time.perf_counter()
-    _run(arguments, environment)
-    return time.perf_counter() - began
+def require_equal_totals(results: Mapping[str, Measurement]) -> None:
+    """Raise unless all that were given as many transactions have the same totals.
 
-
-def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    called = " ".join(arguments)
-    try:
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT, env=environment, timeout=TIMEOUT_S, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise BenchFailed(f"{called} took longer than {TIMEOUT_S} s") from None
-    if done.returncode:
-        raise BenchFailed(f"{called} ended with {done.returncode}:\n{done.stderr[-_SHOWN_OF_ERRORS:]}")
-    return done.stdout
-
-
-def _require_equal_totals(results: Mapping[str, Measurement]) -> None:
+    :raises BenchFailed: names two that have not.
+    """
     first: dict[int, Measurement] = {}
     for result in results.values():
         if result.digest:
             other = first.setdefault(result.transactions, result)
             if result.digest != other.digest:
                 raise BenchFailed(f"{result.name} has other totals than {other.name}")
-
-
-def _say(number: int, rounds: int, result: Measurement) -> None:
-    print(f"round {number} of {rounds}: {result.name} {result.seconds[-1]:.3f} s", file=sys.stderr, flush=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+from bench.machine import describe
 
 HEADINGS: Final = {
     "jobs": "The main job",
@@ -27,6 +29,16 @@ _PREFACE: Final = """\
 more. Every sample is in `results.json`.
 """
 
+_MACHINE: Final = """\
+{page}
+
+### Machine
+
+{machine}
+
+Load average {load[0]:.1f} before and {load[1]:.1f} after.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -35,11 +47,24 @@ class Section:
     :param name: a key of `HEADINGS`.
     :param page: Markdown, without the heading; headings in it have three number signs.
     :param samples: the same for machines, as JSON can hold it.
+    :param is_whole: whether all of it was measured.
+    :param peers: name and version of servers that took part.
     """
 
     name: str
     page: str
     samples: Mapping[str, Any]
+    is_whole: bool = True
+    peers: Mapping[str, str] = field(default_factory=dict)
+
+    def on_this_machine(self, load: tuple[float, float]) -> Section:
+        """The same with what it was measured on.
+
+        :param load: the load average before and after.
+        """
+        machine = describe() | dict(self.peers)
+        page = _MACHINE.format(page=self.page.strip(), machine=table(("", ""), machine.items()), load=load)
+        return replace(self, page=page, samples={**self.samples, "machine": machine, "load": load})
 
     @property
     def text(self) -> str:
@@ -80,4 +105,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def short(value: float) -> str:
     """A number with three digits or so."""
-    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

@@ -13,10 +13,13 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
-from bench.programs import Row, program_named
+from bench.programs import Row, Totals, program_named
+
+T = TypeVar("T")
 
 
 def main(name: str, file: str, warm_up: str | None = None) -> None:
@@ -24,10 +27,15 @@ def main(name: str, file: str, warm_up: str | None = None) -> None:
     run = program_named(name).load()
     if warm_up is None:
         run(Path(file))
-        return
-    run(Path(warm_up))
+    else:
+        print_measured(run, Path(warm_up), Path(file))
+
+
+def print_measured(run: Callable[[T], Totals], warm_up: T, given: T) -> None:
+    """Run on `warm_up`, then print what it took on `given`."""
+    run(warm_up)
     began, cpu_began = time.perf_counter(), time.process_time()
-    totals = run(Path(file))
+    totals = run(given)
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     measured = {"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": peak_bytes}

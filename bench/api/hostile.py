@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +12,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bench.api.loads import Paced, paced
-from bench.api.questions import series_path, write_lines
+from bench.api.questions import body_digests, series_path, write_lines
 from bench.api.rates import WARM
 from bench.api.servers import OURS, Server, serving
 from bench.api.store import ServedStore, merchant_ids
-from bench.measure import BenchFailed
+from bench.running import say
 
 TIMEOUT_S: Final = 2.0
 _RATE_PER_S: Final = 500.0
@@ -51,24 +49,15 @@ def measure_hostile(store: ServedStore, client: Path, scratch: Path, rounds: int
     }
     found = [Hostile(what) for what in crowds]
     with serving(OURS, 1, store.path, scratch, variables={"API_REQUEST_TIMEOUT_S": str(TIMEOUT_S)}) as server:
-        known = write_lines(scratch / "known-to-the-good", _known(server, paths))
+        known = write_lines(scratch / "known-to-the-good", body_digests(server, paths))
         for number in range(1, rounds + 1):
             for hostile, crowd in zip(found, crowds.values(), strict=True):
                 hostile.quiet.append(paced(client, server.url, asked, _RATE_PER_S, seconds, known))
                 with crowd.around(server):
                     hostile.busy.append(paced(client, server.url, asked, _RATE_PER_S, seconds, known))
                 quiet_ms, busy_ms = hostile.quiet[-1].p99_ms, hostile.busy[-1].p99_ms
-                said = f"round {number} of {rounds}, {hostile.what}: p99 {quiet_ms:.1f} ms, with them {busy_ms:.1f} ms"
-                print(said, file=sys.stderr, flush=True)
+                say(f"round {number} of {rounds}, {hostile.what}: p99 {quiet_ms:.1f} ms, with them {busy_ms:.1f} ms")
     return found
-
-
-def _known(server: Server, paths: list[str]) -> Iterator[str]:
-    for path in paths:
-        status, _, body = server.get(path)
-        if status != 200:
-            raise BenchFailed(f"{path} was answered with {status}")
-        yield f"{path}\t{hashlib.sha256(body).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Final
 
-from bench.data import ROOT
-from bench.measure import BenchFailed
+from bench.running import ROOT, BenchFailed, run
 
 CONNECTIONS: Final = 16
 _SOURCES: Final = ROOT / "bench" / "api" / "paced"
@@ -82,7 +81,7 @@ def wrk(url: str, file: Path, seconds: float, connections: int = CONNECTIONS, sc
     assert tool, "see missing_tools"
     whole = max(1, round(seconds))  # wrk knows whole seconds only
     command = [tool, "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "-s", str(script), url]
-    output = _run([*command, "--", str(file)], whole + _SPARE_S)
+    output = run([*command, "--", str(file)], whole + _SPARE_S)
     load = Load(**json.loads(output.splitlines()[-1]))
     if load.errors or not load.requests:
         raise BenchFailed(f"{load.errors} of {load.requests} requests of wrk to {url} failed")
@@ -93,7 +92,7 @@ def built_paced(folder: Path) -> Path:
     """The program of ``paced``, built into `folder` (Go does nothing when it is up to date)."""
     binary = (folder / "paced").resolve()
     binary.parent.mkdir(parents=True, exist_ok=True)
-    _run(["go", "build", "-o", str(binary), "."], _BUILD_TIMEOUT_S, _SOURCES)
+    run(["go", "build", "-o", str(binary), "."], _BUILD_TIMEOUT_S, folder=_SOURCES)
     return binary
 
 
@@ -130,18 +129,8 @@ def paced(
 def sweep(binary: Path, url: str, paths: Path, encoding: str) -> Paced:
     """Ask for every path once, as fast as the answers come, encoded so."""
     command = _command(binary, url, paths, ["-encoding", encoding])
-    return Paced(**json.loads(_run(command, _SWEEP_TIMEOUT_S)))
+    return Paced(**json.loads(run(command, _SWEEP_TIMEOUT_S)))
 
 
 def _command(binary: Path, url: str, paths: Path, options: Sequence[str]) -> list[str]:
     return [str(binary), "-url", url, "-paths", str(paths), "-connections", str(CONNECTIONS), *options]
-
-
-def _run(command: Sequence[str], timeout_s: float, folder: Path = ROOT) -> str:
-    try:
-        done = subprocess.run(command, cwd=folder, timeout=timeout_s, capture_output=True, text=True, check=False)
-    except subprocess.TimeoutExpired:
-        raise BenchFailed(f"{command[0]} took longer than {timeout_s:g} s") from None
-    if done.returncode:
-        raise BenchFailed(f"{command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from bench.api.loads import sweep
 from bench.api.questions import every_series, series_path, write_lines
 from bench.api.servers import OURS, serving
 from bench.api.store import SEED, ServedStore, merchant_ids
-from bench.measure import BenchFailed
+from bench.running import BenchFailed, say
 from core.settings import Settings
 
 ENCODINGS: Final = ("identity", "gzip", "br")
@@ -87,7 +86,7 @@ def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
             found.stages.append(
                 _stage(after, worker, swept.requests, swept.seconds, max(watch.samples), swept.bytes / 1e6)
             )
-            print(f"after {after}: {found.stages[-1].pss_mb:.0f} MB", file=sys.stderr, flush=True)
+            say(f"after {after}: {found.stages[-1].pss_mb:.0f} MB")
     return found
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bench.api.loads import Paced, paced, sweep, wrk
-from bench.api.questions import series_path, write_lines
+from bench.api.questions import body_digests, series_path, write_lines
 from bench.api.rebuilds import MERCHANTS, STATES, Rebuilds
 from bench.api.servers import OURS, Server, serving
 from bench.api.store import merchant_ids
-from bench.measure import BenchFailed
+from bench.running import BenchFailed, say
 
 WORKERS: Final = (1, 2)
 LEAST_PUBLICATIONS: Final = 3
@@ -88,10 +87,7 @@ def _round(
     seen: Publishing, rebuilds: Rebuilds, client: Path, server: Server, asked: Path, known: Path, seconds: float
 ) -> None:
     seen.quiet.append(paced(client, server.url, asked, seen.rate_per_s, seconds, known))
-
-    def until() -> None:
-        rebuilds.wait_for(LEAST_PUBLICATIONS)
-
+    until = partial(rebuilds.wait_for, LEAST_PUBLICATIONS)
     with rebuilds:
         seen.busy.append(paced(client, server.url, asked, seen.rate_per_s, 2 * seconds, known, until))
     seen.publications += rebuilds.published
@@ -99,9 +95,9 @@ def _round(
 
 def _say(when: str, seen: Publishing) -> None:
     quiet, busy = seen.quiet[-1], seen.busy[-1]
-    print(f"{when}: p99 {quiet.p99_ms:.1f} ms, while published to {busy.p99_ms:.1f} ms", file=sys.stderr)
+    say(f"{when}: p99 {quiet.p99_ms:.1f} ms, while published to {busy.p99_ms:.1f} ms")
     for example in (*(quiet.examples or ()), *(busy.examples or ())):
-        print(f"  wrong: {example}", file=sys.stderr)
+        say(f"  wrong: {example}")
 
 
 def _known(server: Server, paths: Sequence[str], rebuilds: Rebuilds) -> list[str]:
@@ -109,25 +105,15 @@ def _known(server: Server, paths: Sequence[str], rebuilds: Rebuilds) -> list[str
 
     :raises BenchFailed: a state is not served, or shares a body with another.
     """
-    known = set(_digests(server, paths))
+    known = set(body_digests(server, paths))
     for state in range(1, STATES):
         rebuilds.once()
         deadline = time.monotonic() + _SEEN_TIMEOUT_S
         while True:
             time.sleep(_SEEN_AFTER_S)
-            known.update(_digests(server, paths))
+            known.update(body_digests(server, paths))
             if len(known) == (state + 1) * len(paths):
                 break
             if time.monotonic() > deadline:
                 raise BenchFailed("what was published is not served")
     return sorted(known)
-
-
-def _digests(server: Server, paths: Sequence[str]) -> list[str]:
-    digests = []
-    for path in paths:
-        status, _, body = server.get(path)
-        if status != 200:
-            raise BenchFailed(f"{path} was answered with {status}: {body[:300]!r}")
-        digests.append(f"{path}\t{hashlib.sha256(body).hexdigest()}")
-    return digests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from bench.api.servers import Server
 from bench.api.store import day_range
-from bench.measure import BenchFailed
+from bench.running import BenchFailed
 from core.calendar import JalaliCalendar, Mode
 
 _MODES: Final = ("daily", "weekly", "monthly")
@@ -54,3 +55,11 @@ def entity_tags(server: Server, paths: Iterable[str]) -> list[str]:
             raise BenchFailed(f"{path} is not answered with 304 when its entity tag {tag} is known")
         tagged.append(f"{path}\t{tag}")
     return tagged
+
+
+def body_digests(server: Server, paths: Iterable[str]) -> list[str]:
+    """Each path with a tab and the SHA-256 of its body.
+
+    :raises BenchFailed: an answer was not 200.
+    """
+    return [f"{path}\t{hashlib.sha256(server.body(path)).hexdigest()}" for path in paths]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from bench.api.loads import CONNECTIONS, Load, wrk
 from bench.api.questions import entity_tags, never_asked, series_path, write_lines
 from bench.api.servers import DJANGO, FASTAPI, HELLO, HELLO_GUNICORN, OURS, PLAIN, Server, Service, serving
 from bench.api.store import ServedStore, merchant_ids
-from bench.measure import BenchFailed
+from bench.running import BenchFailed, say
 
 WORKERS: Final = (1, 2)
 WARM: Final = 100
@@ -110,7 +109,7 @@ def measure_rates(
     fresh = never_asked(merchants)
     file = write_lines(scratch / "warm", warm)
     with serving(OURS, 1, store.path, scratch) as server:
-        body_bytes = len(_require_ok(server, warm[0]))
+        body_bytes = len(server.body(warm[0]))
         wrk(server.url, file, _WARM_UP_S)
         times = [_server_time(server, file, seconds, connections) for connections in (1, CONNECTIONS)]
     installed = [contest for contest in contests if contest.service.installed]
@@ -143,8 +142,7 @@ class _Turn:
         before_s = self.server.cpu_s()
         load = self.ask()
         self.rate.add(load, self.server.cpu_s() - before_s)
-        said = f"{when}: {self.rate.name}, workers: {self.rate.workers}: {load.per_s:.0f} a second"
-        print(said, file=sys.stderr, flush=True)
+        say(f"{when}: {self.rate.name}, workers: {self.rate.workers}: {load.per_s:.0f} a second")
 
 
 def _asking(
@@ -170,18 +168,11 @@ def _asking(
     return lambda: wrk(server.url, file, seconds)
 
 
-def _require_ok(server: Server, path: str) -> bytes:
-    status, _, body = server.get(path)
-    if status != 200:
-        raise BenchFailed(f"{server.url}{path} was answered with {status}: {body[:300]!r}")
-    return body
-
-
 def _require_equal_answers(servers: Sequence[tuple[Service, Server]], paths: Sequence[str]) -> None:
     """Raise unless all that serve series serve the same."""
     serving_series = [(service, server) for service, server in servers if service.module != HELLO.module]
     for path in paths[:3]:
-        answers = [(service.name, json.loads(_require_ok(server, path))) for service, server in serving_series]
+        answers = [(service.name, json.loads(server.body(path))) for service, server in serving_series]
         for name, answer in answers:
             if answer != answers[0][1]:
                 raise BenchFailed(f"{name} answers {path} differently from {answers[0][0]}")

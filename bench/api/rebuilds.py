@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import threading
 import time
@@ -13,11 +12,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from bench.api.store import SEED, TIME_ZONE, day_range, merchant_ids
+from bench.api.store import LOCAL_DAYS, SEED, day_range, merchant_ids
 from bench.commands import environment
-from bench.data import ROOT
-from bench.measure import BenchFailed
-from core.calendar.days import LocalDays
+from bench.running import BenchFailed, run
 
 MERCHANTS: Final = 200
 PER_DAY: Final = 3
@@ -39,7 +36,7 @@ class Rebuilds:
         self.published = 0
         """How many times, since the block began."""
         sources = [scratch / f"state-{number}.parquet" for number in range(STATES)]
-        self.transactions = _write_sources(sources)
+        _write_sources(sources)
         self._sources = itertools.cycle(sources)
         # One thread in all: Polars has a pool of its own beside the decoding threads.
         self._environment = environment(scratch) | {"POLARS_MAX_THREADS": "1"}
@@ -51,16 +48,7 @@ class Rebuilds:
         store = f"sqlite:///{self.database}"
         options = ["--truncate", "--threads", "1", "--store", store]
         command = [sys.executable, "-m", "jobs", "rebuild", str(next(self._sources)), *options]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT, env=self._environment, timeout=_REBUILD_TIMEOUT_S,
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise BenchFailed(f"rebuild took longer than {_REBUILD_TIMEOUT_S} s") from None
-        if done.returncode:
-            raise BenchFailed(f"rebuild ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        run(command, _REBUILD_TIMEOUT_S, self._environment)
 
     def wait_for(self, count: int) -> None:
         """Return when something was published `count` times since the block began, or never will be."""
@@ -90,10 +78,10 @@ class Rebuilds:
             self._failure = error
 
 
-def _write_sources(paths: list[Path]) -> int:
-    """Write the same transactions with amounts of which each is one more in every further file; how many they are."""
+def _write_sources(paths: list[Path]) -> None:
+    """Write the same transactions with amounts of which each is one more in every further file."""
     days = np.array(day_range())
-    starts = LocalDays(TIME_ZONE).starts_ms(days)
+    starts = LOCAL_DAYS.starts_ms(days)
     instants = np.add.outer(starts, np.arange(PER_DAY) * 3_600_000).ravel()
     merchants = pl.DataFrame({"merchantId": merchant_ids(MERCHANTS)})
     times = pl.DataFrame({"createdAt": pl.Series(instants).cast(pl.Datetime("ms", "UTC"))})
@@ -101,4 +89,3 @@ def _write_sources(paths: list[Path]) -> int:
     amounts = np.random.default_rng(SEED).integers(10_000, 5_000_000, len(transactions))
     for extra, path in enumerate(paths):
         transactions.with_columns(amount=pl.Series(amounts + extra)).write_parquet(path)
-    return len(transactions)

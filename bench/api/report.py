@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
-from bench.api.figures import HEAD, Figure, figures
 from bench.api.hostile import TIMEOUT_S, Hostile
 from bench.api.loads import CONNECTIONS, Paced
 from bench.api.memory import Memory
@@ -15,6 +15,7 @@ from bench.api.rates import Rates
 from bench.api.rebuilds import MERCHANTS, STATES
 from bench.api.servers import THREADS
 from bench.api.store import ServedStore
+from bench.figures import AT_LEAST, AT_MOST, UNDER, Figure, figure_table
 from bench.sections import Section, table
 
 
@@ -23,8 +24,6 @@ class Found:
     """All that one run has to tell; None or nothing where a part was left out.
 
     :param seconds: of a round of one service.
-    :param machine: see `bench.machine.describe`.
-    :param load: the load average before and after.
     """
 
     store: ServedStore
@@ -34,29 +33,23 @@ class Found:
     publishing: Sequence[Publishing]
     hostile: Sequence[Hostile]
     memory: Memory | None
-    machine: Mapping[str, str]
-    load: tuple[float, float]
-
-    @property
-    def figures(self) -> list[Figure]:
-        """What was measured of what is to be reached."""
-        return figures(self.rates, self.publishing, self.hostile, self.memory)
 
 
-def as_section(found: Found) -> Section:
+def as_section(found: Found, *, all_wanted: bool) -> Section:
     """The section that tells `found`."""
-    reached = [asdict(figure) | {"measured": figure.value, "met": figure.met} for figure in found.figures]
-    samples = asdict(found)
+    figures, samples = _figures(found), asdict(found)
     samples["store"]["folder"] = None
-    return Section("api", "\n".join(_parts(found)), {"figures": reached} | samples)
+    page = "\n".join(_parts(found, figures))
+    is_whole = all_wanted and found.rates is not None and not found.rates.missing
+    return Section("api", page, {"figures": [figure.sample for figure in figures]} | samples, is_whole)
 
 
-def _parts(found: Found) -> Iterator[str]:
+def _parts(found: Found, figures: Sequence[Figure]) -> Iterator[str]:
     yield _INTRODUCTION.format(
         merchants=found.store.merchants,
         rows=found.store.rows,
         rounds=found.rounds,
-        figures=table(HEAD, (figure.cells for figure in found.figures)),
+        figures=figure_table(figures),
     )
     if found.rates is not None:
         yield _rates(found.rates)
@@ -66,7 +59,52 @@ def _parts(found: Found) -> Iterator[str]:
         yield _hostile(found.hostile)
     if found.memory is not None:
         yield _memory(found.memory)
-    yield _MACHINE.format(machine=table(("", ""), found.machine.items()), before=found.load[0], after=found.load[1])
+
+
+def _figures(found: Found) -> list[Figure]:
+    figures = [] if found.rates is None else [*_of_rates(found.rates)]
+    for seen in found.publishing:
+        workers = _workers(seen.workers)
+        what = f"p99 while a rebuild publishes, over p99 without, {workers}"
+        figures.append(Figure(what, AT_MOST, 3, "x", _slower(seen.quiet, seen.busy)))
+        figures.append(Figure(f"errors and mixed bodies meanwhile, {workers}", AT_MOST, 0, "", [seen.wrong]))
+    for crowd in found.hostile:
+        what = f"p99 of a good client under {crowd.what}, over p99 without"
+        figures.append(Figure(what, AT_MOST, 3, "x", _slower(crowd.quiet, crowd.busy)))
+        figures.append(Figure("errors meanwhile", AT_MOST, 0, "", [sum(busy.wrong for busy in crowd.busy)]))
+    if found.memory is not None:
+        what = "most memory of a worker, every series in every encoding, beyond that at its start, in `API_CACHE_MB`"
+        figures.append(Figure(what, AT_MOST, 2, "x", [found.memory.most_beyond_start]))
+    return figures
+
+
+_RATIOS: Final = (
+    ("warm over bare Falcon ASGI", 0.5, "ours-warm", "hello"),
+    ("warm over Django REST", 50, "ours-warm", "django"),
+    ("304 over bare Falcon ASGI", 0.6, "ours-304", "hello"),
+    ("cold over Falcon ASGI + sqlite3 + orjson", 0.8, "ours-cold", "plain"),
+    ("warm over FastAPI", 5, "ours-warm", "fastapi"),
+)
+"""What of ours is measured over which peer, with one worker."""
+
+
+def _of_rates(rates: Rates) -> Iterator[Figure]:
+    per_s = {(rate.name, rate.workers): rate.per_s for rate in rates.rates}
+    for what, limit, ours, peer in _RATIOS:
+        if (ours, 1) in per_s and (peer, 1) in per_s:
+            pairs = zip(per_s[ours, 1], per_s[peer, 1], strict=True)
+            yield Figure(f"{what}, {_workers(1)}", AT_LEAST, limit, "x", [mine / other for mine, other in pairs])
+    for time in rates.server_times:
+        if time.connections == 1:
+            yield Figure("server time of a warm answer, p99", UNDER, 1, "ms", [time.p99_ms])
+
+
+def _slower(quiet: Sequence[Paced], busy: Sequence[Paced]) -> list[float]:
+    return [one.p99_ms / other.p99_ms for one, other in zip(busy, quiet, strict=True)]
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker" if count == 1 else f"{count} workers"
 
 
 def _rates(rates: Rates) -> str:
@@ -214,12 +252,4 @@ One worker, asked for each of {series:,} series in each encoding, in no order, w
 {cache_mb}. PSS counts a page that n processes share as an nth; pages of the store that are mapped count too.
 
 {stages}
-"""
-
-_MACHINE = """\
-### Machine
-
-{machine}
-
-Load average {before:.1f} before and {after:.1f} after.
 """

@@ -15,8 +15,7 @@ from bench.api.rates import measure_rates
 from bench.api.report import Found, as_section
 from bench.api.store import served_store
 from bench.data import into_page_cache
-from bench.machine import describe, load_average
-from bench.measure import BenchFailed, keep_to_cores
+from bench.running import BenchFailed, keep_to_cores
 from bench.sections import Section
 
 PARTS: Final = ("rates", "publishing", "hostile", "memory")
@@ -28,14 +27,13 @@ QUICK_MERCHANTS: Final = 200
 SECONDS: Final = 5
 
 
-def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int, seconds: int) -> tuple[Section, bool]:
+def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int, seconds: int) -> Section:
     """Measure the API and its peers.
 
     :param only: some of `PARTS`.
     :param cache: the folder for stores and programs that are made once.
     :param merchants: how many the store has.
     :param seconds: how long one service is asked in one round.
-    :returns: the section, and whether all of it was measured.
     :raises BenchFailed: a tool is missing, a service fails, or an answer is not what it must be.
     """
     if missing := missing_tools():
@@ -43,7 +41,6 @@ def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int,
     keep_to_cores(CORES)
     client = built_paced(cache)
     store = served_store(cache, merchants)
-    load_before = load_average()
     into_page_cache(store.path)
     with tempfile.TemporaryDirectory(prefix="bench-api-") as name:
         scratch = Path(name)
@@ -55,8 +52,5 @@ def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int,
             publishing=measure_publishing(client, scratch, rounds, 2 * seconds) if "publishing" in only else [],
             hostile=measure_hostile(store, client, scratch, rounds, seconds) if "hostile" in only else [],
             memory=measure_memory(store, client, scratch) if "memory" in only else None,
-            machine=describe(),
-            load=(load_before, load_average()),
         )
-    is_whole = found.rates is not None and not found.rates.missing and set(PARTS) <= set(only)
-    return as_section(found), is_whole
+    return as_section(found, all_wanted=set(PARTS) <= set(only))

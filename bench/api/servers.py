@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,14 +15,12 @@ from typing import Final
 
 import psutil
 
-from bench.data import ROOT
-from bench.measure import BenchFailed
+from bench.running import BenchFailed, cpu_s, free_port, running, wait_until
 
 THREADS: Final = 4
 _CONFIGURATION: Final = "api/gunicorn_conf.py"
 _START_TIMEOUT_S: Final = 120
 _STOP_TIMEOUT_S: Final = 15
-_SHOWN_OF_LOG: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +78,19 @@ class Server:
         except OSError as error:
             raise BenchFailed(f"{self.url}{path} was not answered: {error}") from None
 
+    def body(self, path: str) -> bytes:
+        """The body of an answer.
+
+        :raises BenchFailed: it was not 200, or there was none.
+        """
+        status, _, body = self.get(path)
+        if status != 200:
+            raise BenchFailed(f"{self.url}{path} was answered with {status}: {body[:300]!r}")
+        return body
+
     def cpu_s(self) -> float:
         """What its workers have computed since they were started."""
-        times = [worker.cpu_times() for worker in self.workers()]
-        return float(sum(time.user + time.system for time in times))
+        return cpu_s(self.workers())
 
     def workers(self) -> list[psutil.Process]:
         """Its worker processes."""
@@ -110,9 +113,8 @@ def serving(
     :param variables: of its environment, beside ours.
     :raises BenchFailed: it does not start; shows the end of its log.
     """
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        address = f"127.0.0.1:{reserved.getsockname()[1]}"
-    environment = os.environ | {
+    address = f"127.0.0.1:{free_port()}"
+    environment = {
         "STORE_URL": f"sqlite:///{database}",
         "TIME_ZONE": "Asia/Tehran",
         "CALENDAR": "jalali",
@@ -128,30 +130,15 @@ def serving(
     options = ("--config", _CONFIGURATION, *service.options)
     command = [sys.executable, "-m", "gunicorn", *options, f"{service.module}:get_app()"]
     log = scratch / f"{service.name}-{workers}-{address.rpartition(':')[2]}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    with running(command, log, _STOP_TIMEOUT_S, environment) as process:
+        server = Server(f"http://{address}", process.pid, log)
+        wait_until(lambda: _listens(server, workers), process, log, _START_TIMEOUT_S)
+        yield server
+
+
+def _listens(server: Server, workers: int) -> bool:
     try:
-        _wait_until_it_listens(process, address, log, workers)
-        yield Server(f"http://{address}", process.pid, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_it_listens(process: subprocess.Popen[bytes], address: str, log: Path, workers: int) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    server = Server(f"http://{address}", process.pid, log)
-    while True:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise BenchFailed(f"gunicorn did not start:\n{log.read_text(errors='replace')[-_SHOWN_OF_LOG:]}")
-        try:
-            server.get("/healthz")  # whatever the answer
-            if len(server.workers()) == workers:
-                return
-        except BenchFailed:
-            pass
-        time.sleep(0.05)
+        server.get("/healthz")  # whatever the answer
+    except BenchFailed:
+        return False
+    return len(server.workers()) == workers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from bench.data import ROOT
+from bench.running import ROOT, say
 from core.calendar import JalaliCalendar, Mode
 from core.calendar.days import LocalDays
 from core.stores import current_holder, open_stores, wall_clock_ms
@@ -24,8 +23,9 @@ from jobs.aggregate.summaries import require_conservation, summarise
 
 YEAR: Final = 1403
 SEED: Final = 1403
-TIME_ZONE: Final = "Asia/Tehran"
-_CALENDAR: Final = JalaliCalendar()
+CALENDAR: Final = JalaliCalendar()
+LOCAL_DAYS: Final = LocalDays("Asia/Tehran")
+FINGERPRINT: Final = Fingerprint(LOCAL_DAYS.zone_name, CALENDAR.name, "merchantId", "amount", "createdAt")
 _MOST_PER_DAY: Final = 400
 _MEAN_AMOUNT: Final = 2_500_000
 _TIMEOUT_S: Final = 60
@@ -52,11 +52,6 @@ class ServedStore:
         """The SQLite file."""
         return self.folder / "summaries.db"
 
-    @property
-    def url(self) -> str:
-        """What ``STORE_URL`` must be."""
-        return f"sqlite:///{self.path}"
-
 
 def merchant_ids(count: int) -> list[str]:
     """The merchants of a store: 24 hex digits, as of an ObjectId."""
@@ -66,8 +61,8 @@ def merchant_ids(count: int) -> list[str]:
 
 def day_range() -> range:
     """The days of the year, since 1970-01-01."""
-    first = _CALENDAR.parse(Mode.MONTHLY, f"{YEAR}/01").first_day
-    return range(first, _CALENDAR.parse(Mode.MONTHLY, f"{YEAR}/12").last_day + 1)
+    first = CALENDAR.parse(Mode.MONTHLY, f"{YEAR}/01").first_day
+    return range(first, CALENDAR.parse(Mode.MONTHLY, f"{YEAR}/12").last_day + 1)
 
 
 def served_store(cache: Path, merchants: int) -> ServedStore:
@@ -79,7 +74,7 @@ def served_store(cache: Path, merchants: int) -> ServedStore:
         for stale in cache.glob("store-*"):
             if not stale.name.startswith(f"store-{version}-"):
                 shutil.rmtree(stale)
-        print(f"making a store of {merchants} merchants", file=sys.stderr, flush=True)
+        say(f"making a store of {merchants} merchants")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         began = time.perf_counter()
@@ -94,10 +89,32 @@ def _version() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
+def every_merchant_daily(merchants: int, days: range) -> pl.DataFrame:
+    """A row for each of `merchants` and each of `days`: ``merchant_id``, ``day``."""
+    ids = pl.DataFrame({"merchant_id": merchant_ids(merchants)})
+    return ids.join(pl.DataFrame({"day": pl.Series(days, dtype=pl.Int64)}), how="cross")
+
+
+def publication_of(rows: pl.DataFrame, daily: pl.DataFrame, run_id: int = 1) -> Publication:
+    """What publishes `rows`, the summaries of the sums `daily`, as generation 1."""
+    total_amount, total_count = require_conservation(rows, daily)
+    keys = rows.filter(pl.col("mode") == Mode.DAILY)["key"]
+    return Publication(
+        generation=1,
+        run_id=run_id,
+        published_at_ms=wall_clock_ms(),
+        fingerprint=FINGERPRINT,
+        rows=len(rows),
+        first_day_key=str(keys.min()),
+        last_day_key=str(keys.max()),
+        total_amount=total_amount,
+        total_count=total_count,
+    )
+
+
 def _daily(merchants: int) -> pl.DataFrame:
     random = np.random.default_rng(SEED)
-    ids = pl.DataFrame({"merchant_id": merchant_ids(merchants)})
-    daily = ids.join(pl.DataFrame({"day": pl.Series(day_range(), dtype=pl.Int64)}), how="cross")
+    daily = every_merchant_daily(merchants, day_range())
     counts = random.integers(1, _MOST_PER_DAY, len(daily))
     amounts = (counts * _MEAN_AMOUNT * random.lognormal(0, 0.5, len(daily))).astype(np.int64)
     return daily.with_columns(amount=pl.Series(amounts).cast(pl.Int128), count=pl.Series(counts))
@@ -105,28 +122,13 @@ def _daily(merchants: int) -> pl.DataFrame:
 
 def _publish(path: Path, merchants: int) -> int:
     daily = _daily(merchants)
-    rows = summarise(daily, _CALENDAR, LocalDays(TIME_ZONE))
-    total_amount, total_count = require_conservation(rows, daily)
-    fingerprint = Fingerprint(TIME_ZONE, _CALENDAR.name, "merchantId", "amount", "createdAt")
+    rows = summarise(daily, CALENDAR, LOCAL_DAYS)
     with open_stores(f"sqlite:///{path}", timeout_s=_TIMEOUT_S) as stores:
         now = wall_clock_ms()
-        draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now, now, ("made up",), fingerprint)
+        draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now, now, ("made up",), FINGERPRINT)
         run = stores.runs.begin(draft)
-        keys = rows.filter(pl.col("mode") == Mode.DAILY)["key"]
-        publication = Publication(
-            generation=1,
-            run_id=run.id,
-            published_at_ms=wall_clock_ms(),
-            fingerprint=fingerprint,
-            rows=len(rows),
-            first_day_key=str(keys.min()),
-            last_day_key=str(keys.max()),
-            total_amount=total_amount,
-            total_count=total_count,
-        )
+        publication = publication_of(rows, daily, run.id)
         stores.summaries.publish(publication, rows)
-        counts = Counts(read=total_count, counted=total_count)
-        stores.runs.update(
-            replace(run, status=RunStatus.PUBLISHED, ended_at_ms=wall_clock_ms(), generation=1, counts=counts)
-        )
+        counts = Counts(read=publication.total_count, counted=publication.total_count)
+        stores.runs.update(replace(run.ended(RunStatus.PUBLISHED, wall_clock_ms()), generation=1, counts=counts))
     return len(rows)

@@ -6,7 +6,7 @@ Each takes the URL of a database, reads its collection ``transaction``, and retu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from bench.programs import DAY_MS, TEHRAN_MS, THREADS, Row, Totals
+from bench.programs import Totals
 
 BATCH: Final = 10_000
 """Documents in one answer of the server, the same for all that can be told."""
@@ -32,68 +32,38 @@ class LiveProgram:
 
 
 def _ours(cursors: int, url: str) -> Totals:
-    from functools import partial
-    from pathlib import Path
-
-    from bench.programs.ours import rows_of
-    from core.calendar import calendar_named
-    from core.calendar.days import LocalDays
-    from jobs.decode.classify import Window
+    from bench.programs.ours import count, rows_of
     from jobs.decode.plan import Fields
-    from jobs.partitions.counting import Counting
     from jobs.sources.live.collection import open_live
     from jobs.sources.live.options import LiveOptions
 
-    local_days = LocalDays("Asia/Tehran")
-    named = local_days.named_range_ms(calendar_named("jalali"))
     options = LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1)
-    counting = Counting(Fields(), Window(*named, *named), local_days, 0, THREADS, _silent, _silent)
-    counted = counting.count([partial(open_live, url, Fields(), None, options)], Path("rejects.jsonl"))
+    counted = count([partial(open_live, url, Fields(), None, options)])
     return lambda: rows_of(counted)
 
 
-def _silent(*_: object, **__: object) -> None:
-    """Show and record nothing."""
-
-
 def _loop(url: str) -> Totals:
-    from datetime import UTC, datetime, timedelta
+    from bench.programs.pymongo_loop import totals_of
 
-    epoch, offset = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None), timedelta(milliseconds=TEHRAN_MS)
-    groups: dict[tuple[Any, int], list[int]] = {}
     with MongoClient[Any](url) as client:
-        for document in _collection(client).find({}, _PROJECTION, batch_size=BATCH):
-            day = (document["createdAt"] + offset - epoch).days
-            group = groups.setdefault((document["merchantId"], day), [0, 0])
-            group[0] += document["amount"]
-            group[1] += 1
-    return lambda: ((str(merchant), day, amount, count) for (merchant, day), (amount, count) in groups.items())
+        return totals_of(_collection(client).find({}, _PROJECTION, batch_size=BATCH))
 
 
 def _pymongoarrow(url: str) -> Totals:
-    import polars as pl
-    import pyarrow as pa
-    from pymongoarrow.api import Schema, find_arrow_all
-    from pymongoarrow.types import ObjectIdType
+    from pymongoarrow.api import find_arrow_all
 
-    schema = Schema({"merchantId": ObjectIdType(), "createdAt": pa.timestamp("ms"), "amount": pa.int64()})
+    from bench.programs.pymongoarrow_polars import SCHEMA, grouped, rows_of
+
     with MongoClient[Any](url) as client:
-        table = find_arrow_all(_collection(client), {}, schema=schema, batch_size=BATCH)
-    merchants = table["merchantId"].combine_chunks().storage
-    frame = pl.from_arrow(
-        pa.table({"merchantId": merchants, "createdAt": table["createdAt"], "amount": table["amount"]})
-    )
-    assert isinstance(frame, pl.DataFrame)
-    day = (pl.col("createdAt").cast(pl.Int64) + TEHRAN_MS) // DAY_MS
-    daily = frame.group_by("merchantId", day.alias("day")).agg(pl.col("amount").sum(), pl.len().alias("count"))
-    return lambda: ((merchant.hex(), day, amount, count) for merchant, day, amount, count in daily.iter_rows())
+        daily = grouped(find_arrow_all(_collection(client), {}, schema=SCHEMA, batch_size=BATCH))
+    return lambda: rows_of(daily)
 
 
 def _drain(sort: list[tuple[str, int]] | None, url: str) -> Totals:
     with MongoClient[Any](url) as client:
         for _ in _collection(client).find_raw_batches({}, _PROJECTION, sort=sort, batch_size=BATCH):
             pass
-    return _no_rows
+    return tuple
 
 
 def _drain_ours(cursors: int, url: str) -> Totals:
@@ -125,11 +95,7 @@ def _drain_ours(cursors: int, url: str) -> Totals:
             list(threads.map(drain, source.partitions))
     finally:
         source.close()
-    return _no_rows
-
-
-def _no_rows() -> Iterable[Row]:
-    return ()
+    return tuple
 
 
 def _collection(client: MongoClient[Any]) -> Collection[Any]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from bench.data import ROOT, Data
-from bench.live.programs import BATCH, PROGRAMS, LiveProgram
+from bench.data import Data
+from bench.figures import AT_MOST, Figure, figure_table
+from bench.live.programs import BATCH, PROGRAMS
 from bench.live.server import filled_database, running_server
-from bench.machine import describe, load_average
-from bench.measure import BenchFailed, Measurement, keep_to_cores
+from bench.measure import Measurement, measured_by, require_equal_totals
 from bench.programs import THREADS
+from bench.running import keep_to_cores, say
 from bench.sections import Section, short, table
 
 PARTS: Final = tuple(f"live-{program.name}" for program in PROGRAMS)
@@ -27,10 +24,7 @@ PARTS: Final = tuple(f"live-{program.name}" for program in PROGRAMS)
 TRANSACTIONS: Final = 200_000
 QUICK_TRANSACTIONS: Final = 10_000
 _WARM_UP_TRANSACTIONS: Final = 500
-_TIMEOUT_S: Final = 1800
 _YARDSTICK: Final = "drain"
-_OVER_DRAINING: Final = 1.1
-"""How many times as long as draining its cursors reading with several may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +35,17 @@ class Found:
     transactions: int
     rounds: int
     measurements: Mapping[str, Measurement]
-    machine: Mapping[str, str]
-    load: tuple[float, float]
 
 
-def measure_live(only: Collection[str], data: Data, rounds: int) -> tuple[Section, bool]:
+def measure_live(only: Collection[str], data: Data, rounds: int) -> Section:
     """Measure the programs, round after round.
 
     :param only: some of `PARTS`.
-    :returns: the section, and whether all of it was measured.
     :raises BenchFailed: names the program and the reason.
     """
     keep_to_cores(THREADS)
     programs = [program for program in PROGRAMS if f"live-{program.name}" in only]
     results = {program.name: Measurement(program.name, program.label, data.transactions) for program in programs}
-    load_before = load_average()
     with (
         tempfile.TemporaryDirectory(prefix="bench-live-") as scratch,
         running_server(Path(scratch)) as (server, server_name),
@@ -64,64 +54,32 @@ def measure_live(only: Collection[str], data: Data, rounds: int) -> tuple[Sectio
     ):
         for number in range(1, rounds + 1):
             for program in programs:
-                _measure(program, url, warm_up, results)
-                seconds = results[program.name].seconds[-1]
-                print(f"round {number} of {rounds}: {program.name} {seconds:.3f} s", file=sys.stderr, flush=True)
-    machine = describe() | {"server": server_name}
-    found = Found(server_name, data.transactions, rounds, results, machine, (load_before, load_average()))
-    return as_section(found), set(PARTS) <= set(only)
+                answer = measured_by("bench.live.worker", program.name, url, warm_up)
+                results[program.name].add(answer, has_totals=program.has_totals)
+                say(f"round {number} of {rounds}: {program.name} {answer['seconds']:.3f} s")
+    require_equal_totals(results)
+    return _section(Found(server_name, data.transactions, rounds, results), set(PARTS) <= set(only))
 
 
-def _measure(program: LiveProgram, url: str, warm_up: str, results: Mapping[str, Measurement]) -> None:
-    command = [sys.executable, "-m", "bench.live.worker", program.name, url, warm_up]
-    environment = os.environ | {"POLARS_MAX_THREADS": str(THREADS)}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=_TIMEOUT_S, capture_output=True, text=True, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise BenchFailed(f"{program.name} took longer than {_TIMEOUT_S} s") from None
-    if done.returncode:
-        raise BenchFailed(f"{program.name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    answer = json.loads(done.stdout.splitlines()[-1])
-    into = results[program.name]
-    if program.has_totals:
-        if answer["count"] != into.transactions:
-            raise BenchFailed(f"{program.name} counted {answer['count']} of {into.transactions} transactions")
-        if any(other.digest not in ("", answer["digest"]) for other in results.values()):
-            raise BenchFailed(f"{program.name} has other totals than another program")
-        into.digest = answer["digest"]
-    into.seconds.append(answer["seconds"])
-    into.cpu_s.append(answer["cpu_s"])
-    into.peak_bytes.append(answer["peak_bytes"])
-
-
-def as_section(found: Found) -> Section:
-    """The section that tells what was found."""
-    samples: dict[str, Any] = asdict(found)
+def _section(found: Found, is_whole: bool) -> Section:
+    results = found.measurements
+    quotients = []
+    if {"ours-4", "drain-4"} <= results.keys():
+        quotients = [results["ours-4"].median_s / results["drain-4"].median_s]
+    figure = Figure("4 cursors: ours over only draining the same cursors", AT_MOST, 1.1, "x", quotients)
     page = _PAGE.format(
         server=found.server,
         transactions=found.transactions,
         rounds=found.rounds,
         threads=THREADS,
         batch=BATCH,
-        figure=_figure(found.measurements),
+        figures=figure_table([figure]),
         programs=table(
             ("program", "median", "best", "documents/s", "of it the server's", "its own CPU", "memory"),
-            _rows(list(found.measurements.values()), found.measurements.get(_YARDSTICK)),
+            _rows(list(results.values()), results.get(_YARDSTICK)),
         ),
-        machine="\n".join(f"- {name}: {value}" for name, value in found.machine.items()),
-        before=found.load[0],
-        after=found.load[1],
     )
-    return Section("live", page, samples)
-
-
-def _figure(results: Mapping[str, Measurement]) -> str:
-    if not {"ours-4", "drain-4"} <= results.keys():
-        return "not measured"
-    ratio = results["ours-4"].median_s / results["drain-4"].median_s
-    return f"{short(ratio)} x: {'met' if ratio <= _OVER_DRAINING else '**not met**'}"
+    return Section("live", page, asdict(found), is_whole, {"server": found.server})
 
 
 def _rows(results: Sequence[Measurement], drained: Measurement | None) -> list[tuple[str, ...]]:
@@ -149,10 +107,7 @@ on the same cores. *Of it the server's* is the time that only draining the same 
 over the program's: what no reader can do without. *Its own CPU* is what the program computes, without the server. With
 several cursors ours first asks where to cut; on FerretDB this, and each cursor, is a search through everything.
 
-4 cursors, ours over only draining the same cursors, to reach at most 1.1 x: {figure}.
+{figures}
 
 {programs}
-
-{machine}
-- load average before and after: {before:.1f}, {after:.1f}
 """

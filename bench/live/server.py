@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +13,14 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from bench.data import ROOT
-from bench.measure import BenchFailed
 from bench.mongo_urls import with_database
+from bench.running import ROOT, BenchFailed, free_port, run, running, wait_until
 
 _SOURCES: Final = ROOT / "tests" / "ferretdb"
 _BINARY: Final = ROOT / ".cache" / "ferretdb" / "ferretdb"
 _BUILD_TIMEOUT_S: Final = 600
 _START_TIMEOUT_S: Final = 120
+_STOP_TIMEOUT_S: Final = 10
 _INSERT_AT_ONCE: Final = 10_000
 
 
@@ -36,23 +33,14 @@ def running_server(folder: Path) -> Iterator[tuple[str, str]]:
     if url := os.environ.get("MONGO_URL"):
         yield url, "the MongoDB of MONGO_URL"
         return
-    binary = _built()
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        address = f"127.0.0.1:{reserved.getsockname()[1]}"
-    (folder / "server").mkdir()
-    process = subprocess.Popen(
-        [binary, address, folder / "server"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(f"mongodb://{address}/", process)
+    address, files, log = f"127.0.0.1:{free_port()}", folder / "server", folder / "server.log"
+    files.mkdir()
+    with (
+        running([str(_built()), address, str(files)], log, _STOP_TIMEOUT_S) as process,
+        MongoClient[Any](f"mongodb://{address}/", serverSelectionTimeoutMS=500) as client,
+    ):
+        wait_until(lambda: _answers(client), process, log, _START_TIMEOUT_S)
         yield f"mongodb://{address}/", "FerretDB 1.24 on SQLite"
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextmanager
@@ -76,24 +64,16 @@ def filled_database(server: str, name: str, file: Path) -> Iterator[str]:
 
 
 def _built() -> Path:
-    if shutil.which("go") is None:
-        if _BINARY.exists():
-            return _BINARY
+    if shutil.which("go") is not None:
+        run(["go", "build", "-o", str(_BINARY), "."], _BUILD_TIMEOUT_S, folder=_SOURCES)
+    elif not _BINARY.exists():
         raise BenchFailed("not installed: Go 1.22 or newer, which builds FerretDB; or set MONGO_URL")
-    command = ["go", "build", "-o", str(_BINARY), "."]
-    done = subprocess.run(command, cwd=_SOURCES, timeout=_BUILD_TIMEOUT_S, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchFailed(f"FerretDB was not built:\n{done.stderr[-2000:]}")
     return _BINARY
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    with MongoClient[Any](url, serverSelectionTimeoutMS=500) as client:
-        while True:
-            try:
-                client.admin.command("ping")
-                return
-            except PyMongoError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise BenchFailed("FerretDB did not start") from None
+def _answers(client: MongoClient[Any]) -> bool:
+    try:
+        client.admin.command("ping")
+    except PyMongoError:
+        return False
+    return True

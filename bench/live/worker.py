@@ -7,25 +7,15 @@ It runs once on the collection to warm up on; then what it took for the other is
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
 
 from bench.live.programs import PROGRAMS
-from bench.worker import summary_of
+from bench.worker import print_measured
 
 
 def main(name: str, url: str, warm_up_url: str) -> None:
     """Run the program called `name`."""
-    program = {program.name: program for program in PROGRAMS}[name]
-    program.run(warm_up_url)
-    began, cpu_began = time.perf_counter(), time.process_time()
-    totals = program.run(url)
-    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
-    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    measured = {"seconds": seconds, "cpu_s": cpu_s, "peak_bytes": peak_bytes}
-    print(json.dumps(measured | summary_of(totals())))
+    print_measured({program.name: program for program in PROGRAMS}[name].run, warm_up_url, url)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +12,11 @@ from typing import Final
 import psutil
 import redis
 
-from bench.measure import BenchFailed
+from bench.running import cpu_s, free_port, running, wait_until
 
 PROGRAM: Final = "redis-server"
 _START_TIMEOUT_S: Final = 20
 _STOP_TIMEOUT_S: Final = 10
-_SHOWN_OF_LOG: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +41,7 @@ class Broker:
 
     def cpu_s(self) -> float:
         """What it has computed since it was started."""
-        times = psutil.Process(self.process_id).cpu_times()
-        return float(times.user + times.system)
+        return cpu_s([psutil.Process(self.process_id)])
 
 
 @contextmanager
@@ -59,39 +54,23 @@ def running_broker(folder: Path) -> Iterator[Broker]:
     options = {"port": str(port), "bind": "127.0.0.1", "dir": str(folder), "save": ""}
     options |= {"appendonly": "yes", "appendfsync": "everysec"}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    with log.open("wb") as output:
-        process = subprocess.Popen([PROGRAM, *arguments], stdout=output, stderr=subprocess.STDOUT)
+    with (
+        running([PROGRAM, *arguments], log, _STOP_TIMEOUT_S) as process,
+        redis.Redis(port=port, socket_timeout=1) as client,
+    ):
+        wait_until(lambda: _answers(client), process, log, _START_TIMEOUT_S)
+        version = str(client.info("server")["redis_version"])  # type: ignore[index, unused-ignore]
+        yield Broker(port, process.pid, version)
+
+
+def _answers(client: redis.Redis) -> bool:
     try:
-        yield Broker(port, process.pid, _version_when_ready(process, port, log))
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    """A port of loopback on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port: int = reserved.getsockname()[1]
-    return port
+        return bool(client.ping())
+    except redis.exceptions.RedisError:
+        return False
 
 
 def missing_tools() -> list[str]:
     """What must be installed before anything can be measured, in words."""
     wanted = {PROGRAM: "redis-server (Debian's package `redis-server`)", "wrk": "wrk (Debian's package `wrk`)"}
     return [words for tool, words in wanted.items() if shutil.which(tool) is None]
-
-
-def _version_when_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    with redis.Redis(port=port, socket_timeout=1) as client:
-        while True:
-            try:
-                return str(client.info("server")["redis_version"])  # type: ignore[index, unused-ignore]
-            except redis.exceptions.ConnectionError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise BenchFailed(f"Redis did not start:\n{log.read_text()[-_SHOWN_OF_LOG:]}") from None
-            time.sleep(0.02)

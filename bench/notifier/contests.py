@@ -12,12 +12,12 @@ from typing import Final
 import redis
 from celery import Celery
 
-from bench.measure import BenchFailed
 from bench.notifier import NOTHING
 from bench.notifier.broker import Broker
 from bench.notifier.messages import CHANNEL, add_messages, add_users
 from bench.notifier.senders import PATH
 from bench.notifier.workers import Worker, running_worker
+from bench.running import BenchFailed
 from core.notifications.broker import DELIVERIES, SEND, make_celery
 from core.notifications.events import LogStatus
 from core.notifications.model import new_id

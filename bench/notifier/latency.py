@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bench.measure import BenchFailed
 from bench.notifier.broker import Broker
 from bench.notifier.contests import store_variables
 from bench.notifier.messages import add_users, payloads
 from bench.notifier.posting import PATH, post, posted_to
 from bench.notifier.senders import now_us
 from bench.notifier.workers import Worker, running_worker
+from bench.running import BenchFailed, say
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
@@ -64,8 +63,7 @@ def measure_latency(broker: Broker, database: int, scratch: Path, rounds: int, s
         documents = payloads()
         for number in range(1, rounds + 1):
             found.append(_round(server.url, worker, stores, islice(documents, max(1, round(RATE_PER_S * seconds)))))
-            said = f"round {number} of {rounds}: sent after {max(found[-1].sent_ms):.1f} ms at most"
-            print(said, file=sys.stderr, flush=True)
+            say(f"round {number} of {rounds}: sent after {max(found[-1].sent_ms):.1f} ms at most")
     return found
 
 

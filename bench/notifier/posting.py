@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,10 +15,10 @@ import redis
 
 from bench.api.loads import CONNECTIONS, Load, wrk
 from bench.api.servers import OURS, Server, serving
-from bench.measure import BenchFailed
-from bench.notifier.broker import Broker, free_port
+from bench.notifier.broker import Broker
 from bench.notifier.contests import store_variables
 from bench.notifier.messages import payloads
+from bench.running import BenchFailed, free_port, say
 from core.notifications.broker import DELIVERIES
 from core.stores import open_stores
 
@@ -79,7 +78,7 @@ def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, s
                 posting.add(post(servers[posting.broker], seconds, scratch, posting.connections))
                 _let_queueing_end(client)
                 said = f"{posting.connections} posting, the broker {posting.broker}: {posting.per_s[-1]:.0f} a second"
-                print(f"round {number} of {rounds}: {said}", file=sys.stderr, flush=True)
+                say(f"round {number} of {rounds}: {said}")
     return found
 
 

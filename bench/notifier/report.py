@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from bench.api.figures import HEAD, Figure
 from bench.api.servers import THREADS
-from bench.figures import AT_LEAST
+from bench.figures import AT_LEAST, Figure, figure_table
 from bench.notifier.contests import Rate
 from bench.notifier.latency import RATE_PER_S, Waits
 from bench.notifier.posting import WORKERS, Posting
@@ -22,8 +21,6 @@ class Found:
     """All that one run has to tell; None or nothing where a part was left out.
 
     :param seconds: how long clients posted in one round.
-    :param machine: see `bench.machine.describe`.
-    :param load: the load average before and after.
     """
 
     rounds: int
@@ -31,37 +28,32 @@ class Found:
     throughput: Throughput | None
     latency: Sequence[Waits]
     posting: Sequence[Posting]
-    machine: Mapping[str, str]
-    load: tuple[float, float]
-
-    @property
-    def figures(self) -> list[Figure]:
-        """What was measured of what is to be reached."""
-        if self.throughput is None:
-            return []
-        rates = self.throughput.rates
-        pairs = zip(rates["ours"].per_s, rates["nothing"].per_s, strict=True)
-        what = "notifications a second over messages of a Celery task that does nothing"
-        return [Figure(what, AT_LEAST, 0.3, "x", [ours / nothing for ours, nothing in pairs])]
 
 
-def as_section(found: Found) -> Section:
-    """The section that tells `found`."""
-    reached = [asdict(figure) | {"measured": figure.value, "met": figure.met} for figure in found.figures]
-    return Section("notifier", "\n".join(_parts(found)), {"figures": reached} | asdict(found))
+def as_section(found: Found, *, is_whole: bool, redis: str) -> Section:
+    """The section that tells `found`.
 
-
-def _parts(found: Found) -> Iterator[str]:
-    yield _INTRODUCTION.format(rounds=found.rounds)
-    if found.figures:
-        yield table(HEAD, (figure.cells for figure in found.figures)) + "\n"
+    :param redis: the version of Redis.
+    """
+    figures = []
     if found.throughput is not None:
+        rates = found.throughput.rates
+        ratios = [ours / nothing for ours, nothing in zip(rates["ours"].per_s, rates["nothing"].per_s, strict=True)]
+        what = "notifications a second over messages of a Celery task that does nothing"
+        figures.append(Figure(what, AT_LEAST, 0.3, "x", ratios))
+    samples = {"figures": [figure.sample for figure in figures]} | asdict(found)
+    return Section("notifier", "\n".join(_parts(found, figures)), samples, is_whole, {"Redis": redis})
+
+
+def _parts(found: Found, figures: Sequence[Figure]) -> Iterator[str]:
+    yield _INTRODUCTION.format(rounds=found.rounds)
+    if found.throughput is not None:
+        yield figure_table(figures) + "\n"
         yield _throughput(found.throughput)
     if found.latency:
         yield _latency(found.latency)
     if found.posting:
         yield _posting(found.posting, found.seconds)
-    yield _MACHINE.format(machine=table(("", ""), found.machine.items()), before=found.load[0], after=found.load[1])
 
 
 def _throughput(throughput: Throughput) -> str:
@@ -167,12 +159,4 @@ _POSTING = """\
 {threads} threads, shares two cores with `wrk` and Redis. Each 201 means that the notification is durable in the store.
 
 {posting}
-"""
-
-_MACHINE = """\
-### Machine
-
-{machine}
-
-Load average {before:.1f} before and {after:.1f} after.
 """

@@ -7,13 +7,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from bench.machine import describe, load_average
-from bench.measure import BenchFailed, keep_to_cores
 from bench.notifier.broker import missing_tools, running_broker
 from bench.notifier.latency import measure_latency
 from bench.notifier.posting import measure_posting
 from bench.notifier.report import Found, as_section
 from bench.notifier.throughput import measure_throughput
+from bench.running import BenchFailed, keep_to_cores
 from bench.sections import Section
 
 PARTS: Final = ("throughput", "latency", "posting")
@@ -27,22 +26,18 @@ _LATENCY_DATABASE: Final = 6  # those before are the contests'
 _POSTING_DATABASE: Final = 8
 
 
-def measure_notifier(
-    only: Collection[str], folder: Path, messages: int, rounds: int, seconds: float
-) -> tuple[Section, bool]:
+def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds: int, seconds: float) -> Section:
     """Measure the notifier.
 
     :param only: some of `PARTS`.
     :param folder: on the disk to measure on; what is made in it is removed again.
     :param messages: how many go through a worker in one round.
     :param seconds: how long clients post in one round; four times as long at a few a second.
-    :returns: the section, and whether all of it was measured.
     :raises BenchFailed: a tool is missing, a process fails, or a message is not sent exactly once.
     """
     if missing := missing_tools():
         raise BenchFailed(f"not installed: {', '.join(missing)}")
     keep_to_cores(CORES)
-    load_before = load_average()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="notifier-", dir=folder) as name:
         scratch = Path(name).resolve()
@@ -57,7 +52,5 @@ def measure_notifier(
                 posting=measure_posting(broker, _POSTING_DATABASE, scratch, rounds, seconds)
                 if "posting" in only
                 else [],
-                machine={**describe(), "Redis": broker.version},
-                load=(load_before, load_average()),
             )
-    return as_section(found), set(PARTS) <= set(only)
+            return as_section(found, is_whole=set(PARTS) <= set(only), redis=broker.version)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Final
 
 from bench.notifier.broker import Broker
 from bench.notifier.contests import Rate, nothing, ours
-from bench.notifier.disk import syncs_per_s
+from bench.running import say
 
 _SHARED_MEMORY: Final = Path("/dev/shm")
 _WARM_UP: Final = 50
 _SYNCING_S: Final = 0.5
+_SYNCED: Final = bytes(4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,25 @@ def measure_throughput(broker: Broker, scratch: Path, rounds: int, messages: int
         for contest in contests:
             contest.run(_WARM_UP)
         for number in range(1, rounds + 1):
-            syncs.append(syncs_per_s(scratch, _SYNCING_S))
+            syncs.append(_syncs_per_s(scratch))
             for contest in contests:
                 contest.measure(messages)
-                said = f"round {number} of {rounds}: {contest.rate.name}: {contest.rate.per_s[-1]:.0f} a second"
-                print(said, file=sys.stderr, flush=True)
+                say(f"round {number} of {rounds}: {contest.rate.name}: {contest.rate.per_s[-1]:.0f} a second")
     return Throughput(messages, {contest.rate.name: contest.rate for contest in contests}, syncs)
+
+
+def _syncs_per_s(folder: Path) -> float:
+    """How often a second a file in `folder` takes another 4 KiB and ``fdatasync``."""
+    path = folder / "syncs"
+    done = 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        began = time.perf_counter()
+        while (took := time.perf_counter() - began) < _SYNCING_S:
+            os.write(descriptor, _SYNCED)
+            os.fdatasync(descriptor)
+            done += 1
+    finally:
+        os.close(descriptor)
+        path.unlink()
+    return done / took

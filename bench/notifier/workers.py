@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from bench.data import ROOT
-from bench.measure import BenchFailed
+from bench.running import cpu_s, not_done, running
 
 PROCESSES: Final = 2
 _STOP_TIMEOUT_S: Final = 20
 _POLL_S: Final = 0.005
-_SHOWN_OF_LOG: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +30,7 @@ class Worker:
     def cpu_s(self) -> float:
         """What it and its processes have computed since they were started."""
         parent = psutil.Process(self.process.pid)
-        times = [one.cpu_times() for one in (parent, *parent.children())]
-        return float(sum(time.user + time.system for time in times))
+        return cpu_s([parent, *parent.children()])
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float, lasting_s: float = 0.0) -> float:
         """Wait until `holds`, and goes on to for `lasting_s`; the instant when it began to, by `time.perf_counter`.
@@ -50,8 +45,7 @@ class Worker:
             if since is not None and now - since >= lasting_s:
                 return since
             if self.process.poll() is not None or time.monotonic() > deadline:
-                said = self.log.read_text(errors="replace")[-_SHOWN_OF_LOG:]
-                raise BenchFailed(f"the worker did not do its work in {timeout_s:g} s:\n{said}")
+                raise not_done(self.process, self.log)
             time.sleep(_POLL_S)
 
 
@@ -65,22 +59,5 @@ def running_worker(application: str, name: str, variables: Mapping[str, str], sc
     """
     log = scratch / f"worker-{name}.log"
     command = [sys.executable, "-m", "celery", "-A", application, "worker", "-c", str(PROCESSES), "-n", f"{name}@bench"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | variables,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with running(command, log, _STOP_TIMEOUT_S, variables) as process:
         yield Worker(process, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -16,31 +17,37 @@ from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting
 from jobs.partitions.daily_sums import all_sums
 from jobs.publish.derived import Derived
+from jobs.sources.partition import Source
 from jobs.sources.recognise import open_source
 
-_CALENDAR = calendar_named("jalali")
+_CALENDAR: Final = calendar_named("jalali")
+_LOCAL_DAYS: Final = LocalDays("Asia/Tehran")
 
 
 def daily_totals(path: Path) -> Totals:
     """The daily rows, from which all summaries are derived: what the peers bring about too."""
-    counted = _counted(path, LocalDays("Asia/Tehran"))
+    counted = count_files(path)
     return lambda: rows_of(counted)
 
 
 def checked_totals(path: Path) -> Totals:
     """All that comes before publishing: the summaries of every mode, and the checks that they add up."""
-    local_days = LocalDays("Asia/Tehran")
-    counted = _counted(path, local_days)
-    for _ in Derived.of(counted.daily, counted.days, _CALENDAR, local_days).frames():
+    counted = count_files(path)
+    for _ in Derived.of(counted.daily, counted.days, _CALENDAR, _LOCAL_DAYS).frames():
         pass
     return lambda: rows_of(counted)
 
 
-def _counted(path: Path, local_days: LocalDays) -> Counted:
-    named = local_days.named_range_ms(_CALENDAR)
-    counting = Counting(Fields(), Window(*named, *named), local_days, 0, THREADS, _silent, _silent)
+def count_files(path: Path, cluster: str | None = None) -> Counted:
+    """What is counted of a file, or of all files of a folder, by this process or by `cluster`."""
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
-    sources = [partial(open_source, str(one), Fields(), None) for one in paths]
+    return count([partial(open_source, str(one), Fields(), None) for one in paths], cluster)
+
+
+def count(sources: Iterable[Callable[[], Source]], cluster: str | None = None) -> Counted:
+    """What is counted of `sources`, by this process or by `cluster`."""
+    named = _LOCAL_DAYS.named_range_ms(_CALENDAR)
+    counting = Counting(Fields(), Window(*named, *named), _LOCAL_DAYS, 0, THREADS, _silent, _silent, cluster=cluster)
     return counting.count(sources, Path("rejects.jsonl"))
 
 

@@ -22,16 +22,16 @@ from pymongoarrow.types import ObjectIdType
 from bench.programs import DAY_MS, TEHRAN_MS, Row, Totals
 
 _BATCH_BYTES: Final = 16 * 1024 * 1024
-_SCHEMA: Final = Schema({"merchantId": ObjectIdType(), "createdAt": pa.timestamp("ms"), "amount": pa.int64()})
+SCHEMA: Final = Schema({"merchantId": ObjectIdType(), "createdAt": pa.timestamp("ms"), "amount": pa.int64()})
 _DAY: Final = (pl.col("createdAt").cast(pl.Int64) + TEHRAN_MS) // DAY_MS
 
 
 def totals(path: Path) -> Totals:
     """A frame of sums and counts by merchant and day."""
     with ThreadPoolExecutor(1) as grouping:
-        partials = list(grouping.map(_grouped, (_decoded(batch) for batch in _batches(path))))
+        partials = list(grouping.map(grouped, (_decoded(batch) for batch in _batches(path))))
     merged = pl.concat(partials).group_by("merchantId", "day").agg(pl.col("amount", "count").sum())
-    return lambda: _rows(merged)
+    return lambda: rows_of(merged)
 
 
 def _batches(path: Path) -> Iterator[bytes]:
@@ -51,12 +51,13 @@ def _batches(path: Path) -> Iterator[bytes]:
 
 
 def _decoded(batch: bytes) -> pa.Table:
-    context = PyMongoArrowContext(_SCHEMA)
+    context = PyMongoArrowContext(SCHEMA)
     context.process_bson_stream(batch)
     return context.finish()
 
 
-def _grouped(table: pa.Table) -> pl.DataFrame:
+def grouped(table: pa.Table) -> pl.DataFrame:
+    """The sums and counts of a decoded batch, by merchant and day."""
     merchants = table["merchantId"].combine_chunks().storage
     plain = pa.table({"merchantId": merchants, "createdAt": table["createdAt"], "amount": table["amount"]})
     frame = pl.from_arrow(plain)
@@ -64,5 +65,6 @@ def _grouped(table: pa.Table) -> pl.DataFrame:
     return frame.group_by("merchantId", _DAY.alias("day")).agg(pl.col("amount").sum(), pl.len().alias("count"))
 
 
-def _rows(merged: pl.DataFrame) -> Iterable[Row]:
+def rows_of(merged: pl.DataFrame) -> Iterable[Row]:
+    """The sums, as every program lists its totals."""
     return ((merchant.hex(), day, amount, count) for merchant, day, amount, count in merged.iter_rows())

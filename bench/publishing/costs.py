@@ -13,8 +13,9 @@ from bson import Int64
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
-from bench.measure import BenchFailed
-from bench.publishing.stores import CALENDAR, FINGERPRINT, LOCAL_DAYS, History, last_days
+from bench.api.store import CALENDAR, FINGERPRINT, LOCAL_DAYS
+from bench.publishing.stores import History, last_days
+from bench.running import BenchFailed
 from core.stores import Stores, open_stores
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.summaries import Publication

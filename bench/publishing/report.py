@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from bench.figures import AT_LEAST, AT_MOST, Figure, figure_table
 from bench.publishing.costs import Cost
 from bench.publishing.stores import MERCHANTS
 from bench.sections import Section, short, table
 
-_RATE: Final = 400_000
-"""Summaries a second that SQLite shall take."""
-_OVER_BARE: Final = 1.2
-"""How many times as long as bare inserts publishing to MongoDB's protocol may take."""
 _NAMES: Final = {"sqlite": "SQLite", "mongo": "MongoDB protocol"}
 
 _PAGE: Final = """\
@@ -24,22 +21,14 @@ their weeks and months, as `refresh` and `rebuild --from/--to` do. Finding is re
 and comparing; the longest wait is that of another writer of the same store, which stores something small all the time.
 Medians of the rounds.
 
-| what | to reach | measured | met |
-| --- | --- | --- | --- |
 {figures}
 
 {table}
 
 *Alone* is publishing while nobody else writes, *bare* one `insert_many` after another of the same
 documents, made beforehand, into a collection with the same indexes.
-
-{server}Load average {load[0]:.2f} before, {load[1]:.2f} after.
-
-{machine}
+FerretDB searches all of a collection for any of its rows.
 """
-
-
-_SERVER: Final = "The server of the MongoDB protocol is {}; FerretDB searches all of a collection for any of its rows. "
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,58 +36,37 @@ class Found:
     """All that one run has to tell.
 
     :param server: what answered for MongoDB; empty where nothing did.
-    :param machine: see `bench.machine.describe`.
-    :param load: the load average before and after.
     """
 
     costs: Sequence[Cost]
     server: str
-    machine: Mapping[str, str]
-    load: tuple[float, float]
 
 
-def as_section(found: Found) -> Section:
+def as_section(found: Found, *, is_whole: bool) -> Section:
     """The section that tells `found`."""
-    head = (
-        "store",
-        "summaries",
-        "replaced",
-        "written",
-        "finding",
-        "publishing",
-        "alone",
-        "bare",
-        "longest wait",
-        "rounds",
-    )
+    times = ("finding", "publishing", "alone", "bare", "longest wait")
+    head = ("store", "summaries", "replaced", "written", *times, "rounds")
     page = _PAGE.format(
         merchants=MERCHANTS,
-        figures="\n".join(f"| {' | '.join(cells)} |" for cost in found.costs for cells in _figures(cost)),
+        figures=figure_table([figure for cost in found.costs for figure in _figures(cost)]),
         table=table(head, map(_cells, found.costs)),
-        server=_SERVER.format(found.server) if found.server else "",
-        load=found.load,
-        machine=table(("machine", ""), found.machine.items()),
     )
-    return Section("publishing", page, asdict(found))
+    peers = {"server of the MongoDB protocol": found.server} if found.server else {}
+    return Section("publishing", page, asdict(found), is_whole, peers)
 
 
-def _figures(cost: Cost) -> Iterator[tuple[str, ...]]:
+def _figures(cost: Cost) -> Iterator[Figure]:
     """The figures to reach that `cost` tells of."""
     publishing_s = statistics.median(cost.publishing_s)
     what = f"{_NAMES[cost.backend]}, {cost.way} of {cost.rows:,}"
     if cost.backend == "sqlite":
         if cost.written == cost.rows:
-            rate = cost.written / publishing_s
-            yield f"{what}: summaries a second", f"at least {_RATE:,}", f"{rate:,.0f}", _met(rate >= _RATE)
+            yield Figure(f"{what}: summaries a second", AT_LEAST, 400_000, "", [cost.written / publishing_s])
         wait_s = statistics.median(cost.longest_wait_s)
-        yield f"{what}: longest wait of another writer", "at most 1 s", f"{short(wait_s)} s", _met(wait_s <= 1)
+        yield Figure(f"{what}: longest wait of another writer", AT_MOST, 1, "s", [wait_s])
     if cost.bare_s:
         ratio = statistics.median(cost.alone_s) / statistics.median(cost.bare_s)
-        yield f"{what}: over bare", f"at most {_OVER_BARE} x", f"{short(ratio)} x", _met(ratio <= _OVER_BARE)
-
-
-def _met(is_met: bool) -> str:
-    return "yes" if is_met else "**no**"
+        yield Figure(f"{what}: over bare", AT_MOST, 1.2, "x", [ratio])
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:

@@ -13,12 +13,11 @@ from typing import Any, Final
 from pymongo import MongoClient
 
 from bench.live.server import running_server
-from bench.machine import describe, load_average
-from bench.measure import keep_to_cores
 from bench.mongo_urls import with_database
 from bench.publishing.costs import Cost, measure_costs
 from bench.publishing.report import Found, as_section
 from bench.publishing.stores import History
+from bench.running import keep_to_cores
 from bench.sections import Section
 
 PARTS: Final = ("sqlite", "mongo")
@@ -32,19 +31,15 @@ MOST_ON_FERRETDB: Final = 1_000_000
 ROUNDS_ON_FERRETDB: Final = 1
 
 
-def measure_publishing(
-    only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int
-) -> tuple[Section, bool]:
+def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int) -> Section:
     """Measure publishing.
 
     :param only: some of `PARTS`.
     :param folder: on the disk to measure on; what is made in it is removed again.
     :param summaries: how many a store holds, a measurement each.
-    :returns: the section, and whether all of it was measured.
     :raises BenchFailed: there is no server, or a store does not hold what was published.
     """
     keep_to_cores(CORES)
-    load_before = load_average()
     costs: list[Cost] = []
     server = ""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,8 +58,7 @@ def measure_publishing(
                     if count <= most:
                         with _new_database(url) as store_url:
                             costs += measure_costs("mongo", store_url, history, repeated)
-    found = Found(costs, server, describe(), (load_before, load_average()))
-    return as_section(found), set(PARTS) <= set(only)
+    return as_section(Found(costs, server), is_whole=set(PARTS) <= set(only))
 
 
 @contextmanager

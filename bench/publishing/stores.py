@@ -9,16 +9,11 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from bench.api.store import SEED, TIME_ZONE, YEAR, day_range, merchant_ids
-from core.calendar import JalaliCalendar
-from core.calendar.days import LocalDays
+from bench.api.store import CALENDAR, LOCAL_DAYS, SEED, YEAR, day_range, every_merchant_daily, publication_of
 from core.calendar.periods import Mode
-from core.stores.summaries import Fingerprint, Publication
-from jobs.aggregate.summaries import require_conservation, summarise
+from core.stores.summaries import Publication
+from jobs.aggregate.summaries import summarise
 
-CALENDAR: Final = JalaliCalendar()
-LOCAL_DAYS: Final = LocalDays(TIME_ZONE)
-FINGERPRINT: Final = Fingerprint(TIME_ZONE, CALENDAR.name, "merchantId", "amount", "createdAt")
 DAYS_REPLACED: Final = 3
 MERCHANTS: Final = 2_320
 _SUMMARIES_A_YEAR: Final = 366 + 53 + 12
@@ -54,27 +49,14 @@ class History:
 
     def daily(self, days: range, turn: int) -> pl.DataFrame:
         """The daily sums of `days`, others in each `turn`."""
-        ids = pl.DataFrame({"merchant_id": merchant_ids(self.merchants)})
-        daily = ids.join(pl.DataFrame({"day": pl.Series(days, dtype=pl.Int64)}), how="cross")
+        daily = every_merchant_daily(self.merchants, days)
         amounts = np.random.default_rng(SEED + turn).integers(1, 10**9, len(daily))
         return daily.with_columns(amount=pl.Series(amounts).cast(pl.Int128), count=pl.lit(1 + turn, pl.Int64))
 
     @cached_property
     def publication(self) -> Publication:
         """What publishes all of it, as generation 1."""
-        total_amount, total_count = require_conservation(self.rows, self.daily(self._days, 0))
-        keys = self.rows.filter(pl.col("mode") == "daily")["key"]
-        return Publication(
-            generation=1,
-            run_id=1,
-            published_at_ms=0,
-            fingerprint=FINGERPRINT,
-            rows=self.rows.height,
-            first_day_key=str(keys.min()),
-            last_day_key=str(keys.max()),
-            total_amount=total_amount,
-            total_count=total_count,
-        )
+        return publication_of(self.rows, self.daily(self._days, 0))
 
 
 def last_days() -> range:

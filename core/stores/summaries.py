@@ -346,8 +346,7 @@ class SummaryStore(Protocol):
         first_key: str | None = None,
         last_key: str | None = None,
     ) -> bytes:
-        """What `series` gives, as JSON such as ``[{"key":"1403/01","value":12500}]``; on SQLite in half the time.
-        """
+        """What `series` gives, as JSON such as ``[{"key":"1403/01","value":12500}]``; on SQLite in half the time."""
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the current publication has summaries of `merchant_id`."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from effort import THOROUGH
 
-from bench.data import ROOT
 from bench.programs import PROGRAMS
+from bench.running import ROOT
 
 TRANSACTIONS = 4000
 INSTALLED = [program for program in PROGRAMS if program.installed]

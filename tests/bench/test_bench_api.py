@@ -22,7 +22,7 @@ from bench.api.loads import built_paced, paced
 from bench.api.questions import write_lines
 from bench.api.rates import CONTESTS, measure_rates
 from bench.api.store import served_store
-from bench.data import ROOT
+from bench.running import ROOT
 from bench.sections import Section, keep
 
 MERCHANTS = 20

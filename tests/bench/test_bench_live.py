@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from effort import THOROUGH
 
-from bench.data import ROOT
 from bench.live.programs import PROGRAMS
+from bench.running import ROOT
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")

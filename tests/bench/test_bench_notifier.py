@@ -12,11 +12,11 @@ from typing import NoReturn
 import pytest
 from effort import THOROUGH
 
-from bench.data import ROOT
 from bench.notifier.broker import missing_tools
 from bench.notifier.contests import Rate
 from bench.notifier.report import Found, as_section
 from bench.notifier.throughput import Throughput
+from bench.running import ROOT
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
@@ -40,7 +40,7 @@ def test_the_figure_is_the_median_of_the_ratios_of_each_round() -> None:
     nothing = Rate("nothing", "nothing", [1000.0, 500.0, 800.0], [1.0] * 3, [1.0] * 3)
     ours = Rate("ours", "ours", [200.0, 250.0, 200.0], [1.0] * 3, [1.0] * 3)
     throughput = Throughput(100, {"nothing": nothing, "ours": ours}, [1000.0])
-    section = as_section(Found(3, 1, throughput, [], [], {}, (0.0, 0.0)))
+    section = as_section(Found(3, 1, throughput, [], []), is_whole=False, redis="7.0.15")
     (figure,) = section.samples["figures"]
     assert (figure["measured"], figure["met"]) == (0.25, False)
     assert "| 0.25 x | **no** | 0.20 to 0.50 |" in section.page

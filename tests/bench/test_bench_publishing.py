@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.data import ROOT
+from bench.running import ROOT
 
 
 def test_publishing_everything_and_three_days_is_measured(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Programs that are measured or needed: run to their end, or in the background; and what goes wrong with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+ROOT: Final = Path(__file__).parent.parent
+_SHOWN: Final = 2000
+_POLL_S: Final = 0.02
+
+
+class BenchFailed(Exception):
+    """A program failed, took too long, or its totals are not those of the others."""
+
+
+def say(text: str) -> None:
+    """Show how far the bench is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def keep_to_cores(count: int) -> None:
+    """Let this process and its children run on `count` cores, however many there are."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def run(
+    command: Sequence[str], timeout_s: float, variables: Mapping[str, str] | None = None, folder: Path = ROOT
+) -> str:
+    """What `command` prints on standard output.
+
+    :param variables: of its environment, beside ours.
+    :raises BenchFailed: it failed, which shows the end of its errors, or took longer than `timeout_s`.
+    """
+    called = " ".join(command).removeprefix(f"{sys.executable} ")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder, env=os.environ | (variables or {}), timeout=timeout_s,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BenchFailed(f"{called} took longer than {timeout_s:g} s") from None
+    if done.returncode:
+        raise BenchFailed(f"{called} ended with {done.returncode}:\n{done.stderr[-_SHOWN:]}")
+    return done.stdout
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, stop_timeout_s: float, variables: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` until the end of the block, when it is asked to stop, and killed with its children if it does not.
+
+    :param log: the file for all that it prints.
+    :param variables: of its environment, beside ours.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT, env=os.environ | (variables or {}), stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(stop_timeout_s)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
+    """Return when `holds`.
+
+    :raises BenchFailed: `process` has ended or `timeout_s` have passed before; shows the end of its `log`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise not_done(process, log)
+        time.sleep(_POLL_S)
+
+
+def not_done(process: subprocess.Popen[bytes], log: Path) -> BenchFailed:
+    """The error of a program that did not do in time what it must; shows the end of its `log`."""
+    return BenchFailed(f"{process.args!r} did not get ready in time:\n{log.read_text(errors='replace')[-_SHOWN:]}")
+
+
+def cpu_s(processes: Sequence[psutil.Process]) -> float:
+    """What `processes` have computed since they were started."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(time.user + time.system for time in times))
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port: int = reserved.getsockname()[1]
+    return port
