@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import ClassVar
 
-from core.calendar.key_forms import KeyForm
-from core.calendar.periods import Mode
-from core.calendar.solar import MONDAY, SolarCalendar, day_number, gregorian_date
+from core.calendar.periods import Locale, Mode
+from core.calendar.solar import MONDAY, KeyForm, SolarCalendar, day_number, gregorian_date
 
 
 class GregorianCalendar(SolarCalendar):
@@ -31,7 +30,7 @@ class GregorianCalendar(SolarCalendar):
     }
 
     # The Persian names end in an ezafe where possible, like CLDR's names before a year.
-    _month_names: ClassVar = {
+    _month_names: ClassVar[dict[Locale, tuple[str, ...]]] = {
         "fa": (
             "ژانویهٔ",
             "فوریهٔ",
@@ -63,13 +62,11 @@ class GregorianCalendar(SolarCalendar):
     }
 
     def date_of(self, day: int) -> tuple[int, int, int]:
-        """The year, month (1 to 12) and day of the month (from 1) of `day` (days since 1970-01-01)."""
         gregorian = gregorian_date(day)
         return gregorian.year, gregorian.month, gregorian.day
 
     def day_of(self, year: int, month: int, day: int) -> int:
-        """The days since 1970-01-01 of a Gregorian date.
-
-        :raises ValueError: there is no such date.
-        """
         return day_number(date(year, month, day))
+
+    def month_names(self, locale: Locale) -> tuple[str, ...]:
+        return self._month_names[locale]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import ClassVar
 
-from core.calendar.key_forms import KeyForm
-from core.calendar.periods import Mode
-from core.calendar.solar import SATURDAY, SolarCalendar, day_number, gregorian_date
+from core.calendar.periods import Locale, Mode
+from core.calendar.solar import SATURDAY, KeyForm, SolarCalendar, day_number, gregorian_date
 
 
 class JalaliCalendar(SolarCalendar):
@@ -38,51 +37,21 @@ class JalaliCalendar(SolarCalendar):
         Mode.MONTHLY: KeyForm("{:04}/{:02}", "([0-9]{4})/([0-9]{2})", "1403/04"),
     }
 
-    _month_names: ClassVar = {
-        "fa": (
-            "فروردین",
-            "اردیبهشت",
-            "خرداد",
-            "تیر",
-            "مرداد",
-            "شهریور",
-            "مهر",
-            "آبان",
-            "آذر",
-            "دی",
-            "بهمن",
-            "اسفند",
-        ),
-        "en": (
-            "Farvardin",
-            "Ordibehesht",
-            "Khordad",
-            "Tir",
-            "Mordad",
-            "Shahrivar",
-            "Mehr",
-            "Aban",
-            "Azar",
-            "Dey",
-            "Bahman",
-            "Esfand",
-        ),
-    }
-
     # jdatetime is imported on demand, as the Gregorian calendar does not need it.
 
     def date_of(self, day: int) -> tuple[int, int, int]:
-        """The Jalali year, month (1 to 12) and day of the month (from 1) of `day` (days since 1970-01-01)."""
         import jdatetime
 
         jalali = jdatetime.date.fromgregorian(date=gregorian_date(day))
         return jalali.year, jalali.month, jalali.day
 
     def day_of(self, year: int, month: int, day: int) -> int:
-        """The days since 1970-01-01 of a Jalali date.
-
-        :raises ValueError: there is no such date.
-        """
         import jdatetime
 
         return day_number(jdatetime.date(year, month, day).togregorian())
+
+    def month_names(self, locale: Locale) -> list[str]:
+        import jdatetime
+
+        names: list[str] = jdatetime.date.j_months_fa if locale == "fa" else jdatetime.date.j_months_en
+        return names

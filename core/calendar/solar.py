@@ -7,21 +7,46 @@ the year of its last day, with 4 (ISO 8601) that of its fourth.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from core.calendar.digits import ascii_digits
-from core.calendar.key_forms import KeyForm
-from core.calendar.labels import label
-from core.calendar.periods import Locale, Mode, Period
+from core.calendar.digits import ascii_digits, persian_digits
+from core.calendar.periods import Calendar, Locale, Mode, Period
 
 MONDAY, SATURDAY = 0, 5
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _LONGEST_QUOTE = 40
+_DAY, _MONTH = "{2} {month} {0}", "{month} {0}"
+_LABELS: Final[Mapping[Locale, Mapping[Mode, str]]] = {
+    "fa": {Mode.DAILY: _DAY, Mode.WEEKLY: "{0} هفته {1}", Mode.MONTHLY: _MONTH},
+    "en": {Mode.DAILY: _DAY, Mode.WEEKLY: "{0} week {1}", Mode.MONTHLY: _MONTH},
+}
+"""`str.format` templates for the numbers of a key and the name of the month."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """The format of the keys of one mode.
+
+    :param template: `str.format` template for the numbers of a key: its year, and month and day, week or month.
+    :param pattern: a regular expression with one group of ASCII digits for each number.
+    :param example: an example for users.
+    """
+
+    template: str
+    pattern: str
+    example: str
+
+    def read(self, key: str) -> tuple[int, ...] | None:
+        """The numbers of `key`, or None if it has another form."""
+        found = re.fullmatch(self.pattern, key)
+        return tuple(map(int, found.groups())) if found else None
 
 
 def gregorian_date(day: int) -> date:
@@ -34,20 +59,16 @@ def day_number(gregorian: date) -> int:
     return gregorian.toordinal() - _EPOCH_ORDINAL
 
 
-class SolarCalendar(ABC):
+class SolarCalendar(Calendar):
     """A calendar of years with twelve months; a subclass defines the conversion, the week rule and the keys.
 
     It has the days from `first_day` to `last_day`. Their weeks and months are whole, so the first and the last week may
     extend up to six days beyond.
     """
 
-    name: str
-    first_day: int
-    last_day: int
     _week_begins: ClassVar[int]
     _minimal_days: ClassVar[int]
     _forms: ClassVar[Mapping[Mode, KeyForm]]
-    _month_names: ClassVar[Mapping[Locale, tuple[str, ...]]]
 
     @abstractmethod
     def date_of(self, day: int) -> tuple[int, int, int]:
@@ -60,11 +81,11 @@ class SolarCalendar(ABC):
         :raises ValueError: there is no such date.
         """
 
-    def period_of(self, mode: Mode, day: int) -> Period:
-        """The period of `mode` that contains `day`.
+    @abstractmethod
+    def month_names(self, locale: Locale) -> Sequence[str]:
+        """The names of the twelve months, in the form before a year."""
 
-        :raises ValueError: `day` is before `first_day` or after `last_day`.
-        """
+    def period_of(self, mode: Mode, day: int) -> Period:
         self._require_named(day)
         match mode:
             case Mode.DAILY:
@@ -75,12 +96,7 @@ class SolarCalendar(ABC):
                 return next(self._months(day, day))
 
     def periods(self, mode: Mode, first_day: int, last_day: int) -> list[Period]:
-        """The periods of `mode` with a day from `first_day` to `last_day`, both inclusive, ascending.
-
-        Dates are converted once a month, or once a year for weeks: a year of days takes about a millisecond.
-
-        :raises ValueError: one of the days is before the `first_day` of this calendar or after its `last_day`.
-        """
+        # Dates are converted once a month, or once a year for weeks: a year of days takes about a millisecond.
         self._require_named(first_day)
         self._require_named(last_day)
         if last_day < first_day:
@@ -94,20 +110,14 @@ class SolarCalendar(ABC):
                 return list(self._months(first_day, last_day))
 
     def label(self, period: Period, locale: Locale) -> str:
-        """The label of `period` for people, such as ``۴ تیر ۱۴۰۳`` or ``1403 week 15``.
-
-        :raises ValueError: `period` is not one of this calendar.
-        """
         numbers = self._forms[period.mode].read(period.key)
         if numbers is None:
             raise ValueError(f"{period.key!r} is not a {period.mode} key of the {self.name} calendar")
-        return label(period.mode, numbers, self._month_names[locale], locale)
+        month = "" if period.mode is Mode.WEEKLY else self.month_names(locale)[numbers[1] - 1]
+        text = _LABELS[locale][period.mode].format(*numbers, month=month)
+        return persian_digits(text) if locale == "fa" else text
 
     def parse(self, mode: Mode, key: str) -> Period:
-        """The period of `mode` with the key `key`, which may have Persian (۰-۹) and Arabic (٠-٩) digits.
-
-        :raises ValueError: `key` is invalid for `mode`; the message has an example.
-        """
         text = ascii_digits(key)
         if numbers := self._forms[mode].read(text):
             with suppress(ValueError):
@@ -172,7 +182,7 @@ class SolarCalendar(ABC):
             )
 
     def _period(self, mode: Mode, first_day: int, last_day: int, *numbers: int) -> Period:
-        return Period(mode, self._forms[mode].write(*numbers), first_day, last_day)
+        return Period(mode, self._forms[mode].template.format(*numbers), first_day, last_day)
 
     @property
     def _deciding(self) -> int:

@@ -162,7 +162,6 @@ def test_a_calendar_is_found_by_the_name_in_the_settings() -> None:
         "core.calendar.gregorian",
         "core.calendar.days",
         "core.calendar.digits",
-        "core.calendar.labels",
     ],
 )
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
