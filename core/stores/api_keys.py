@@ -1,4 +1,4 @@
-"""The interfaces of the stores of API keys: scopes, expiry, revocation, and the last use of each key."""
+"""The store of API keys, and the interface of that of their last uses: scopes, expiry, revocation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from core.notifications.model import derived_id
+from core.stores.record_table import RecordTable
+from core.stores.records import Mapper
 from core.tenants import OPERATOR
 
 
@@ -69,23 +71,38 @@ class ApiKey:
         return self.scopes if self.tenant == OPERATOR else self.scopes & TENANT_SCOPES
 
 
-class ApiKeyStore(Protocol):
-    """Stores API keys, without ever deleting one. Thread-safe (calls take turns), but not fork-safe.
+_MAPPER: Final = Mapper(
+    ApiKey,
+    read={"digest": bytes.fromhex, "scopes": lambda names: frozenset(map(Scope, names)), "merchants": frozenset},
+)
+key_to_record, key_from_record = _MAPPER.to_record, _MAPPER.from_record
+
+
+class ApiKeyStore:
+    """Stores API keys in `table`, without ever deleting one. Thread-safe (calls take turns), but not fork-safe.
 
     Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
     """
+
+    def __init__(self, table: RecordTable) -> None:
+        self._table = table
 
     def add(self, key: ApiKey) -> None:
         """Store `key`; durable when it returns.
 
         :raises ValueError: the id exists; nothing was changed.
         """
+        if not self._table.insert(key_to_record(key)):
+            raise ValueError(f"there is a key {key.id} already")
 
     def get(self, key_id: str) -> ApiKey | None:
         """The key with that id, also if revoked or expired, or None."""
+        record = self._table.get(key_id)
+        return None if record is None else key_from_record(record)
 
     def all(self) -> list[ApiKey]:
         """All keys, including revoked and expired ones, ordered by creation, then id."""
+        return [key_from_record(record) for record in self._table.find()]
 
     def revoke(self, key_id: str, at_ms: int) -> ApiKey:
         """Revoke the key at `at_ms` (milliseconds since 1970 UTC); durable when it returns.
@@ -93,6 +110,11 @@ class ApiKeyStore(Protocol):
         :returns: the revoked key; an earlier revocation is not changed.
         :raises LookupError: the key does not exist.
         """
+        self._table.update({"revoked_at_ms": at_ms}, ("id", "=", key_id), ("revoked_at_ms", "=", None))
+        key = self.get(key_id)
+        if key is None:
+            raise LookupError(f"there is no key {key_id}")
+        return key
 
 
 class KeyUseStore(Protocol):

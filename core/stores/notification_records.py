@@ -1,4 +1,4 @@
-"""Notifications, events, copies of log states and subscriptions as flat records: see `core.stores.records`."""
+"""Notifications, events and copies of log states as flat records: see `core.stores.records`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from core.notifications.events import Event, EventKind, LogState, LogStatus
 from core.notifications.model import AnnouncedTotals, Notification
 from core.stores.notifications import StateCount
 from core.stores.records import Mapper, Record
-from core.stores.subscriptions import Subscription
 
 _TOTALS: Final = Mapper(AnnouncedTotals, read={"mode": Mode})
 _NOTIFICATION: Final = Mapper(
@@ -23,18 +22,12 @@ _NOTIFICATION: Final = Mapper(
 )
 _EVENT: Final = Mapper(Event, read={"kind": EventKind})
 _STATE: Final = Mapper(LogState)
-_SUBSCRIPTION: Final = Mapper(
-    Subscription,
-    read={"modes": lambda names: tuple(map(Mode, names)), "channels": tuple},
-    write={"modes": lambda modes: [mode.value for mode in Mode if mode in modes]},
-)
 _COPIED: Final = (
     "status", "number", "attempts", "last_attempt_at_ms", "error_message", "reference", "finished_at_ms", "due_at_ms",
 )  # fmt: skip
 
 notification_to_record, notification_from_record = _NOTIFICATION.to_record, _NOTIFICATION.from_record
 event_to_record, event_from_record = _EVENT.to_record, _EVENT.from_record
-subscription_to_record, subscription_from_record = _SUBSCRIPTION.to_record, _SUBSCRIPTION.from_record
 
 
 def state_to_record(state: LogState) -> Record:

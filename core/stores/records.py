@@ -1,4 +1,4 @@
-"""Converts publications, runs, API keys and sessions to flat records, which all backends store.
+"""Converts objects to flat records, which all backends store; here publications and runs.
 
 A record has text, integers, None, and lists of texts or of flat records; names of instants (integers) end in ``_ms``. A
 backend may store lists and instants in its own form, but returns an equal record.
@@ -11,9 +11,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from core.stores.api_keys import ApiKey, Scope
 from core.stores.runs import Counts, Holder, Run, RunStatus
-from core.stores.sessions import Session
 from core.stores.summaries import DayRange, Fingerprint, Publication
 
 Record = dict[str, Any]
@@ -123,13 +121,6 @@ _RUN: Final = Mapper(
         "counts": Mapper(Counts),
     },
 )
-_KEY: Final = Mapper(
-    ApiKey,
-    read={"digest": bytes.fromhex, "scopes": lambda names: frozenset(map(Scope, names)), "merchants": frozenset},
-)
-_SESSION: Final = Mapper(Session, read={"digest": bytes.fromhex})
 
 publication_to_record, publication_from_record = _PUBLICATION.to_record, _PUBLICATION.from_record
 run_to_record, run_from_record = _RUN.to_record, _RUN.from_record
-key_to_record, key_from_record = _KEY.to_record, _KEY.from_record
-session_to_record, session_from_record = _SESSION.to_record, _SESSION.from_record

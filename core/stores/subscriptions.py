@@ -1,12 +1,14 @@
-"""The interface of the store of subscriptions of users to summaries."""
+"""The store of subscriptions of users to summaries."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final
 
 from core.calendar.periods import Locale, Mode
+from core.stores.record_table import Condition, RecordTable
+from core.stores.records import Mapper
 from core.tenants import OPERATOR
 
 
@@ -46,20 +48,34 @@ class Subscription:
         )
 
 
-class SubscriptionStore(Protocol):
-    """Stores subscriptions. Thread-safe (calls take turns), but not fork-safe.
+_MAPPER: Final = Mapper(
+    Subscription,
+    read={"modes": lambda names: tuple(map(Mode, names)), "channels": tuple},
+    write={"modes": lambda modes: [mode.value for mode in Mode if mode in modes]},
+)
+
+
+class SubscriptionStore:
+    """Stores subscriptions in `table`. Thread-safe (calls take turns), but not fork-safe.
 
     Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
     """
+
+    def __init__(self, table: RecordTable) -> None:
+        self._table = table
 
     def add(self, subscription: Subscription) -> Subscription:
         """Store `subscription` unless its id exists; durable when it returns.
 
         :returns: the stored subscription with the id.
         """
+        self._table.insert(_MAPPER.to_record(subscription))
+        return self._present(subscription.id)
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription with that id, also if ended, or None."""
+        record = self._table.get(subscription_id)
+        return None if record is None else _MAPPER.from_record(record)
 
     def all(
         self,
@@ -80,6 +96,14 @@ class SubscriptionStore(Protocol):
         :param after: ``created_at_ms`` and id of the last one of the previous page.
         :param limit: maximal number, at least 1; None for all.
         """
+        where: list[Condition] = [("ended_at_ms", "=", None)] if active else []
+        if tenant is not None:
+            where.append(("tenant", "=", tenant))
+        if merchants is not None:
+            where.append(("merchant_id", "in", tuple(merchants)))
+        if user_id is not None:
+            where.append(("user_id", "=", user_id))
+        return [_MAPPER.from_record(record) for record in self._table.find(*where, after=after, limit=limit)]
 
     def end(self, subscription_id: str, at_ms: int) -> Subscription:
         """End the subscription at `at_ms`; durable when it returns.
@@ -87,6 +111,15 @@ class SubscriptionStore(Protocol):
         :returns: the ended subscription; an earlier end is not changed.
         :raises LookupError: the subscription does not exist.
         """
+        self._table.update({"ended_at_ms": at_ms}, ("id", "=", subscription_id), ("ended_at_ms", "=", None))
+        return self._present(subscription_id)
 
     def remove_ended(self, before_ms: int) -> int:
         """Remove the subscriptions that ended before `before_ms`; returns their number."""
+        return self._table.delete(("ended_at_ms", "<", before_ms))
+
+    def _present(self, subscription_id: str) -> Subscription:
+        subscription = self.get(subscription_id)
+        if subscription is None:
+            raise LookupError(f"there is no subscription {subscription_id}")
+        return subscription

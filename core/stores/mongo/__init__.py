@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from core.instants import Clock
 from core.stores import Stores
-from core.stores.mongo.api_keys import MongoApiKeyStore, MongoKeyUseStore
+from core.stores.api_keys import ApiKeyStore
 from core.stores.mongo.contacts import MongoContactStore
 from core.stores.mongo.database import Database
+from core.stores.mongo.key_uses import MongoKeyUseStore
 from core.stores.mongo.merchant_names import MongoMerchantNameStore
 from core.stores.mongo.notifications import MongoNotificationStore
+from core.stores.mongo.record_table import MongoTable
 from core.stores.mongo.runs import MongoRunLedger
 from core.stores.mongo.schema import prepare
-from core.stores.mongo.sessions import MongoSessionStore
-from core.stores.mongo.subscriptions import MongoSubscriptionStore
 from core.stores.mongo.summaries import MongoSummaryStore
+from core.stores.sessions import SessionStore
+from core.stores.subscriptions import SubscriptionStore
 
 
 def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
@@ -32,12 +34,12 @@ def open_all(url: str, *, timeout_s: float, clock: Clock, create: bool) -> Store
     return Stores(
         summaries=MongoSummaryStore(database),
         runs=MongoRunLedger(database, clock),
-        keys=MongoApiKeyStore(database),
+        keys=ApiKeyStore(MongoTable(database, "api_keys")),
         key_uses=MongoKeyUseStore(database),
-        sessions=MongoSessionStore(database),
+        sessions=SessionStore(MongoTable(database, "api_sessions")),
         notifications=MongoNotificationStore(database),
         contacts=MongoContactStore(database),
-        subscriptions=MongoSubscriptionStore(database),
+        subscriptions=SubscriptionStore(MongoTable(database, "subscriptions")),
         merchant_names=MongoMerchantNameStore(database),
         close=database.close,
     )

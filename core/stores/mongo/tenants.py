@@ -7,12 +7,11 @@ from typing import Final
 from bson import Int64
 from pymongo.database import Database as PyMongoDatabase
 
-from core.stores.api_keys import ApiKey
+from core.stores.api_keys import ApiKey, key_from_record
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.idempotent_inserts import insert_once
 from core.stores.ownerless import Ownerless
-from core.stores.records import key_from_record
 from core.tenants import OPERATOR
 
 _COUNTED: Final = "tenants"

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from core.instants import Clock
 from core.stores import Stores
-from core.stores.sqlite.api_keys import SqliteApiKeyStore, SqliteKeyUseStore
+from core.stores.api_keys import ApiKeyStore
+from core.stores.sessions import SessionStore
 from core.stores.sqlite.contacts import SqliteContactStore
 from core.stores.sqlite.database import Database
+from core.stores.sqlite.key_uses import SqliteKeyUseStore
 from core.stores.sqlite.merchant_names import SqliteMerchantNameStore
 from core.stores.sqlite.notifications import SqliteNotificationStore
+from core.stores.sqlite.record_table import SqliteTable
 from core.stores.sqlite.runs import SqliteRunLedger
 from core.stores.sqlite.schema import prepare
-from core.stores.sqlite.sessions import SqliteSessionStore
-from core.stores.sqlite.subscriptions import SqliteSubscriptionStore
 from core.stores.sqlite.summaries import SqliteSummaryStore
+from core.stores.subscriptions import SubscriptionStore
 
 
 def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stores:
@@ -37,12 +39,12 @@ def open_all(path: str, *, timeout_s: float, clock: Clock, create: bool) -> Stor
         return Stores(
             summaries=SqliteSummaryStore(of_summaries),
             runs=SqliteRunLedger(connect(create=False), clock),
-            keys=SqliteApiKeyStore(connect(create=False)),
+            keys=ApiKeyStore(SqliteTable(connect(create=False), "api_keys")),
             key_uses=SqliteKeyUseStore(connect(create=False)),
-            sessions=SqliteSessionStore(connect(create=False)),
+            sessions=SessionStore(SqliteTable(connect(create=False), "api_sessions")),
             notifications=SqliteNotificationStore(connect(create=False)),
             contacts=SqliteContactStore(connect(create=False)),
-            subscriptions=SqliteSubscriptionStore(connect(create=False)),
+            subscriptions=SubscriptionStore(SqliteTable(connect(create=False), "subscriptions")),
             merchant_names=SqliteMerchantNameStore(connect(create=False)),
             close=opened.pop_all().close,
         )

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from core.stores.api_keys import key_from_record
 from core.stores.generations import SUMMARIES
 from core.stores.opening_errors import no_store, too_new
 from core.stores.ownerless import Ownerless
-from core.stores.records import key_from_record
 from core.stores.sqlite.database import Database
 from core.stores.sqlite.rows import from_row
 from core.tenants import OPERATOR
