@@ -372,6 +372,3 @@ class SummaryStore(Protocol):
 
         :returns: the number of removed publications.
         """
-
-    def close(self) -> None:
-        """Close all connections; the instance cannot be used afterwards."""

@@ -15,10 +15,9 @@ from pymongo.database import Database
 from core.stores.generations import generation_name, publication_lost, require_amended, require_next
 from core.stores.mongo.database import Document
 from core.stores.mongo.idempotent_inserts import insert_batch
-from core.stores.mongo.layers import MOST_RANGES, Layer, LayerQuery, layer_queries, layers_of, united
+from core.stores.mongo.layers import MOST_RANGES, Layer, count_rows, layer_queries, layers_of, united
 from core.stores.mongo.publications import current_publication
 from core.stores.mongo.publishing import drop, fill, insert_publication, publish
-from core.stores.mongo.row_counts import count_rows, counted_layers
 from core.stores.summaries import KeyRange, Publication
 
 if TYPE_CHECKING:
@@ -44,7 +43,8 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
         publish(db, publication, rows)
         return
     layers = layers_of(before)
-    require_amended(publication, _count_outside(db, layers, ranges) + rows.height)
+    unchanged = sum(count_rows(db, layer) for layer in layer_queries(layers, ranges))
+    require_amended(publication, unchanged + rows.height)
     if not ranges:
         insert_publication(db, publication, layers)
         return
@@ -52,7 +52,7 @@ def amend(db: Database[Document], publication: Publication, rows: pl.DataFrame, 
     taken, left = _split(layers, rows.height, ranges)
     try:
         fill(db, name, [ordered(rows)])
-        copied = sum(_copy(db, part.collection, part.query, name) for part in _live(taken, ranges))
+        copied = sum(_copy(db, part.collection, part.query, name) for part in layer_queries(taken, ranges))
         stored = db[name].count_documents({})
         if stored != rows.height + copied or (not left and stored != publication.rows):
             raise publication_lost(publication, f"its collection has {stored} other rows than were written")
@@ -76,16 +76,6 @@ def _split(layers: Sequence[Layer], rows: int, ranges: Sequence[KeyRange]) -> tu
 
 def _ranges(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> tuple[KeyRange, ...]:
     return united([*ranges, *(one for layer in taken for one in layer.ranges or ())])
-
-
-def _live(taken: Sequence[Layer], ranges: Sequence[KeyRange]) -> list[LayerQuery]:
-    """Queries for the summaries of `taken` that remain visible when `ranges` are replaced."""
-    return layer_queries([Layer("", 0, tuple(ranges)), *taken])[1:]
-
-
-def _count_outside(db: Database[Document], layers: Sequence[Layer], ranges: Sequence[KeyRange]) -> int:
-    """The number of summaries of periods outside of `ranges`."""
-    return sum(count_rows(db, shown) for shown in counted_layers(layers, ranges))
 
 
 def _copy(db: Database[Document], source: str, query: Document, target: str) -> int:

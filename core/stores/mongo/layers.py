@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pymongo.database import Database
+
 from core.calendar.periods import Mode
 from core.stores.mongo.database import Document
 from core.stores.records import Record
@@ -17,6 +19,9 @@ from core.stores.summaries import KeyRange
 
 MOST_RANGES: Final = 300
 """Limit of ranges of a layer, beyond which a layer of everything is written: queries exclude ranges of newer layers."""
+
+_EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
+"""All summaries, as a query that an index answers without reading them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,20 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerQuery:
-    """A query of one collection for summaries."""
+    """A query for visible summaries of one layer.
+
+    :param wanted: the query for its summaries.
+    :param hidden: the periods that newer layers have replaced.
+    """
 
     collection: str
-    query: Document
+    wanted: Document
+    hidden: tuple[KeyRange, ...]
+
+    @property
+    def query(self) -> Document:
+        """The query for visible summaries."""
+        return self.wanted | ({"$nor": [*map(_query, self.hidden)]} if self.hidden else {})
 
 
 def layers_of(publication: Document) -> tuple[Layer, ...]:
@@ -68,13 +83,12 @@ def layers_to_record(layers: Sequence[Layer]) -> Record:
     }
 
 
-def layer_queries(layers: Iterable[Layer]) -> list[LayerQuery]:
-    """Queries for all summaries of a publication."""
+def layer_queries(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> list[LayerQuery]:
+    """Queries for all summaries of a publication, except those of `hidden`."""
     found: list[LayerQuery] = []
-    hidden: list[KeyRange] = []
     for layer in layers:
-        found.append(LayerQuery(layer.collection, outside(hidden)))
-        hidden += layer.ranges or ()
+        found.append(LayerQuery(layer.collection, {}, tuple(hidden)))
+        hidden = (*hidden, *(layer.ranges or ()))
     return found
 
 
@@ -85,27 +99,26 @@ def layer_queries_of_mode(
     found: list[LayerQuery] = []
     hidden: list[KeyRange] = []
     bounds = {"$gte": first_key, "$lte": last_key}
-    wanted = {operator: key for operator, key in bounds.items() if key is not None}
-    query: Document = {"mode": mode.value, **({"key": wanted} if wanted else {})}
+    keys = {operator: key for operator, key in bounds.items() if key is not None}
+    wanted: Document = {"mode": mode.value, **({"key": keys} if keys else {})}
     for layer in layers:
         concerned = [one for one in layer.ranges or () if one.mode == mode and _meets(one, first_key, last_key)]
         if layer.ranges is None or concerned:
-            found.append(LayerQuery(layer.collection, query | outside(hidden)))
+            found.append(LayerQuery(layer.collection, wanted, tuple(hidden)))
         hidden += concerned
         if any(_spans(one, first_key, last_key) for one in concerned):
             break
     return found
 
 
-def inside(ranges: Iterable[KeyRange]) -> Document:
-    """A query for the summaries of `ranges` (at least one)."""
-    return {"$or": [_query(one) for one in ranges]}
+def count_rows(db: Database[Document], layer: LayerQuery) -> int:
+    """The exact number of visible summaries of a query of `layer_queries`: all minus those of hidden periods.
 
-
-def outside(ranges: Iterable[KeyRange]) -> Document:
-    """A query for the summaries outside of `ranges`."""
-    found = [_query(one) for one in ranges]
-    return {"$nor": found} if found else {}
+    The server's document count is not exact: it lags after an unclean shutdown, and always on some servers.
+    """
+    collection = db[layer.collection]
+    stored = collection.count_documents(_EVERY_SUMMARY)
+    return stored - (collection.count_documents({"$or": [*map(_query, layer.hidden)]}) if layer.hidden else 0)
 
 
 def united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import orjson
 from bson.datetime_ms import DatetimeMS
@@ -21,10 +21,9 @@ from core.stores.generations import require_amendable
 from core.stores.mongo.amending import amend
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
-from core.stores.mongo.layers import Layer, LayerQuery, layer_queries, layer_queries_of_mode, layers_of
+from core.stores.mongo.layers import Layer, LayerQuery, count_rows, layer_queries, layer_queries_of_mode, layers_of
 from core.stores.mongo.publications import collections_of, current_publication, newest_two
 from core.stores.mongo.publishing import publish
-from core.stores.mongo.row_counts import CountedLayer, count_rows, counted_layers
 from core.stores.records import publication_from_record
 from core.stores.summaries import (
     SCAN_ROWS,
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames, SummaryTuple
 
 T = TypeVar("T")
-P = TypeVar("P", LayerQuery, CountedLayer)
+Fetch: TypeAlias = Callable[[PyMongoDatabase[Document], LayerQuery], T]
 
 _BATCH_ROWS: Final = 50_000
 _SENT_ROWS: Final = 10_000
@@ -193,7 +192,7 @@ class MongoSummaryStore(SummaryStore):
         ]
 
     def count(self) -> int:
-        return sum(self._read(counted_layers, count_rows))
+        return sum(self._read(layer_queries, count_rows))
 
     def publish(
         self, publication: Publication, rows: pl.DataFrame | Frames, progress: Callable[[int], None] = no_progress
@@ -218,12 +217,7 @@ class MongoSummaryStore(SummaryStore):
             removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
             return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
 
-    def close(self) -> None:
-        self._database.close()
-
-    def _read(
-        self, places_of: Callable[[Sequence[Layer]], Sequence[P]], fetch: Callable[[PyMongoDatabase[Document], P], T]
-    ) -> list[T]:
+    def _read(self, places_of: Callable[[Sequence[Layer]], Sequence[LayerQuery]], fetch: Fetch[T]) -> list[T]:
         """The results of `fetch` for each query of the current publication; none if nothing is published.
 
         A collection may be dropped while it is read, and then looks empty or breaks the cursor. But it is dropped only
@@ -251,11 +245,7 @@ class MongoSummaryStore(SummaryStore):
 
 
 def _fetched(
-    db: PyMongoDatabase[Document],
-    places: Sequence[P],
-    fetch: Callable[[PyMongoDatabase[Document], P], T],
-    *,
-    one_by_one: bool,
+    db: PyMongoDatabase[Document], places: Sequence[LayerQuery], fetch: Fetch[T], *, one_by_one: bool
 ) -> list[T] | None:
     """The results of `fetch` for `places`; None if a collection may have been dropped meanwhile."""
     found: list[T] = []

@@ -242,9 +242,6 @@ class SqliteSummaryStore(SummaryStore):
         with self._database.transaction() as connection:
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
 
-    def close(self) -> None:
-        self._database.close()
-
 
 def _bounds(first_key: str | None, last_key: str | None) -> tuple[str, str]:
     return first_key or "", _LAST_TEXT if last_key is None else last_key
