@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from core.notifications.events import Event, LogState, LogStatus, initial_state
+from core.notifications.events import Event, LogState, LogStatus, fold_events
 from core.notifications.model import Notification, NotificationStatus, status_of
 
 
@@ -205,7 +205,13 @@ def is_finished(stored: StoredNotification, before_ms: int, *, unknown: bool) ->
     )
 
 
+def with_events(notification: Notification, events: Mapping[str, Sequence[Event]]) -> StoredNotification:
+    """`notification` with the `events` of each of its channels, from which the states are folded."""
+    created_at_ms = notification.created_at_ms
+    logs = (Log(channel, tuple(of_log), fold_events(created_at_ms, of_log)) for channel, of_log in events.items())
+    return StoredNotification(notification, tuple(logs))
+
+
 def new_notification(notification: Notification) -> StoredNotification:
     """`notification` as it is stored before its first event."""
-    state = initial_state(notification.created_at_ms)
-    return StoredNotification(notification, tuple(Log(channel, (), state) for channel in notification.channels))
+    return with_events(notification, dict.fromkeys(notification.channels, ()))

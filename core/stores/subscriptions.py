@@ -36,16 +36,11 @@ class Subscription:
 
     def is_equivalent_to(self, other: Subscription) -> bool:
         """Whether it is a duplicate of `other`: the same notifications to the same user."""
-        return all(
-            (
-                self.tenant == other.tenant,
-                self.user_id == other.user_id,
-                self.merchant_id == other.merchant_id,
-                set(self.modes) == set(other.modes),
-                set(self.channels) == set(other.channels),
-                self.locale == other.locale,
-            )
-        )
+        return self._content == other._content
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        return self.tenant, self.user_id, self.merchant_id, {*self.modes}, {*self.channels}, self.locale
 
 
 _MAPPER: Final = Mapper(

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
 from core.stores.mongo.database import Document
 from core.stores.records import Record
-
-_INSTANTS: Final = (
-    "process_started",
-    "started_at",
-    "heartbeat_at",
-    "ended_at",
-    "published_at",
-    "created_at",
-    "revoked_at",
-    "expires_at",
-    "last_attempt_at",
-    "finished_at",
-    "due_at",
-    "queue_at",
-    "at",
-    "until",
-    "as_of",
-    "complete_until",
-)
 
 
 def to_document(record: Record, number: str) -> Document:
@@ -37,20 +18,19 @@ def to_document(record: Record, number: str) -> Document:
     """
     document: Document = {}
     for name, value in record.items():
-        instant = name.removesuffix("_ms")
-        if instant in _INSTANTS:
-            document[instant] = None if value is None else DatetimeMS(value)
+        if name.endswith("_ms"):
+            document[name.removesuffix("_ms")] = None if value is None else DatetimeMS(value)
         else:
             document["_id" if name == number else name] = _with_integers(Int64, value)
     return document
 
 
 def from_document(document: Document, number: str) -> Record:
-    """The inverse of `to_document`."""
+    """The inverse of `to_document`, except that an instant that is None is missing."""
     record: Record = {}
     for name, value in document.items():
-        if name in _INSTANTS:
-            record[f"{name}_ms"] = None if value is None else int(value)
+        if isinstance(value, DatetimeMS):
+            record[f"{name}_ms"] = int(value)
         else:
             record[number if name == "_id" else name] = _with_integers(int, value)
     return record

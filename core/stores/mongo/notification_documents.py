@@ -10,7 +10,7 @@ from typing import Final
 from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
-from core.notifications.events import Event, LogState, fold_events
+from core.notifications.events import Event, LogState
 from core.notifications.model import Notification
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document, to_document
@@ -21,7 +21,7 @@ from core.stores.notification_records import (
     notification_to_record,
     state_to_record,
 )
-from core.stores.notifications import Log, StoredNotification
+from core.stores.notifications import Log, StoredNotification, with_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,7 @@ def copied_event_ids(document: Document) -> list[str]:
 
 def copied(document: Document) -> StoredNotification:
     """The notification and its logs as the copies have them."""
-    notification = notification_of(document)
-    return StoredNotification(
-        notification,
-        tuple(
-            Log(channel, tuple(events), fold_events(notification.created_at_ms, events))
-            for channel, events in copied_events(document).items()
-        ),
-    )
+    return with_events(notification_of(document), copied_events(document))
 
 
 def event_document(notification: Notification, channel: str, event: Event) -> Document:

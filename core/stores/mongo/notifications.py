@@ -18,7 +18,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from core.notifications.events import Event, LogState, LogStatus, apply_event, fold_events
+from core.notifications.events import Event, LogState, LogStatus, apply_event
 from core.notifications.model import Notification, NotificationStatus, statuses_with
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.notification_documents import (
@@ -47,7 +47,6 @@ from core.stores.notifications import (
     ALL,
     ChannelCounts,
     Listed,
-    Log,
     LogFilter,
     NotificationFilter,
     NotificationStore,
@@ -55,6 +54,7 @@ from core.stores.notifications import (
     StoredNotification,
     is_finished,
     new_notification,
+    with_events,
 )
 from core.stores.records import storable
 
@@ -242,16 +242,14 @@ def _status_pattern(logs: LogFilter) -> str:
 
 def _stored(db: PyMongoDatabase[Document], document: Document) -> StoredNotification:
     """The notification of `document`, with the events in its copies and those that came after."""
-    notification = notification_of(document)
-    logs: list[Log] = []
-    for channel, events in copied_events(document).items():
+    notification, by_channel = notification_of(document), copied_events(document)
+    for channel, events in by_channel.items():
         log_id, at_ms = notification.log_id(channel), notification.created_at_ms
         while (found := db[_EVENTS].find_one({"_id": event_id(log_id, len(events) + 1)})) is not None:
             if made_of(found, at_ms) != at_ms:
                 break
             events.append(event_of(found))
-        logs.append(Log(channel, tuple(events), fold_events(notification.created_at_ms, events)))
-    return StoredNotification(notification, tuple(logs))
+    return with_events(notification, by_channel)
 
 
 def _insert(db: PyMongoDatabase[Document], event: Document) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from core.notifications.events import Event, LogState, LogStatus, apply_event, fold_events
+from core.notifications.events import Event, LogState, LogStatus, apply_event
 from core.notifications.model import Notification, NotificationStatus, status_of, statuses_with
 from core.stores.notification_records import (
     event_from_record,
@@ -25,12 +25,12 @@ from core.stores.notifications import (
     ALL,
     ChannelCounts,
     Listed,
-    Log,
     NotificationFilter,
     NotificationStore,
     StateCount,
     StoredNotification,
     new_notification,
+    with_events,
 )
 from core.stores.records import storable
 from core.stores.sqlite.database import Database
@@ -196,13 +196,7 @@ def _get(connection: sqlite3.Connection, notification_id: str) -> StoredNotifica
     events: dict[str, list[Event]] = {channel: [] for channel in notification.channels}
     for found in connection.execute(_EVENTS, (notification_id,)):
         events[found["channel"]].append(event_from_record(dict(found)))
-    created_at_ms = notification.created_at_ms
-    return StoredNotification(
-        notification,
-        tuple(
-            Log(channel, tuple(happened), fold_events(created_at_ms, happened)) for channel, happened in events.items()
-        ),
-    )
+    return with_events(notification, events)
 
 
 def _copy_status(connection: sqlite3.Connection, notification_id: str) -> None:
