@@ -6,12 +6,12 @@ Uses Tenacity, which is imported at the first call, as most commands do not use 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from tenacity import AttemptManager, Retrying
+    from tenacity import Retrying
 
 T = TypeVar("T")
 
@@ -47,12 +47,12 @@ def retry(
     >>> retry(lambda: 8 // next(answers), lambda error: isinstance(error, ZeroDivisionError), Backoff(first_s=0.001))
     2
     """
-    return _retrying(is_transient, backoff, sleep)(call)
+    return attempts(is_transient, backoff, sleep)(call)
 
 
 def attempts(
     is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
-) -> Iterator[AttemptManager]:
+) -> Retrying:
     """Contexts for retries inside a generator: a failure in one is retried in the next; see `retry`.
 
     >>> for attempt in attempts(lambda error: isinstance(error, OSError), Backoff()):
@@ -60,7 +60,12 @@ def attempts(
     ...         print("done")
     done
     """
-    return iter(_retrying(is_transient, backoff, sleep))
+    from tenacity import Retrying
+
+    def wait(seconds: float) -> None:
+        sleep(seconds)
+
+    return Retrying(sleep=wait, **_rules(is_transient, backoff))
 
 
 def retry_iteration(
@@ -105,17 +110,6 @@ async def retry_async(
         return await call()
 
     return await AsyncRetrying(**_rules(is_transient, backoff))(attempt)
-
-
-def _retrying(
-    is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object]
-) -> Retrying:
-    from tenacity import Retrying
-
-    def wait(seconds: float) -> None:
-        sleep(seconds)
-
-    return Retrying(sleep=wait, **_rules(is_transient, backoff))
 
 
 def _rules(is_transient: Callable[[BaseException], bool], backoff: Backoff) -> dict[str, Any]:

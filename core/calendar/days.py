@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.calendar.periods import Calendar, Period
-from core.calendar.zones import offset_changes, rules_digest, zone_named
+from core.calendar.zones import offset_changes, zone_named
 
 DAY_S = 86_400
 DAY_MS = 86_400_000
@@ -83,10 +83,6 @@ class LocalDays:
 
     def __reduce__(self) -> tuple[type[LocalDays], tuple[str]]:
         return LocalDays, (self.zone_name,)
-
-    def rules_digest(self, calendar: Calendar) -> str:
-        """See `core.calendar.zones.rules_digest`."""
-        return rules_digest(self._zone, calendar)
 
     def table(self, first_ms: int, last_ms: int) -> DayTable:
         """The local days around the instants `first_ms` to `last_ms`, both inclusive.

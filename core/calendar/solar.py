@@ -87,27 +87,15 @@ class SolarCalendar(Calendar):
 
     def period_of(self, mode: Mode, day: int) -> Period:
         self._require_named(day)
-        match mode:
-            case Mode.DAILY:
-                return self._period(mode, day, day, *self.date_of(day))
-            case Mode.WEEKLY:
-                return next(self._weeks(day, day))
-            case Mode.MONTHLY:
-                return next(self._months(day, day))
+        if mode is Mode.DAILY:  # faster than by the bounds of its month
+            return self._period(mode, day, day, *self.date_of(day))
+        return next(self._periods(mode, day, day))
 
     def periods(self, mode: Mode, first_day: int, last_day: int) -> list[Period]:
         # Dates are converted once a month, or once a year for weeks: a year of days takes about a millisecond.
         self._require_named(first_day)
         self._require_named(last_day)
-        if last_day < first_day:
-            return []
-        match mode:
-            case Mode.DAILY:
-                return list(self._days(first_day, last_day))
-            case Mode.WEEKLY:
-                return list(self._weeks(first_day, last_day))
-            case Mode.MONTHLY:
-                return list(self._months(first_day, last_day))
+        return list(self._periods(mode, first_day, last_day)) if first_day <= last_day else []
 
     def label(self, period: Period, locale: Locale) -> str:
         numbers = self._forms[period.mode].read(period.key)
@@ -142,6 +130,15 @@ class SolarCalendar(Calendar):
                 return self._week_1_of(year) + 7 * (rest[0] - 1)
             case Mode.MONTHLY:
                 return self.day_of(year, rest[0], 1)
+
+    def _periods(self, mode: Mode, first_day: int, last_day: int) -> Iterator[Period]:
+        match mode:
+            case Mode.DAILY:
+                return self._days(first_day, last_day)
+            case Mode.WEEKLY:
+                return self._weeks(first_day, last_day)
+            case Mode.MONTHLY:
+                return self._months(first_day, last_day)
 
     def _days(self, first_day: int, last_day: int) -> Iterator[Period]:
         for year, month, first_of_month, following in self._month_bounds(first_day, last_day):

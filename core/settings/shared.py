@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from core.calendar.zones import is_zone
@@ -18,7 +18,7 @@ class SharedSettings(BaseSettings):
     store_url: Annotated[
         str, TextPattern("sqlite:///relative.db, sqlite:////absolute.db or mongodb://user:password@host:27017/database")
     ] = Field(default="sqlite:///summaries.db", description="Store of summaries, runs, keys and notifications.")
-    time_zone: Annotated[str, TextPattern("an IANA time zone such as Asia/Tehran")] = Field(
+    time_zone: Annotated[str, TextPattern("an IANA time zone such as Asia/Tehran", is_valid=is_zone)] = Field(
         default="Asia/Tehran", description="IANA name of the time zone in which days begin and end."
     )
     calendar: Literal["jalali", "gregorian"] = Field(
@@ -51,10 +51,3 @@ class SharedSettings(BaseSettings):
         default="text",
         description="What commands write to standard error: sentences, or JSON lines about each run.",
     )
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        if not is_zone(name):
-            raise ValueError("it must be an IANA time zone such as Asia/Tehran")
-        return name

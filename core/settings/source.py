@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from core.calendar.zones import is_zone
@@ -28,7 +28,10 @@ class SourceSettings(BaseSettings):
         description="Format of text and numbers that are times: iso, epoch-s, epoch-ms, or a pattern such as "
         "%Y/%m/%d %H:%M:%S. Empty: only dates are times.",
     )
-    time_zone_of_text: Annotated[str, TextPattern("an IANA time zone such as Asia/Tehran; or empty")] = Field(
+    time_zone_of_text: Annotated[
+        str,
+        TextPattern("an IANA time zone such as Asia/Tehran; or empty", is_valid=lambda name: not name or is_zone(name)),
+    ] = Field(
         default="", description="IANA name of the time zone of text without an offset. Empty: such text is rejected."
     )
     csv_delimiter: Annotated[str, TextPattern("one ASCII character, tab, or empty", r"([!-~]|tab|\\t|\t)?")] = Field(
@@ -59,10 +62,3 @@ class SourceSettings(BaseSettings):
         le=1000,
         description="Consecutive failures after which a run gives up a live collection or a remote file.",
     )
-
-    @field_validator("time_zone_of_text")
-    @classmethod
-    def _known_text_zone(cls, name: str) -> str:
-        if name and not is_zone(name):
-            raise ValueError("it must be an IANA time zone such as Asia/Tehran; or empty")
-        return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,12 @@ class TextPattern:
 
     :param words: the allowed form, to follow "it must be".
     :param pattern: a regular expression for the whole value; None if it is validated elsewhere.
+    :param is_valid: a further check of the whole value.
     """
 
     words: str
     pattern: str | None = None
+    is_valid: Callable[[str], bool] = lambda _: True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The schema of the field, preceded by this check."""
@@ -27,6 +30,6 @@ class TextPattern:
 
     def _checked(self, value: Any) -> Any:
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        if self.pattern is not None and not re.fullmatch(self.pattern, text):
+        if (self.pattern is not None and not re.fullmatch(self.pattern, text)) or not self.is_valid(text):
             raise ValueError(f"it must be {self.words}")
         return value

@@ -97,12 +97,11 @@ def test_each_change_of_the_offset_is_found_to_the_second(name: str) -> None:
 
 _SHOW = """
 import sys, zoneinfo
-from core.calendar import calendar_named
 if sys.argv[1]:
     zoneinfo.reset_tzpath(to=[sys.argv[1]])
 from core.calendar.days import LocalDays
-days = LocalDays("Asia/Tehran")
-print(days.rules_digest(calendar_named("jalali")), days.start_ms(20_000))
+from core.calendar.zones import rules_digest_here
+print(rules_digest_here("Asia/Tehran", "jalali"), LocalDays("Asia/Tehran").start_ms(20_000))
 """
 
 

@@ -133,17 +133,9 @@ class Database:
         Polls more often than SQLite, which backs off to ten times a second, so that a waiting writer would miss the
         pauses between the batches of a publication.
         """
-        deadline = time.monotonic() + self.timeout_s
         connection.execute("PRAGMA busy_timeout = 0")
         try:
-            while True:
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                    return
-                except sqlite3.OperationalError as error:
-                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                        raise
-                time.sleep(_POLL_S)
+            execute_when_free(connection, "BEGIN IMMEDIATE", self.timeout_s)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {round(self.timeout_s * 1000)}")
 
@@ -188,6 +180,19 @@ class Database:
         if not self._file.parent.is_dir():
             return f"there is no folder {self.path.parent}", "Make the folder, or change STORE_URL."
         return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."
+
+
+def execute_when_free(connection: sqlite3.Connection, statement: str, timeout_s: float) -> None:
+    """Execute `statement`, again and again while the file is locked by others, for at most `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -19,9 +19,7 @@ _REMOVE: Final = (
     "DELETE FROM summary_runs WHERE id = ? AND ended_at_ms IS NOT NULL AND id < (SELECT max(id) FROM summary_runs)"
 )
 
-_FOUND_UNCHANGED: Final = (
-    "SELECT * FROM summary_runs WHERE id > ? AND status = 'unchanged' AND generation = ? ORDER BY id DESC LIMIT 1"
-)
+_FOUND_UNCHANGED: Final = "WHERE id > ? AND status = 'unchanged' AND generation = ? ORDER BY id DESC LIMIT 1"
 
 _OPEN: Final = "ended_at_ms IS NULL"
 _HELD: Final = (
@@ -38,14 +36,11 @@ class SqliteRunLedger(RunLedger):
     def begin(self, draft: Run) -> Run:
         stalled = stalled_future_run(self.recent, self._clock)
         with self._database.transaction() as connection:
-            before = connection.execute("SELECT * FROM summary_runs ORDER BY id DESC LIMIT 1").fetchone()
-            if before is None:
-                run = replace(draft, id=1)
-            else:
-                predecessor = run_from_record(from_row(before))
-                require_free(predecessor, self._clock(), stalled)
+            before = next(iter(self.recent(1)), None)
+            if before is not None:
+                require_free(before, self._clock(), stalled)
                 self._close_open(connection)
-                run = replace(draft, id=predecessor.id + 1)
+            run = replace(draft, id=1 if before is None else before.id + 1)
             insert(connection, "summary_runs", run_to_record(run))
         return run
 
@@ -58,21 +53,13 @@ class SqliteRunLedger(RunLedger):
         raise taken_over(run)
 
     def get(self, run_id: int) -> Run | None:
-        with self._database.connection() as connection:
-            row = connection.execute("SELECT * FROM summary_runs WHERE id = ?", (run_id,)).fetchone()
-        return None if row is None else run_from_record(from_row(row))
+        return next(iter(self._runs("WHERE id = ?", run_id)), None)
 
     def recent(self, limit: int) -> list[Run]:
-        with self._database.connection() as connection:
-            rows = connection.execute(
-                "SELECT * FROM summary_runs ORDER BY id DESC LIMIT ?", (max(limit, 0),)
-            ).fetchall()
-        return [run_from_record(from_row(row)) for row in rows]
+        return self._runs("ORDER BY id DESC LIMIT ?", max(limit, 0))
 
     def found_unchanged(self, publication: Publication) -> Run | None:
-        with self._database.connection() as connection:
-            row = connection.execute(_FOUND_UNCHANGED, (publication.run_id, publication.generation)).fetchone()
-        return None if row is None else run_from_record(from_row(row))
+        return next(iter(self._runs(_FOUND_UNCHANGED, publication.run_id, publication.generation)), None)
 
     def ended_before(self, before_ms: int, *, below: int) -> list[int]:
         with self._database.connection() as connection:
@@ -87,9 +74,14 @@ class SqliteRunLedger(RunLedger):
 
     def _close_open(self, connection: sqlite3.Connection) -> None:
         """Close the runs whose process is gone; after earlier versions there may be several."""
-        for row in connection.execute(f"SELECT * FROM summary_runs WHERE {_OPEN}").fetchall():
-            run = run_from_record(from_row(row))
+        for run in self._runs(f"WHERE {_OPEN}"):
             published = connection.execute(
                 "SELECT max(generation) FROM summary_publications WHERE run_id = ?", (run.id,)
             ).fetchone()[0]
             update(connection, "summary_runs", run_to_record(run.taken_over(self._clock(), published)))
+
+    def _runs(self, clauses: str, *values: int) -> list[Run]:
+        """The runs that ``SELECT`` finds with `clauses`."""
+        with self._database.connection() as connection:
+            rows = connection.execute(f"SELECT * FROM summary_runs {clauses}", values).fetchall()
+        return [run_from_record(from_row(row)) for row in rows]

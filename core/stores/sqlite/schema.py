@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ from core.stores.api_keys import key_from_record
 from core.stores.generations import SUMMARIES
 from core.stores.opening_errors import no_store, too_new
 from core.stores.ownerless import Ownerless
-from core.stores.sqlite.database import Database
+from core.stores.sqlite.database import Database, execute_when_free
 from core.stores.sqlite.rows import from_row
 from core.tenants import OPERATOR
 
@@ -35,10 +34,6 @@ def _assign_tenants(connection: sqlite3.Connection) -> Ownerless:
         if key.tenant != OPERATOR:
             connection.execute("UPDATE notifications SET tenant = ? WHERE sender_key_id = ?", (key.tenant, key.id))
     return Ownerless(**connection.execute(_OWNERLESS).fetchone())
-
-
-_AFTER: Final[Mapping[str, Callable[[sqlite3.Connection], Ownerless]]] = {"0011_tenants.sql": _assign_tenants}
-"""Python steps after a script, in the same transaction, which return a report."""
 
 
 def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
@@ -74,8 +69,8 @@ def _migrate(database: Database, scripts: list[Path], schema: Path) -> None:
             raise too_new(str(database.path), version, len(scripts))
         for script in scripts[version:]:
             _execute(connection, script.read_text("utf-8"))
-            if (step := _AFTER.get(script.name)) is not None:
-                step(connection).report(str(database.path))  # before the commit, so that both are repeated after a kill
+            if script.name == "0011_tenants.sql":  # reports before the commit, so that both are repeated after a kill
+                _assign_tenants(connection).report(str(database.path))
         if version == 0:
             create_generation(connection, SUMMARIES, schema)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
@@ -87,15 +82,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
     """Switch to WAL mode, waiting for other connections: SQLite ignores the busy timeout for this statement."""
-    deadline = time.monotonic() + timeout_s
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        execute_when_free(connection, "PRAGMA journal_mode = WAL", timeout_s)
 
 
 def _execute(connection: sqlite3.Connection, script: str) -> None:

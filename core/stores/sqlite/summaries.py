@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from core.calendar.periods import Mode
 from core.stores.generations import SUMMARIES
@@ -133,9 +133,7 @@ class SqliteSummaryStore(SummaryStore):
         from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
-            cursor = connection.cursor()
-            cursor.row_factory = None
-            return from_batches(_batches(cursor.execute(_ROWS, (mode, *_bounds(first_key, last_key)))))
+            return from_batches(_batches(_tuples(connection, _ROWS, mode, *_bounds(first_key, last_key))))
 
     @contextmanager
     def scan(
@@ -150,10 +148,8 @@ class SqliteSummaryStore(SummaryStore):
             if row is None:
                 yield None
                 return
-            cursor = connection.cursor()
-            cursor.row_factory = None
             statement = _SCAN.format(merchants="" if overall else "AND merchant_id IS NOT NULL")
-            found = cursor.execute(statement, (mode, *_bounds(first_key, last_key)))
+            found = _tuples(connection, statement, mode, *_bounds(first_key, last_key))
             yield Scan(publication_from_record(from_row(row)), _batches(found, SCAN_ROWS))
 
     def series(
@@ -165,9 +161,8 @@ class SqliteSummaryStore(SummaryStore):
         last_key: str | None = None,
     ) -> list[SeriesPoint]:
         with self._database.connection() as connection:
-            cursor = connection.cursor()
-            cursor.row_factory = None
-            rows = cursor.execute(_SERIES[measure], (mode, merchant_id, *_bounds(first_key, last_key))).fetchall()
+            bounds = _bounds(first_key, last_key)
+            rows = _tuples(connection, _SERIES[measure], mode, merchant_id, *bounds).fetchall()
         return list(map(SeriesPoint._make, rows))
 
     def merchant_series(
@@ -192,9 +187,7 @@ class SqliteSummaryStore(SummaryStore):
         statement += _MERCHANT_SERIES.format(measure=measure)
         given = (mode, *_bounds(first_key, last_key), after_merchant, after_key, limit, *(wanted or ()))
         with self._database.connection() as connection:
-            cursor = connection.cursor()
-            cursor.row_factory = None
-            return list(map(MerchantPoint._make, cursor.execute(statement, given)))
+            return list(map(MerchantPoint._make, _tuples(connection, statement, *given)))
 
     def series_json(
         self,
@@ -245,6 +238,13 @@ class SqliteSummaryStore(SummaryStore):
 
 def _bounds(first_key: str | None, last_key: str | None) -> tuple[str, str]:
     return first_key or "", _LAST_TEXT if last_key is None else last_key
+
+
+def _tuples(connection: sqlite3.Connection, statement: str, *values: Any) -> sqlite3.Cursor:
+    """The result of `statement` as plain tuples, which are made faster than other rows."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(statement, values)
 
 
 def _batches(cursor: sqlite3.Cursor, rows: int = _READ_ROWS) -> Iterator[Sequence[SummaryTuple]]:
