@@ -160,7 +160,7 @@ def _asking(
             return load
 
         return ask_cold
-    if contest.service.module == HELLO.module:
+    if contest.service.app == HELLO.app:
         write_lines(file, ["/hello"])
     else:
         write_lines(file, entity_tags(server, warm) if contest.name == "ours-304" else warm)
@@ -170,7 +170,7 @@ def _asking(
 
 def _require_equal_answers(servers: Sequence[tuple[Service, Server]], paths: Sequence[str]) -> None:
     """Raise unless all that serve series serve the same."""
-    serving_series = [(service, server) for service, server in servers if service.module != HELLO.module]
+    serving_series = [(service, server) for service, server in servers if service.app != HELLO.app]
     for path in paths[:3]:
         answers = [(service.name, json.loads(server.body(path))) for service, server in serving_series]
         for name, answer in answers:

@@ -27,13 +27,13 @@ _STOP_TIMEOUT_S: Final = 15
 class Service:
     """What can be served.
 
-    :param module: has `get_app`.
+    :param app: what makes the application: ``module:function()``.
     :param needs: the package without which it cannot run.
     :param options: of gunicorn, beside those of our own configuration, with which all are served.
     """
 
     name: str
-    module: str
+    app: str
     needs: str | None = None
     options: tuple[str, ...] = ()
 
@@ -43,14 +43,14 @@ class Service:
         return self.needs is None or find_spec(self.needs) is not None
 
 
-OURS: Final = Service("ours", "api")
-HELLO: Final = Service("hello", "bench.api.peers.hello")
+OURS: Final = Service("ours", "api:get_app()")
+HELLO: Final = Service("hello", "bench.api.peers.falcon_asgi:hello()")
 HELLO_GUNICORN: Final = replace(HELLO, name="hello-gunicorn", options=("--worker-class", "asgi"))
-PLAIN: Final = Service("plain", "bench.api.peers.plain")
-FASTAPI: Final = Service("fastapi", "bench.api.peers.fastapi_uvicorn", "fastapi")
+PLAIN: Final = Service("plain", "bench.api.peers.falcon_asgi:plain()")
+FASTAPI: Final = Service("fastapi", "bench.api.peers.fastapi_uvicorn:get_app()", "fastapi")
 DJANGO: Final = Service(
     "django",
-    "bench.api.peers.django_rest",
+    "bench.api.peers.django_rest:get_app()",
     "rest_framework",
     ("--worker-class", "gthread", "--threads", str(THREADS)),
 )
@@ -128,7 +128,7 @@ def serving(
         **(variables or {}),
     }
     options = ("--config", _CONFIGURATION, *service.options)
-    command = [sys.executable, "-m", "gunicorn", *options, f"{service.module}:get_app()"]
+    command = [sys.executable, "-m", "gunicorn", *options, service.app]
     log = scratch / f"{service.name}-{workers}-{address.rpartition(':')[2]}.log"
     with running(command, log, _STOP_TIMEOUT_S, environment) as process:
         server = Server(f"http://{address}", process.pid, log)

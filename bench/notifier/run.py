@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.api.servers import THREADS
+from bench.figures import AT_LEAST, Figure, figure_table
 from bench.notifier.broker import missing_tools, running_broker
-from bench.notifier.latency import measure_latency
-from bench.notifier.posting import measure_posting
-from bench.notifier.report import Found, as_section
-from bench.notifier.throughput import measure_throughput
+from bench.notifier.contests import Rate
+from bench.notifier.latency import RATE_PER_S, Waits, measure_latency
+from bench.notifier.posting import WORKERS, Posting, measure_posting
+from bench.notifier.throughput import Throughput, measure_throughput
+from bench.notifier.workers import PROCESSES
 from bench.running import BenchFailed, keep_to_cores
-from bench.sections import Section
+from bench.sections import Section, table
 
 PARTS: Final = ("throughput", "latency", "posting")
 """What can be measured alone."""
@@ -24,6 +29,20 @@ QUICK_MESSAGES: Final = 300
 _LATENCY_TIMES: Final = 4  # at a few messages a second, a round must be longer than those of the others
 _LATENCY_DATABASE: Final = 6  # those before are the contests'
 _POSTING_DATABASE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that one run has to tell; None or nothing where a part was left out.
+
+    :param seconds: how long clients posted in one round.
+    """
+
+    rounds: int
+    seconds: float
+    throughput: Throughput | None
+    latency: Sequence[Waits]
+    posting: Sequence[Posting]
 
 
 def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds: int, seconds: float) -> Section:
@@ -54,3 +73,135 @@ def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds:
                 else [],
             )
             return as_section(found, is_whole=set(PARTS) <= set(only), redis=broker.version)
+
+
+def as_section(found: Found, *, is_whole: bool, redis: str) -> Section:
+    """The section that tells `found`.
+
+    :param redis: the version of Redis.
+    """
+    figures = []
+    if found.throughput is not None:
+        rates = found.throughput.rates
+        ratios = [ours / nothing for ours, nothing in zip(rates["ours"].per_s, rates["nothing"].per_s, strict=True)]
+        what = "notifications a second over messages of a Celery task that does nothing"
+        figures.append(Figure(what, AT_LEAST, 0.3, "x", ratios))
+    samples = {"figures": [figure.sample for figure in figures]} | asdict(found)
+    return Section("notifier", "\n".join(_parts(found, figures)), samples, is_whole, {"Redis": redis})
+
+
+def _parts(found: Found, figures: Sequence[Figure]) -> Iterator[str]:
+    yield _INTRODUCTION.format(rounds=found.rounds)
+    if found.throughput is not None:
+        yield figure_table(figures) + "\n"
+        yield _throughput(found.throughput)
+    if found.latency:
+        yield _latency(found.latency)
+    if found.posting:
+        yield _posting(found.posting, found.seconds)
+
+
+def _throughput(throughput: Throughput) -> str:
+    rates = throughput.rates
+    head = ("message", "messages/s", "least to most", "over nothing", "worker CPU ms", "Redis CPU ms")
+    rows = [_rate(rate, rates["nothing"]) for rate in rates.values()]
+    return _THROUGHPUT.format(
+        processes=PROCESSES,
+        messages=throughput.messages,
+        rates=table(head, rows),
+        syncs=statistics.median(throughput.syncs_per_s),
+        least=min(throughput.syncs_per_s),
+        most=max(throughput.syncs_per_s),
+    )
+
+
+def _rate(rate: Rate, nothing: Rate) -> tuple[str, ...]:
+    ratio = statistics.median(mine / other for mine, other in zip(rate.per_s, nothing.per_s, strict=True))
+    return (
+        rate.label,
+        f"{statistics.median(rate.per_s):,.0f}",
+        f"{min(rate.per_s):,.0f} to {max(rate.per_s):,.0f}",
+        f"{ratio:.2f} x",
+        f"{statistics.median(rate.cpu_ms):.2f}",
+        f"{statistics.median(rate.broker_cpu_ms):.2f}",
+    )
+
+
+def _latency(rounds: Sequence[Waits]) -> str:
+    waits = {
+        "the client has its 201": [waits.answered_ms for waits in rounds],
+        "the gateway has the message": [waits.sent_ms for waits in rounds],
+    }
+    rows = [(until, *_percentiles(times)) for until, times in waits.items()]
+    return _LATENCY.format(
+        rate=RATE_PER_S,
+        messages=sum(len(waits.sent_ms) for waits in rounds),
+        workers=WORKERS,
+        processes=PROCESSES,
+        waits=table(("until", "p50 ms", "p50 of a round", "p99 ms", "worst ms"), rows),
+    )
+
+
+def _percentiles(rounds: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    times = sorted(time for times in rounds for time in times)
+    medians = [statistics.median(times) for times in rounds]
+    p99 = times[round(0.99 * (len(times) - 1))]
+    shown = f"{min(medians):.1f} to {max(medians):.1f}"
+    return f"{statistics.median(times):.1f}", shown, f"{p99:.1f}", f"{times[-1]:.1f}"
+
+
+def _posting(posting: Sequence[Posting], seconds: float) -> str:
+    rows = (
+        (
+            str(seen.connections),
+            seen.label,
+            f"{statistics.median(seen.per_s):,.0f}",
+            f"{min(seen.per_s):,.0f} to {max(seen.per_s):,.0f}",
+            f"{statistics.median(seen.median_ms):.2f}",
+            f"{statistics.median(seen.p99_ms):.1f}",
+        )
+        for seen in posting
+    )
+    head = ("connections", "broker", "POST/s", "least to most", "median ms", "p99 ms")
+    return _POSTING.format(seconds=seconds, workers=WORKERS, threads=THREADS, posting=table(head, rows))
+
+
+_INTRODUCTION = """\
+One run on one machine, two cores for everything. The store is SQLite with `synchronous=FULL`, Redis syncs its
+append-only file each second, both on the same disk. A notification has one channel, whose gateway takes every message
+at once and writes nothing. What is compared took turns; rounds: {rounds}. A ratio is made in each round, the median
+of them decides, and the least and the most stand beside it.
+"""
+
+_THROUGHPUT = """\
+### Messages a second
+
+{messages:,} notifications are in the store and {messages:,} messages in Redis; then a worker that is running and warm,
+`celery -A core worker -c {processes}`, may take them, until the queue is empty and all are acknowledged. Afterwards the
+store must say of each that it was sent. The task that does nothing runs in a worker with all the same settings (late
+acknowledgement, prefetch 1, JSON, no results). CPU is what the worker with its processes computed for a message.
+
+{rates}
+
+A notification is two durable transactions, the claim before it is sent and the outcome after; the disk made
+{syncs:,.0f} small writes a second durable when nobody else wrote ({least:,.0f} to {most:,.0f}). In memory the same
+costs no waiting: the difference between the two lines is the disk's.
+"""
+
+_LATENCY = """\
+### From request to gateway
+
+{rate} requests a second at fixed instants, one client, one connection, {messages:,} in all; gunicorn with {workers}
+workers, and one Celery worker with {processes} processes. From when the client begins to write its request, until
+
+{waits}
+"""
+
+_POSTING = """\
+### Requests while the broker is up and down
+
+`wrk` posts for {seconds:g} s a round, each connection as soon as it has its 201; gunicorn with {workers} workers of
+{threads} threads, shares two cores with `wrk` and Redis. Each 201 means that the notification is durable in the store.
+
+{posting}
+"""

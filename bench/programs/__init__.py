@@ -78,9 +78,9 @@ PROGRAMS: Final = (
     Program("pymongoarrow", "pymongoarrow + Polars, BSON", ".bson", "pymongoarrow_polars:totals", "pymongoarrow"),
     Program("pymongo", "loop over bson.decode_file_iter, BSON", ".bson", "pymongo_loop:totals", "bson", most_rounds=3),
     Program("duckdb", "DuckDB, JSON lines", ".jsonl", "duckdb_sql:json_totals", "duckdb"),
-    Program("polars", "Polars scan_ndjson, JSON lines", ".jsonl", "polars_json:totals", "polars"),
+    Program("polars", "Polars scan_ndjson, JSON lines", ".jsonl", "polars_scan:json_totals", "polars"),
     Program("duckdb-csv", "DuckDB, CSV", ".csv", "duckdb_sql:csv_totals", "duckdb"),
-    Program("polars-parquet", "Polars scan_parquet, Parquet", ".parquet", "polars_parquet:totals", "polars"),
+    Program("polars-parquet", "Polars scan_parquet, Parquet", ".parquet", "polars_scan:parquet_totals", "polars"),
     Program("reading", "only reading the bytes, BSON", ".bson", "yardsticks:read", "io", has_totals=False),
     Program("gunzip", "only decompressing (isal)", ".bson.gz", "yardsticks:decompress", "isal", has_totals=False),
 )

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
+import statistics
 import tempfile
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from pymongo import MongoClient
 
+from bench.figures import AT_LEAST, AT_MOST, Figure, figure_table
 from bench.live.server import running_server
 from bench.mongo_urls import with_database
 from bench.publishing.costs import Cost, measure_costs
-from bench.publishing.report import Found, as_section
-from bench.publishing.stores import History
+from bench.publishing.stores import MERCHANTS, History
 from bench.running import keep_to_cores
-from bench.sections import Section
+from bench.sections import Section, short, table
 
 PARTS: Final = ("sqlite", "mongo")
 """What can be measured alone."""
@@ -29,6 +31,23 @@ QUICK_SUMMARIES: Final = 50_000
 MOST_ON_FERRETDB: Final = 1_000_000
 """It takes some ten thousand documents a second, and reads all of a collection to find some."""
 ROUNDS_ON_FERRETDB: Final = 1
+_NAMES: Final = {"sqlite": "SQLite", "mongo": "MongoDB protocol"}
+
+_PAGE: Final = """\
+A store of years in which each of up to {merchants:,} merchants has transactions on every day: a larger one is of more
+years. *Everything* publishes all of it anew, as `rebuild --truncate` does; *three days* replaces the last three with
+their weeks and months, as `refresh` and `rebuild --from/--to` do. Finding is reading the weeks and months concerned
+and comparing; the longest wait is that of another writer of the same store, which stores something small all the time.
+Medians of the rounds.
+
+{figures}
+
+{table}
+
+*Alone* is publishing while nobody else writes, *bare* one `insert_many` after another of the same
+documents, made beforehand, into a collection with the same indexes.
+FerretDB searches all of a collection for any of its rows.
+"""
 
 
 def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int) -> Section:
@@ -58,7 +77,7 @@ def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[
                     if count <= most:
                         with _new_database(url) as store_url:
                             costs += measure_costs("mongo", store_url, history, repeated)
-    return as_section(Found(costs, server), is_whole=set(PARTS) <= set(only))
+    return _section(costs, server, is_whole=set(PARTS) <= set(only))
 
 
 @contextmanager
@@ -70,3 +89,43 @@ def _new_database(server: str) -> Iterator[str]:
     finally:
         with MongoClient[Any](server) as client:
             client.drop_database(name)
+
+
+def _section(costs: Sequence[Cost], server: str, *, is_whole: bool) -> Section:
+    times = ("finding", "publishing", "alone", "bare", "longest wait")
+    head = ("store", "summaries", "replaced", "written", *times, "rounds")
+    page = _PAGE.format(
+        merchants=MERCHANTS,
+        figures=figure_table([figure for cost in costs for figure in _figures(cost)]),
+        table=table(head, map(_cells, costs)),
+    )
+    peers = {"server of the MongoDB protocol": server} if server else {}
+    return Section("publishing", page, {"costs": [*map(asdict, costs)], "server": server}, is_whole, peers)
+
+
+def _figures(cost: Cost) -> Iterator[Figure]:
+    """The figures to reach that `cost` tells of."""
+    publishing_s = statistics.median(cost.publishing_s)
+    what = f"{_NAMES[cost.backend]}, {cost.way} of {cost.rows:,}"
+    if cost.backend == "sqlite":
+        if cost.written == cost.rows:
+            yield Figure(f"{what}: summaries a second", AT_LEAST, 400_000, "", [cost.written / publishing_s])
+        wait_s = statistics.median(cost.longest_wait_s)
+        yield Figure(f"{what}: longest wait of another writer", AT_MOST, 1, "s", [wait_s])
+    if cost.bare_s:
+        ratio = statistics.median(cost.alone_s) / statistics.median(cost.bare_s)
+        yield Figure(f"{what}: over bare", AT_MOST, 1.2, "x", [ratio])
+
+
+def _cells(cost: Cost) -> tuple[str, ...]:
+    return (
+        _NAMES[cost.backend],
+        f"{cost.rows:,}",
+        cost.way,
+        f"{cost.written:,}",
+        *(
+            f"{short(statistics.median(values))} s" if values else ""
+            for values in (cost.finding_s, cost.publishing_s, cost.alone_s, cost.bare_s, cost.longest_wait_s)
+        ),
+        str(len(cost.publishing_s)),
+    )

@@ -14,7 +14,7 @@ from effort import THOROUGH
 
 from bench.notifier.broker import missing_tools
 from bench.notifier.contests import Rate
-from bench.notifier.report import Found, as_section
+from bench.notifier.run import Found, as_section
 from bench.notifier.throughput import Throughput
 from bench.running import ROOT
 

@@ -1,4 +1,4 @@
-"""The least that serves a series: a Falcon ASGI resource that asks SQLite and writes JSON on every request."""
+"""Falcon ASGI: the most that it can do on an event loop, and the least that serves a series."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ import sqlite3
 import falcon.asgi
 import orjson
 
+App = falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]
+
 _QUERIES = {
     measure: f"SELECT key, {measure} FROM summary_transaction WHERE mode = ? AND merchant_id = ? ORDER BY key"
     for measure in ("amount", "count")
 }
+
+
+class Hello:
+    """Answers with bytes that are ready."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer at once."""
+        resp.data = self._body
 
 
 class Summary:
@@ -29,8 +42,15 @@ class Summary:
         resp.data = orjson.dumps([{"key": key, "value": value} for key, value in rows])
 
 
-def get_app() -> falcon.asgi.App[falcon.asgi.Request, falcon.asgi.Response]:
-    """The application, as gunicorn asks for it."""
+def hello() -> App:
+    """A constant body, as large as a series: ``BENCH_BODY_BYTES``."""
+    app = falcon.asgi.App()
+    app.add_route("/hello", Hello(b'"' + b"x" * (int(os.environ["BENCH_BODY_BYTES"]) - 2) + b'"'))
+    return app
+
+
+def plain() -> App:
+    """A resource that asks SQLite and writes JSON on every request."""
     app = falcon.asgi.App()
     app.add_route("/api/transactions/summary", Summary(os.environ["BENCH_DATABASE"]))
     return app
