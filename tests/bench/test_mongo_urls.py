@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mongo_ways import with_address, with_option, with_user
 from pymongo.uri_parser import parse_uri
 
-from bench.mongo_urls import database_of, with_address, with_database, with_option, with_user
+from bench.mongo_urls import database_of, with_database
 
 
 @pytest.mark.parametrize(

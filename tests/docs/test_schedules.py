@@ -18,13 +18,13 @@ import kubernetes_validate
 import pytest
 import yaml
 from command_line import warm_server
+from mongo_ways import with_option
 from pages import ROOT, blocks
 from parsing import require_parseable
 from pymongo import MongoClient
 from sandbox import make_environment
 from unmeasured import unmeasured
 
-from bench.mongo_urls import with_option
 from core.settings import Settings
 
 PAGE: Final = "docs/scheduling.md"

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import bson
+from mongo_ways import with_address
 from pymongo import MongoClient
-
-from bench.mongo_urls import with_address
 
 Document = dict[str, Any]
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from examples import NOW_MS, publication, run, uniform
 from mongo_proxy import MongoProxy
+from mongo_ways import with_option, with_user
 from pymongo import MongoClient
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from bench.mongo_urls import database_of, with_option, with_user
+from bench.mongo_urls import database_of
 from core.calendar.periods import Mode
 from core.errors import PublicationLost, StoreUnavailable, StoreUnwritable
 from core.stores import open_stores

@@ -13,9 +13,9 @@ import pytest
 from bson import DatetimeMS, ObjectId
 from command_line import CommandLine, wait_until
 from live_collections import fill
+from mongo_ways import with_option
 from transactions import published_rows, spread, summaries_of
 
-from bench.mongo_urls import with_option
 from core.stores import open_stores
 from jobs.sources.url import redacted_url
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from bson import DatetimeMS
 from decoded import Decoded, read_source
+from mongo_ways import with_address
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from bench.mongo_urls import with_address
 from core.retrying import Backoff
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import LiveCollection, open_collection

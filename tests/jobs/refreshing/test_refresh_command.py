@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine
 from live_shop import Shop
+from mongo_ways import with_option, with_user
 from transactions import Transaction, published_rows, write_bson
 
-from bench.mongo_urls import database_of, with_option, with_user
+from bench.mongo_urls import database_of
 from core.stores import Stores
 from core.stores.runs import RunStatus
 

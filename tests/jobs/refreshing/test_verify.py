@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from live_shop import FirstRefresh, JobRunner, Shop, difference, drift_of, ms_of
+from mongo_ways import with_option
 from rebuilding import AtPhase
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
-from bench.mongo_urls import with_option
 from core.errors import FingerprintMismatch, RunHeld, ServiceError, SourceError, StoreBusy, TooManyRejects, UsageError
 from core.stores import Stores, open_stores
 from core.stores.runs import RunStatus

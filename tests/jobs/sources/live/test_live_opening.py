@@ -10,8 +10,9 @@ from bson import Int64
 from decoded import read_source
 from live_collections import EAGER, amounts, fill, transaction
 from mongo_proxy import MongoProxy
+from mongo_ways import with_user
 
-from bench.mongo_urls import database_of, with_user
+from bench.mongo_urls import database_of
 from core.errors import SourceError, UsageError
 from jobs.decode.plan import Fields
 from jobs.sources.live.collection import open_live
