@@ -13,25 +13,18 @@ from core.settings.text_pattern import TextPattern
 _PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[^\s=,]+")
 _RATE_PAIR: Final = re.compile(r"[a-z][a-z0-9_]{0,31}=[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)")
 
+_REDIS_FORM: Final = "redis://:password@host:6379/{}, or rediss:// for TLS"
+_REDIS_URL: Final = r"(rediss?|redis\+socket|sentinel|memory)://.*"
+
 
 class NotifierSettings(BaseSettings):
     """The broker, the delivery rules, and the gateways."""
 
-    celery_broker_url: Annotated[
-        SecretStr,
-        TextPattern(
-            "redis://:password@host:6379/0, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"
-        ),
-    ] = Field(
+    celery_broker_url: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(0), _REDIS_URL)] = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis database of the queue; lost tasks are queued again.",
     )
-    celery_result_backend: Annotated[
-        SecretStr,
-        TextPattern(
-            "redis://:password@host:6379/1, or rediss:// for TLS", r"(rediss?|redis\+socket|sentinel|memory)://.*"
-        ),
-    ] = Field(
+    celery_result_backend: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(1), _REDIS_URL)] = Field(
         default=SecretStr("redis://127.0.0.1:6379/1"),
         description="Redis database of rate limits, and of gateways that are paused for all workers.",
     )
