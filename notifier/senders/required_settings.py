@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from core.errors import SettingsError
+from core.loopback import is_loopback
 from core.settings import Settings
 
 _HINT: Final = "Set the environment variable, or choose another sender in NOTIFY_SENDERS."
@@ -40,16 +40,6 @@ def base_url(variable: str, url: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise SettingsError(f"{variable} is {url!r}: it must begin with https://, unless it is on this machine", _HINT)
     return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, by its name or address; without DNS."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _text(value: object) -> str:

@@ -6,11 +6,12 @@ import ssl
 from typing import ClassVar, Self
 
 from core.errors import SettingsError
+from core.loopback import is_loopback
 from core.settings import Settings
 from notifier.senders.base import Message, NotAskable, Receipt
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of, message_id
-from notifier.senders.required_settings import is_loopback, require
+from notifier.senders.required_settings import require
 from notifier.senders.smtp_session import Security, SmtpSession
 
 

@@ -16,10 +16,11 @@ from fsspec.asyn import get_loop
 from fsspec.implementations.http import HTTPFileSystem
 
 from core.errors import SourceError
+from core.loopback import is_loopback
 from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, raise_unless_missing
-from jobs.sources.remote.url import is_loopback, redacted_remote
+from jobs.sources.remote.url import redacted_remote
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _EMPTY: Final = re.compile(r"bytes \*/0")

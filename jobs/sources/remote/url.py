@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from core.errors import UsageError
+from core.loopback import is_loopback
 
 S3: Final = frozenset({"s3", "s3a"})
 GOOGLE: Final = frozenset({"gs", "gcs"})
@@ -129,12 +129,3 @@ def require_readable(url: str) -> None:
             "Credentials are read from the usual environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
             "GOOGLE_APPLICATION_CREDENTIALS.",
         )
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether `host` is a loopback name or address."""
-    if host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host or "").is_loopback
-    return False
