@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from api.server.address import Address
 from core.errors import SettingsError, StoreError, StoreMissing
+from core.mongo_urls import without_password
 from core.settings import Settings
 from core.stores import open_stores, wall_clock_ms
 from core.stores.summaries import Fingerprint
@@ -54,7 +54,8 @@ def startup_report(settings: Settings) -> StartupReport:
     :raises SettingsError: ``STORE_URL`` is invalid; or ``CURRENCY`` or ``AMOUNT_SCALE`` differ from those of the store.
     """
     has_keys: bool | None = None
-    store, is_open = _without_password(settings.store_url), settings.api_access == "open-loopback"
+    url, is_open = settings.store_url, settings.api_access == "open-loopback"
+    store = url if url.startswith("sqlite:") else without_password(url)
     try:
         with open_stores(settings.store_url, timeout_s=settings.api_store_timeout_s, create=False) as stores:
             has_keys = any(key.is_valid(wall_clock_ms()) for key in stores.keys.all())
@@ -84,10 +85,3 @@ def _require_same_unit(settings: Settings, fingerprint: Fingerprint) -> None:
             "; ".join(differing),
             "Unset the variable, to use the value of the store, or replace everything with: rebuild --truncate.",
         )
-
-
-def _without_password(store_url: str) -> str:
-    if store_url.startswith("sqlite:"):
-        return store_url
-    parts = urlsplit(store_url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # options may have secrets as well
