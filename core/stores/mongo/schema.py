@@ -16,7 +16,7 @@ from core.stores.mongo.merchant_names import NAMES
 from core.stores.mongo.notification_documents import KEEP
 from core.stores.mongo.notifications import sync_copies
 from core.stores.mongo.tenants import assign_tenants
-from core.stores.opening_errors import no_store, too_new
+from core.stores.opening import no_store, too_new
 
 SCHEMA_VERSION: Final = 14
 """Earlier programs would lose or misread what a version adds, so they refuse the store.

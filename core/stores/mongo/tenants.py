@@ -11,7 +11,7 @@ from core.stores.api_keys import ApiKey, key_from_record
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import from_document
 from core.stores.mongo.idempotent_inserts import insert_once
-from core.stores.ownerless import Ownerless
+from core.stores.opening import Ownerless
 from core.tenants import OPERATOR
 
 _COUNTED: Final = "tenants"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import StoreBusy, StoreUnavailable, StoreUnwritable
-from core.stores.opening_errors import no_store
+from core.stores.opening import no_store
 from core.system_limits import DISK_FULL, limit_at
 
 WRITE_PAUSE_S: Final = 0.01

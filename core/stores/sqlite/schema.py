@@ -12,8 +12,7 @@ from typing import Final
 
 from core.stores.api_keys import key_from_record
 from core.stores.generations import SUMMARIES
-from core.stores.opening_errors import no_store, too_new
-from core.stores.ownerless import Ownerless
+from core.stores.opening import Ownerless, no_store, too_new
 from core.stores.sqlite.database import Database, execute_when_free
 from core.stores.sqlite.rows import from_row
 from core.tenants import OPERATOR

@@ -1,16 +1,33 @@
-"""Records without a known tenant in a store from before tenants: the migration gives them to the operator."""
+"""What opening a store may have to say, for all backends: there is none, it is too new, or records got an owner."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 
+from core.errors import StoreMissing, StoreTooNew
+
 _log = logging.getLogger(__name__)
+
+
+def no_store(place: str) -> StoreMissing:
+    """The error for readers if there is no store at `place`."""
+    return StoreMissing(
+        f"there is no store at {place}", "Build one first with: python -m jobs rebuild SOURCE. Or change STORE_URL."
+    )
+
+
+def too_new(place: str, found: int, known: int) -> StoreTooNew:
+    """The error for a store at `place` with schema version `found`, later than `known`."""
+    return StoreTooNew(
+        f"the store at {place} has schema version {found}, but this program knows versions up to {known}",
+        "Use the newer version of this program that wrote it. Nothing was changed.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Ownerless:
-    """Numbers of records that were not created by a known API key.
+    """Numbers of records from before tenants without a known API key, which the migration gives to the operator.
 
     :param contacts: users with an address.
     :param subscriptions: including ended ones.
