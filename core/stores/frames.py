@@ -67,9 +67,9 @@ def _is_ascending(rows: pl.DataFrame) -> bool:
     return True
 
 
-def to_batches(rows: pl.DataFrame, size: int) -> Iterator[Iterator[SummaryTuple]]:
-    """The summaries as tuples, in batches."""
-    return (zip(*columns, strict=True) for columns in to_columns([ordered(rows)], size))
+def to_tuples(rows: pl.DataFrame) -> list[SummaryTuple]:
+    """The summaries as tuples, sorted by mode, merchant and key."""
+    return [row for columns in to_columns([ordered(rows)], max(rows.height, 1)) for row in zip(*columns, strict=True)]
 
 
 def from_batches(batches: Iterable[Sequence[SummaryTuple]]) -> pl.DataFrame:

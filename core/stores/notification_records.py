@@ -22,7 +22,7 @@ _NOTIFICATION: Final = Mapper(
 )
 _EVENT: Final = Mapper(Event, read={"kind": EventKind})
 _STATE: Final = Mapper(LogState)
-_COPIED: Final = (
+COPIED: Final = (
     "status", "number", "attempts", "last_attempt_at_ms", "error_message", "reference", "finished_at_ms", "due_at_ms",
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ event_to_record, event_from_record = _EVENT.to_record, _EVENT.from_record
 def state_to_record(state: LogState) -> Record:
     """The fields of `state` that a copy has."""
     record = _STATE.to_record(state)
-    return {name: record[name] for name in _COPIED}
+    return {name: record[name] for name in COPIED}
 
 
 def state_count(logs: str, count: int) -> StateCount:

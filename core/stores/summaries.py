@@ -6,7 +6,7 @@ On every backend readers see exactly one publication, the previous or the new on
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from core.calendar.periods import Mode
 from core.errors import FingerprintMismatch, ServiceError
@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 Measure = Literal["amount", "count"]
 """The value of a series: the sum of amounts (in the unit of ``CURRENCY``) or the number of transactions."""
+
+Bound: TypeAlias = str | None
+"""The first or the last key of a range, inclusive; None for no bound."""
 
 DEFAULT_CURRENCY: Final = "IRR"
 """The unit of amounts if neither a setting nor the store has one."""
@@ -233,8 +236,6 @@ class SummaryStore(Protocol):
 
     Each call sees one publication. Compare `published` before and after several calls to detect a change in between.
     Each method raises `StoreUnavailable` if the store does not answer or cannot be written.
-
-    `first_key` and `last_key` bound the keys that are read, both inclusive; None for no bound.
     """
 
     def published(self) -> Publication | None:
@@ -247,14 +248,14 @@ class SummaryStore(Protocol):
     def is_current(self, publication: Publication) -> bool:
         """Whether `published` would return `publication`; cheaper."""
 
-    def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
+    def rows(self, mode: Mode, first_key: Bound = None, last_key: Bound = None) -> pl.DataFrame:
         """The summaries of `mode` of the current publication, per merchant and overall.
 
         :returns: an unordered frame of `SUMMARY_COLUMNS`; empty if nothing is published.
         """
 
     def scan(
-        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+        self, mode: Mode, first_key: Bound = None, last_key: Bound = None, *, overall: bool
     ) -> AbstractContextManager[Scan | None]:
         """The summaries of `mode` of one publication, in batches of bounded memory; None if nothing is published.
 
@@ -305,12 +306,7 @@ class SummaryStore(Protocol):
         """
 
     def series(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> list[SeriesPoint]:
         """The values of one merchant (None: overall), ascending by key.
 
@@ -322,8 +318,8 @@ class SummaryStore(Protocol):
         mode: Mode,
         measure: Measure,
         merchants: Sequence[str] | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        first_key: Bound = None,
+        last_key: Bound = None,
         *,
         after: tuple[str, str] | None = None,
         limit: int,
@@ -339,12 +335,7 @@ class SummaryStore(Protocol):
         """
 
     def series_json(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> bytes:
         """What `series` gives, as JSON such as ``[{"key":"1403/01","value":12500}]``; on SQLite in half the time."""
 
@@ -352,7 +343,7 @@ class SummaryStore(Protocol):
         """Whether the current publication has summaries of `merchant_id`."""
 
     def merchants(
-        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+        self, first_key: Bound = None, last_key: Bound = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
         """The totals of each merchant's summaries of `mode`, ascending by merchant (by code points).
 

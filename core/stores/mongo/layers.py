@@ -15,7 +15,7 @@ from pymongo.database import Database
 from core.calendar.periods import Mode
 from core.stores.mongo.database import Document
 from core.stores.records import Record
-from core.stores.summaries import KeyRange
+from core.stores.summaries import Bound, KeyRange
 
 MOST_RANGES: Final = 300
 """Limit of ranges of a layer, beyond which a layer of everything is written: queries exclude ranges of newer layers."""
@@ -93,7 +93,7 @@ def layer_queries(layers: Iterable[Layer], hidden: Sequence[KeyRange] = ()) -> l
 
 
 def layer_queries_of_mode(
-    layers: Iterable[Layer], mode: Mode, first_key: str | None = None, last_key: str | None = None
+    layers: Iterable[Layer], mode: Mode, first_key: Bound = None, last_key: Bound = None
 ) -> list[LayerQuery]:
     """Queries for the summaries of `mode` from `first_key` to `last_key` (inclusive, None for no bound)."""
     found: list[LayerQuery] = []
@@ -142,9 +142,9 @@ def _query(wanted: KeyRange) -> Document:
     return {"mode": wanted.mode.value, "key": {"$gte": wanted.first_key, "$lte": wanted.last_key}}
 
 
-def _meets(one: KeyRange, first_key: str | None, last_key: str | None) -> bool:
+def _meets(one: KeyRange, first_key: Bound, last_key: Bound) -> bool:
     return (first_key is None or one.last_key >= first_key) and (last_key is None or one.first_key <= last_key)
 
 
-def _spans(one: KeyRange, first_key: str | None, last_key: str | None) -> bool:
+def _spans(one: KeyRange, first_key: Bound, last_key: Bound) -> bool:
     return first_key is not None and last_key is not None and one.first_key <= first_key and last_key <= one.last_key

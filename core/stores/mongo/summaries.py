@@ -28,6 +28,7 @@ from core.stores.records import publication_from_record
 from core.stores.summaries import (
     SCAN_ROWS,
     SUMMARY_COLUMNS,
+    Bound,
     KeyRange,
     Measure,
     MerchantPoint,
@@ -66,7 +67,7 @@ class MongoSummaryStore(SummaryStore):
     def is_current(self, publication: Publication) -> bool:
         return self.published() == publication
 
-    def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
+    def rows(self, mode: Mode, first_key: Bound = None, last_key: Bound = None) -> pl.DataFrame:
         import polars as pl
 
         from core.stores.frames import from_batches
@@ -79,7 +80,7 @@ class MongoSummaryStore(SummaryStore):
 
     @contextmanager
     def scan(
-        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+        self, mode: Mode, first_key: Bound = None, last_key: Bound = None, *, overall: bool
     ) -> Iterator[Scan | None]:
         with self._database.answering() as db:
             document = current_publication(db)
@@ -104,12 +105,7 @@ class MongoSummaryStore(SummaryStore):
                 raise failure
 
     def series(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> list[SeriesPoint]:
         wanted = {"_id": False, "key": True, measure: True}
 
@@ -125,8 +121,8 @@ class MongoSummaryStore(SummaryStore):
         mode: Mode,
         measure: Measure,
         merchants: Sequence[str] | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        first_key: Bound = None,
+        last_key: Bound = None,
         *,
         after: tuple[str, str] | None = None,
         limit: int,
@@ -148,12 +144,7 @@ class MongoSummaryStore(SummaryStore):
         return list(islice(merge(*found), limit))
 
     def series_json(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> bytes:
         points = self.series(mode, measure, merchant_id, first_key, last_key)
         body = orjson.dumps([{"key": key, "value": value} for key, value in points])
@@ -168,7 +159,7 @@ class MongoSummaryStore(SummaryStore):
         return any(self._read(layer_queries, fetch))
 
     def merchants(
-        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+        self, first_key: Bound = None, last_key: Bound = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
         wanted = {"_id": False, "merchant_id": True, "amount": True, "count": True}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from core.calendar.periods import Mode
 from core.errors import StoreUnavailable
@@ -64,10 +64,12 @@ def amend(
 
 
 def _apply(database: Database, publication: Publication, difference: Difference) -> None:
+    from core.stores.frames import to_tuples
+
     # Before the transaction, to make it short.
-    removals = [(mode, merchant_id, key) for mode, key, merchant_id, *_ in _tuples(difference.removed)]
-    changes = [(*values, mode, merchant_id, key) for mode, key, merchant_id, *values in _tuples(difference.changed)]
-    additions = _tuples(difference.added)
+    removals = [(mode, merchant_id, key) for mode, key, merchant_id, *_ in to_tuples(difference.removed)]
+    changes = [(*values, mode, merchant_id, key) for mode, key, merchant_id, *values in to_tuples(difference.changed)]
+    additions = to_tuples(difference.added)
     with database.transaction() as connection:
         before = current_publication(connection)
         require_next(publication, before["generation"] if before else 0)
@@ -78,9 +80,3 @@ def _apply(database: Database, publication: Publication, difference: Difference)
         require_untouched(len(removals) + len(changes) - removed - changed)
         require_amended(publication, connection.execute(_COUNT).fetchone()[0])
         insert(connection, "summary_publications", publication_to_record(publication))
-
-
-def _tuples(rows: pl.DataFrame) -> list[Any]:
-    from core.stores.frames import to_batches
-
-    return [row for batch in to_batches(rows, MOST_IN_PLACE) for row in batch]

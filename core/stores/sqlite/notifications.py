@@ -14,6 +14,7 @@ from typing import Final
 from core.notifications.events import Event, LogState, LogStatus, apply_event
 from core.notifications.model import Notification, NotificationStatus, status_of, statuses_with
 from core.stores.notification_records import (
+    COPIED,
     event_from_record,
     event_to_record,
     notification_from_record,
@@ -38,9 +39,7 @@ from core.stores.sqlite.rows import from_row, insert
 
 _EVENTS: Final = "SELECT * FROM notification_events WHERE notification_id = ? ORDER BY channel, number"
 _COPY: Final = (
-    "UPDATE notification_logs SET status = :status, number = :number, attempts = :attempts, "
-    "last_attempt_at_ms = :last_attempt_at_ms, error_message = :error_message, reference = :reference, "
-    "finished_at_ms = :finished_at_ms, due_at_ms = :due_at_ms, queue_at_ms = :due_at_ms "
+    f"UPDATE notification_logs SET {', '.join(f'{name} = :{name}' for name in COPIED)}, queue_at_ms = :due_at_ms "
     "WHERE notification_id = :notification_id AND channel = :channel AND number = :number - 1"
 )
 _DUE: Final = (

@@ -17,6 +17,7 @@ from core.stores.sqlite.rows import from_row
 from core.stores.summaries import (
     SCAN_ROWS,
     SUMMARY_COLUMNS,
+    Bound,
     KeyRange,
     Measure,
     MerchantPoint,
@@ -129,7 +130,7 @@ class SqliteSummaryStore(SummaryStore):
         identity = publication.generation, publication.run_id, publication.published_at_ms
         return row is not None and tuple(row) == identity
 
-    def rows(self, mode: Mode, first_key: str | None = None, last_key: str | None = None) -> pl.DataFrame:
+    def rows(self, mode: Mode, first_key: Bound = None, last_key: Bound = None) -> pl.DataFrame:
         from core.stores.frames import from_batches
 
         with self._database.connection() as connection:
@@ -137,7 +138,7 @@ class SqliteSummaryStore(SummaryStore):
 
     @contextmanager
     def scan(
-        self, mode: Mode, first_key: str | None = None, last_key: str | None = None, *, overall: bool
+        self, mode: Mode, first_key: Bound = None, last_key: Bound = None, *, overall: bool
     ) -> Iterator[Scan | None]:
         self._database.require_in_place()
         # Its own connection, as its transaction sees one state and must not block others.
@@ -153,12 +154,7 @@ class SqliteSummaryStore(SummaryStore):
             yield Scan(publication_from_record(from_row(row)), _batches(found, SCAN_ROWS))
 
     def series(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> list[SeriesPoint]:
         with self._database.connection() as connection:
             bounds = _bounds(first_key, last_key)
@@ -170,8 +166,8 @@ class SqliteSummaryStore(SummaryStore):
         mode: Mode,
         measure: Measure,
         merchants: Sequence[str] | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        first_key: Bound = None,
+        last_key: Bound = None,
         *,
         after: tuple[str, str] | None = None,
         limit: int,
@@ -190,12 +186,7 @@ class SqliteSummaryStore(SummaryStore):
             return list(map(MerchantPoint._make, _tuples(connection, statement, *given)))
 
     def series_json(
-        self,
-        mode: Mode,
-        measure: Measure,
-        merchant_id: str | None,
-        first_key: str | None = None,
-        last_key: str | None = None,
+        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
     ) -> bytes:
         with self._database.connection() as connection:
             found = connection.execute(_SERIES_JSON[measure], (mode, merchant_id, *_bounds(first_key, last_key)))
@@ -206,7 +197,7 @@ class SqliteSummaryStore(SummaryStore):
             return connection.execute(_HAS_MERCHANT, (*Mode, merchant_id)).fetchone() is not None
 
     def merchants(
-        self, first_key: str | None = None, last_key: str | None = None, mode: Mode = Mode.MONTHLY
+        self, first_key: Bound = None, last_key: Bound = None, mode: Mode = Mode.MONTHLY
     ) -> list[MerchantTotals]:
         with self._database.connection() as connection:
             rows = connection.execute(_MERCHANTS, (mode, *_bounds(first_key, last_key), "")).fetchall()
@@ -236,7 +227,7 @@ class SqliteSummaryStore(SummaryStore):
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
 
 
-def _bounds(first_key: str | None, last_key: str | None) -> tuple[str, str]:
+def _bounds(first_key: Bound, last_key: Bound) -> tuple[str, str]:
     return first_key or "", _LAST_TEXT if last_key is None else last_key
 
 
