@@ -64,6 +64,7 @@ def rules_source() -> str:
     return f"tzdata {version('tzdata')}"
 
 
+@cache
 def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
     """A digest of the offset changes of `zone` over all days of `calendar`.
 
@@ -76,11 +77,7 @@ def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
     >>> rules_digest(zone_named("Asia/Tehran"), jalali) == rules_digest(zone_named("Iran"), jalali)
     True
     """
-    return _digest(zone, (calendar.first_day - _MARGIN_DAYS) * _DAY_S, (calendar.last_day + _MARGIN_DAYS) * _DAY_S)
-
-
-@cache
-def _digest(zone: ZoneInfo, first_s: int, last_s: int) -> str:
+    first_s, last_s = (calendar.first_day - _MARGIN_DAYS) * _DAY_S, (calendar.last_day + _MARGIN_DAYS) * _DAY_S
     lines = (f"{from_s} {offset_s}\n" for from_s, offset_s in offset_changes(zone, first_s, last_s))
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 

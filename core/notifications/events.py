@@ -156,17 +156,7 @@ _ENDS: Final[Mapping[EventKind, LogStatus]] = {
 }
 _POSSIBLE: Final[Mapping[LogStatus, frozenset[EventKind]]] = {
     LogStatus.PENDING: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
-    LogStatus.SENDING: frozenset(
-        {
-            EventKind.SUCCESS,
-            EventKind.PRINTED,
-            EventKind.FAILED,
-            EventKind.MAYBE,
-            EventKind.DEAD,
-            EventKind.UNKNOWN,
-            EventKind.CANCEL,
-        }
-    ),
+    LogStatus.SENDING: frozenset(EventKind) - {EventKind.ATTEMPT, EventKind.RETRY},
     LogStatus.RETRYING: frozenset({EventKind.ATTEMPT, EventKind.DEAD, EventKind.CANCEL}),
     LogStatus.DEAD: frozenset({EventKind.RETRY}),
     LogStatus.UNKNOWN: frozenset({EventKind.RETRY, EventKind.SUCCESS, EventKind.DEAD}),
