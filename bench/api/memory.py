@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -77,15 +79,13 @@ def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
         (worker,) = server.workers()
         found.stages.append(_stage("the start", worker))
         for after, asked, encoding in sweeps:
-            with _Watch(worker) as watch:
+            with _watched(worker) as pss_mb:
                 swept = sweep(client, server.url, asked, encoding)
             if swept.wrong:
                 raise BenchFailed(f"not every series was answered: {swept.statuses}, {swept.examples}")
             if server.workers() != [worker]:
                 raise BenchFailed("the worker died while it was watched")
-            found.stages.append(
-                _stage(after, worker, swept.requests, swept.seconds, max(watch.samples), swept.bytes / 1e6)
-            )
+            found.stages.append(_stage(after, worker, swept.requests, swept.seconds, max(pss_mb), swept.bytes / 1e6))
             say(f"after {after}: {found.stages[-1].pss_mb:.0f} MB")
     return found
 
@@ -103,23 +103,19 @@ def _stage(
     return Stage(after, requests, seconds, pss_mb, memory.rss / 1e6, max(peak_mb, pss_mb), bodies_mb)
 
 
-class _Watch:
-    """Notes the PSS of a process every now and then until the end of the block."""
+@contextmanager
+def _watched(process: psutil.Process) -> Iterator[list[float]]:
+    """The PSS of a process in megabytes, noted every now and then until the end of the block."""
+    samples, ended = [0.0], threading.Event()
 
-    def __init__(self, process: psutil.Process) -> None:
-        self.samples = [0.0]
-        self._process = process
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._note)
+    def note() -> None:
+        while not ended.wait(_EVERY_S):
+            samples.append(process.memory_full_info().pss / 1e6)
 
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _note(self) -> None:
-        while not self._ended.wait(_EVERY_S):
-            self.samples.append(self._process.memory_full_info().pss / 1e6)
+    thread = threading.Thread(target=note)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        thread.join()

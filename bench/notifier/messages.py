@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Final
 
 from core.notifications.model import Notification, new_id
@@ -25,7 +25,11 @@ def add_users(stores: Stores) -> None:
 
 def add_messages(stores: Stores, count: int) -> list[str]:
     """Keep so many notifications over `CHANNEL`; their ids. Nothing is queued."""
-    return [_add(stores, user_id) for user_id in islice(cycle(_USERS), count)]
+    now_ms, ids = wall_clock_ms(), [new_id() for _ in range(count)]
+    for notification_id, user_id in zip(ids, cycle(_USERS), strict=False):
+        notification = Notification(notification_id, user_id, TITLE, BODY, (CHANNEL,), LOCALE, now_ms)
+        stores.notifications.add(notification, now_ms + _FAR_MS)
+    return ids
 
 
 def payloads() -> Iterator[dict[str, object]]:
@@ -34,10 +38,3 @@ def payloads() -> Iterator[dict[str, object]]:
         {"user_id": user_id, "title": TITLE, "body": BODY, "channels": [CHANNEL], "locale": LOCALE}
         for user_id in cycle(_USERS)
     )
-
-
-def _add(stores: Stores, user_id: str) -> str:
-    now_ms = wall_clock_ms()
-    notification = Notification(new_id(), user_id, TITLE, BODY, (CHANNEL,), LOCALE, now_ms)
-    stores.notifications.add(notification, now_ms + _FAR_MS)
-    return notification.id
