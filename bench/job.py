@@ -92,7 +92,6 @@ class Results:
 def measure_job(only: Collection[str], data: Data, rounds: int, real: Path | None) -> Section:
     """Measure the programs and commands.
 
-    :param only: some of `PARTS`.
     :param real: an archive of somebody's to measure `rebuild` on too.
     :raises BenchFailed: names the program and the reason.
     """

@@ -47,7 +47,6 @@ class Section:
     :param name: a key of `HEADINGS`.
     :param page: Markdown, without the heading; headings in it have three number signs.
     :param samples: the same for machines, as JSON can hold it.
-    :param is_whole: whether all of it was measured.
     :param peers: name and version of servers that took part.
     """
 

@@ -44,7 +44,6 @@ class WrongField:
     """A field that no document has, or of an unsuitable type.
 
     :param role: ``merchant``, ``amount``, ``time`` or ``filter``.
-    :param path: the field.
     :param names: the names of existing fields, if known.
     """
 
@@ -102,7 +101,6 @@ class SourceDamaged(SourceError):
 
     :param source: the name of the file or stream.
     :param offset: the position in bytes of the uncompressed content.
-    :param reason: what is wrong.
     :param exact: whether the sentence shows the offset; else `reason` has the place.
     """
 

@@ -39,7 +39,6 @@ def retry(
 ) -> T:
     """The result of `call`, retried while it fails with an error that `is_transient` accepts.
 
-    :param is_transient: whether a retry may succeed.
     :param sleep: waits for that many seconds, or less if the caller has to stop.
     :raises BaseException: the last error of `call`, if it is not transient or there were too many.
 

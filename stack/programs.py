@@ -28,7 +28,6 @@ class Places:
     """Where the programs are found, and keep what they keep.
 
     :param data: folder of the store, the queue and the quarantine files.
-    :param store_url: the store.
     :param api: port of the API, on loopback as all of them.
     :param metrics: port on which the worker tells Prometheus its numbers.
     :param broker: port of Redis.

@@ -35,10 +35,7 @@ class Hostile:
 
 
 def measure_hostile(store: ServedStore, client: Path, scratch: Path, rounds: int, seconds: float) -> list[Hostile]:
-    """Ask one worker for warm series at a fixed rate, without and with each of the crowds.
-
-    :param client: the program of ``paced``.
-    """
+    """Ask one worker for warm series at a fixed rate, without and with each of the crowds."""
     paths = [series_path(merchant) for merchant in merchant_ids(store.merchants)[:WARM]]
     asked = write_lines(scratch / "asked-by-the-good", paths)
     large = f"GET {paths[0]} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() * 64

@@ -46,7 +46,6 @@ class Stage:
 class Memory:
     """The stages, in order: the start, a warm-up, and every series in each of `ENCODINGS`.
 
-    :param series: how many there are.
     :param cache_mb: ``API_CACHE_MB``, in units of 1024 x 1024 bytes.
     """
 
@@ -64,7 +63,6 @@ class Memory:
 def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
     """Ask one worker for every series, in no order, and watch its memory.
 
-    :param client: the program of ``paced``.
     :raises BenchFailed: an answer was not 200, or the worker was replaced meanwhile.
     """
     merchants = merchant_ids(store.merchants)

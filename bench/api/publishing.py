@@ -57,7 +57,6 @@ class Publishing:
 def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float) -> list[Publishing]:
     """Ask at half the capacity, in turn without and with rebuilds, of one worker and then of more.
 
-    :param client: the program of ``paced``.
     :param seconds: of a round without rebuilds; one with them lasts at least twice as long.
     :raises BenchFailed: a rebuild fails, or what was published is not served.
     """

@@ -51,9 +51,7 @@ class Found:
 def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int, seconds: int) -> Section:
     """Measure the API and its peers.
 
-    :param only: some of `PARTS`.
     :param cache: the folder for stores and programs that are made once.
-    :param merchants: how many the store has.
     :param seconds: how long one service is asked in one round.
     :raises BenchFailed: a tool is missing, a service fails, or an answer is not what it must be.
     """

@@ -40,7 +40,6 @@ class Found:
 def measure_live(only: Collection[str], data: Data, rounds: int) -> Section:
     """Measure the programs, round after round.
 
-    :param only: some of `PARTS`.
     :raises BenchFailed: names the program and the reason.
     """
     keep_to_cores(THREADS)

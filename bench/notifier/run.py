@@ -48,7 +48,6 @@ class Found:
 def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds: int, seconds: float) -> Section:
     """Measure the notifier.
 
-    :param only: some of `PARTS`.
     :param folder: on the disk to measure on; what is made in it is removed again.
     :param messages: how many go through a worker in one round.
     :param seconds: how long clients post in one round; four times as long at a few a second.

@@ -53,7 +53,6 @@ FerretDB searches all of a collection for any of its rows.
 def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int) -> Section:
     """Measure publishing.
 
-    :param only: some of `PARTS`.
     :param folder: on the disk to measure on; what is made in it is removed again.
     :param summaries: how many a store holds, a measurement each.
     :raises BenchFailed: there is no server, or a store does not hold what was published.

@@ -42,7 +42,6 @@ class Parameter:
 
     :param kind: the allowed values, such as ``day`` or ``integer>=1``.
     :param default: the default value, as text.
-    :param about: its description.
     """
 
     name: str

@@ -26,10 +26,8 @@ class Mode(StrEnum):
 class Period:
     """One period of a calendar.
 
-    :param mode: its length.
     :param key: its key in the calendar, such as ``1403/04/04``, ``1403/W15`` or ``1403/04``; keys of one mode sort as
         text in chronological order.
-    :param first_day: its first day.
     :param last_day: its last day, inclusive.
     """
 

@@ -72,7 +72,6 @@ def retry_all(
     """Send again all `logs` of the notifications that `wanted` selects, the newest notifications first.
 
     :param wanted: its `logs` are replaced by `logs`.
-    :param limit: the largest number of notifications to examine.
     :param after: where an earlier call stopped: its `RetryResult.after`.
     :raises StoreUnavailable: the store was not written, or may have been; some may be sent again already.
     """

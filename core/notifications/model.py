@@ -49,7 +49,6 @@ class AnnouncedTotals:
     :param key: the period, such as ``1403/04/04``; it is the half-open interval from `start_ms` to `end_ms`,
         milliseconds since 1970 UTC.
     :param amount: the sum of amounts, in units of `currency` divided by 10 to the power of `scale`.
-    :param count: the number of transactions.
     """
 
     mode: Mode

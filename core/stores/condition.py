@@ -49,7 +49,6 @@ class FreshnessLimits:
 class Refreshes:
     """The schedule of the refreshes of a live collection.
 
-    :param every_s: interval in seconds.
     :param begun_ms: start of the latest refresh, also if failed; milliseconds since 1970 UTC, like all instants.
     :param read_ms: start of the latest successful refresh, up to which the collection was read.
     """

@@ -41,7 +41,6 @@ class ContactStore(Protocol):
         Users without addresses are not included.
 
         :param after: the last user of the previous page.
-        :param limit: maximal number of users.
         """
 
     def tenants_of(self, user_id: str) -> frozenset[str]:

@@ -138,10 +138,7 @@ class NotificationStore(Protocol):
         """
 
     def due(self, now_ms: int, limit: int) -> list[str]:
-        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first, each once.
-
-        :param limit: the largest number of ids.
-        """
+        """The ids of notifications with a log to be queued at `now_ms`, the longest waiting first, each once."""
 
     def postpone(self, notification_ids: Sequence[str], now_ms: int, until_ms: int) -> None:
         """Postpone the logs of these notifications that `due` returns at `now_ms` until `until_ms`.
@@ -155,7 +152,6 @@ class NotificationStore(Protocol):
         """Notifications, the newest first: by ``created_at_ms``, then by id, both descending.
 
         :param after: ``created_at_ms`` and id of the last notification of the page before.
-        :param limit: the largest number of notifications.
         """
 
     def finished(
@@ -165,15 +161,12 @@ class NotificationStore(Protocol):
 
         :param unknown: whether to include those with a log that is ``unknown``, which may still need attention.
         :param after: ``created_at_ms`` and id of the last notification of the page before.
-        :param limit: the largest number of notifications.
         """
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
         """Remove those of the notifications that are still `finished`, with their logs and events.
 
-        Their ids can be used again. A crash leaves each notification removed or unchanged.
-
-        :returns: the number of removed notifications.
+        Their ids can be used again. A crash leaves each removed or unchanged. Returns the number of removed ones.
         """
 
     def counts(self) -> list[ChannelCounts]:

@@ -62,9 +62,6 @@ class Counts:
 class Holder:
     """The process that holds a run.
 
-    :param host: the host name.
-    :param process_id: the process id on that host.
-    :param process_started_ms: the start of the process.
     :param identity: boot id, PID namespace and start of the process, which are unique over all hosts; None if unknown,
         and in rows of earlier versions. Then only the heartbeat decides.
     """
@@ -82,7 +79,6 @@ class Run:
     :param id: 1, 2, 3, … in the order of start.
     :param command: the command, such as ``rebuild --truncate dump.archive``.
     :param holder: the process of the run; only this process writes the row while it is alive.
-    :param sources: the names of the sources.
     :param as_of_ms: the instant of the sources' content, or None if unknown: modification time of a file, start of the
         run for a live collection.
     :param fingerprint: calendar, time zone, fields and filters of its totals.
@@ -241,7 +237,4 @@ class RunLedger(Protocol):
         """
 
     def remove(self, run_ids: Sequence[int]) -> int:
-        """Remove ended runs, but never the latest, which determines the next id.
-
-        :returns: the number of removed runs.
-        """
+        """Remove ended runs, but never the latest, which determines the next id; returns their number."""

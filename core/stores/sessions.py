@@ -13,10 +13,8 @@ from core.stores.records import Mapper
 class Session:
     """A session of a browser, or a sign-in link.
 
-    :param id: its id.
     :param digest: SHA-256 of the whole token, 32 bytes; the token is not stored. Not shown by `repr`.
     :param created_at_ms: time of creation, milliseconds since 1970 UTC; likewise the others.
-    :param expires_at_ms: time of expiry.
     :param ended_at_ms: time of sign-out, or None.
     """
 

@@ -82,12 +82,8 @@ class SubscriptionStore:
         after: tuple[int, str] | None = None,
         limit: int | None = None,
     ) -> list[Subscription]:
-        """Subscriptions ordered by creation, then id.
+        """Subscriptions that fulfil the conditions that are given, ordered by creation, then id.
 
-        :param tenant: only of this tenant.
-        :param merchants: only of these merchants.
-        :param user_id: only of this user.
-        :param active: only active ones.
         :param after: ``created_at_ms`` and id of the last one of the previous page.
         :param limit: maximal number, at least 1; None for all.
         """

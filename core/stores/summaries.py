@@ -219,7 +219,6 @@ def no_progress(_: int) -> None:
 class Scan:
     """All summaries of a mode of one publication.
 
-    :param publication: the publication.
     :param batches: the summaries as tuples of `SUMMARY_COLUMNS`, ordered by merchant and key, the overall ones first.
         Instants are milliseconds since 1970 UTC. Each batch has at most `SCAN_ROWS`.
     """
@@ -330,7 +329,6 @@ class SummaryStore(Protocol):
 
         :param merchants: ascending; None for every merchant. Overall values are never included.
         :param after: only values after this merchant and key.
-        :param limit: maximal number of values.
         :returns: only periods with transactions.
         """
 
@@ -359,7 +357,5 @@ class SummaryStore(Protocol):
     def remove_publications(self, generations: Sequence[int]) -> int:
         """Remove these publications from the list, except the current and the previous one.
 
-        Does not affect summaries, as older generations exist only in this list.
-
-        :returns: the number of removed publications.
+        Does not affect summaries, as older generations exist only in this list. Returns the number of removed ones.
         """

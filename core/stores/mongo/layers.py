@@ -28,7 +28,6 @@ _EVERY_SUMMARY: Final[Document] = {"mode": {"$gte": ""}}
 class Layer:
     """A layer of a publication.
 
-    :param collection: its collection.
     :param rows: its number of summaries, including replaced ones.
     :param ranges: its periods, ascending and disjoint; None for all.
     """
