@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,6 @@ from bench.api import run as api
 from bench.cluster import run as cluster
 from bench.data import Data
 from bench.live import run as live
-from bench.machine import load_average
 from bench.notifier import run as notifier
 from bench.publishing import run as publishing
 from bench.running import ROOT, BenchFailed
@@ -89,8 +89,8 @@ def main() -> int:
             only = [part for part in parts if not options.only or part in options.only]
             if not only or options.section not in (None, name):
                 continue
-            load_before = load_average()
-            section = _measured(name, only, options).on_this_machine((load_before, load_average()))
+            load_before, *_ = os.getloadavg()
+            section = _measured(name, only, options).on_this_machine((load_before, os.getloadavg()[0]))
             print(section.text)
             folder = options.out or (ROOT / "bench" if section.is_whole and is_usual else None)
             if folder is not None:

@@ -17,19 +17,15 @@ _LIBRARIES: Final = (
 def describe() -> dict[str, str]:
     """Name and value of what matters to speed: processor, memory, system, versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    kernel = platform.release().split("-")[0]  # what follows names a build of somebody's
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": f"{_processor()}, {cores} cores",
         "memory": f"{memory_bytes / 1e9:.1f} GB",
-        "system": f"{_system()}, {platform.system()} {_kernel()} {platform.machine()}",
+        "system": f"{_system()}, {platform.system()} {kernel} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version}" for name in _LIBRARIES if (version := _version(name))),
     }
-
-
-def load_average() -> float:
-    """How many processes wanted to run in the last minute: what else the machine was doing."""
-    return os.getloadavg()[0]
 
 
 def _processor() -> str:
@@ -46,10 +42,6 @@ def _system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform(aliased=True, terse=True)
-
-
-def _kernel() -> str:
-    return platform.release().split("-")[0]  # what follows names a build of somebody's
 
 
 def _version(name: str) -> str | None:

@@ -115,7 +115,8 @@ class LineWriter:
                 lines, lost = self._waiting, self._lost
                 self._waiting, self._lost = [], 0
             if lost:
-                lines.append(log_line(_loss(lost)))
+                now = iso_instant(wall_clock_ms())
+                lines.append(log_line({"time": now, "level": "warning", "event": "log-lines-lost", "lines": lost}))
             if lines:
                 self._write(b"".join(lines))
             elif ending:
@@ -128,7 +129,3 @@ class LineWriter:
                 left = left[os.write(self._descriptor, left) :]
         with self._changed:
             self._waiting_bytes = sum(map(len, self._waiting))
-
-
-def _loss(lines: int) -> dict[str, object]:
-    return {"time": iso_instant(wall_clock_ms()), "level": "warning", "event": "log-lines-lost", "lines": lines}

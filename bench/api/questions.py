@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import get_args
 
 from bench.api.servers import Server
 from bench.api.store import day_range
 from bench.running import BenchFailed
 from core.calendar import JalaliCalendar, Mode
-
-_MODES: Final = ("daily", "weekly", "monthly")
-_MEASURES: Final = ("amount", "count")
+from core.stores.summaries import Measure
 
 
 def series_path(merchant_id: str | None, mode: str = "daily", measure: str = "amount") -> str:
@@ -25,7 +23,7 @@ def series_path(merchant_id: str | None, mode: str = "daily", measure: str = "am
 
 def every_series(merchants: Sequence[str]) -> list[str]:
     """The paths of all series that there are."""
-    return [series_path(*asked) for asked in product([None, *merchants], _MODES, _MEASURES)]
+    return [series_path(*asked) for asked in product([None, *merchants], Mode, get_args(Measure))]
 
 
 def never_asked(merchants: Sequence[str]) -> Iterator[str]:
@@ -33,7 +31,7 @@ def never_asked(merchants: Sequence[str]) -> Iterator[str]:
     days = day_range()
     periods = JalaliCalendar().periods(Mode.DAILY, days[0], days[-1])
     last_keys = [period.key for period in reversed(list(periods)[:-1])]
-    for last_key, measure, merchant_id in product(("", *last_keys), _MEASURES, merchants):
+    for last_key, measure, merchant_id in product(("", *last_keys), get_args(Measure), merchants):
         yield series_path(merchant_id, "daily", measure) + (f"&to={last_key}" if last_key else "")
 
 

@@ -12,10 +12,8 @@ from typing import Final
 from bench.api.hostile import TIMEOUT_S, Hostile, measure_hostile
 from bench.api.loads import CONNECTIONS, Paced, built_paced, missing_tools
 from bench.api.memory import Memory, measure_memory
-from bench.api.publishing import Publishing, measure_publishing
+from bench.api.publishing import REBUILT_MERCHANTS, STATES, Publishing, measure_publishing
 from bench.api.rates import Rates, measure_rates
-from bench.api.rebuilds import MERCHANTS as REBUILT_MERCHANTS
-from bench.api.rebuilds import STATES
 from bench.api.servers import THREADS
 from bench.api.store import ServedStore, served_store
 from bench.data import into_page_cache

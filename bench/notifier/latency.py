@@ -14,11 +14,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bench.notifier.broker import Broker
-from bench.notifier.contests import store_variables
 from bench.notifier.messages import add_users, payloads
 from bench.notifier.posting import PATH, post, posted_to
 from bench.notifier.senders import now_us
-from bench.notifier.workers import Worker, running_worker
+from bench.notifier.workers import Worker, running_worker, store_variables
 from bench.running import BenchFailed, say
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus

@@ -16,8 +16,8 @@ import redis
 from bench.api.loads import CONNECTIONS, Load, wrk
 from bench.api.servers import OURS, Server, serving
 from bench.notifier.broker import Broker
-from bench.notifier.contests import store_variables
 from bench.notifier.messages import payloads
+from bench.notifier.workers import store_variables
 from bench.running import BenchFailed, free_port, say
 from core.notifications.broker import DELIVERIES
 from core.stores import open_stores

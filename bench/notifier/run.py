@@ -12,10 +12,9 @@ from typing import Final
 from bench.api.servers import THREADS
 from bench.figures import AT_LEAST, Figure, figure_table
 from bench.notifier.broker import missing_tools, running_broker
-from bench.notifier.contests import Rate
 from bench.notifier.latency import RATE_PER_S, Waits, measure_latency
 from bench.notifier.posting import WORKERS, Posting, measure_posting
-from bench.notifier.throughput import Throughput, measure_throughput
+from bench.notifier.throughput import Rate, Throughput, measure_throughput
 from bench.notifier.workers import PROCESSES
 from bench.running import BenchFailed, keep_to_cores
 from bench.sections import Section, table

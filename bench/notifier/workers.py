@@ -13,6 +13,8 @@ from typing import Final
 
 import psutil
 
+from bench.notifier.messages import CHANNEL
+from bench.notifier.senders import PATH
 from bench.running import cpu_s, not_done, running
 
 PROCESSES: Final = 2
@@ -47,6 +49,11 @@ class Worker:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise not_done(self.process, self.log)
             time.sleep(_POLL_S)
+
+
+def store_variables(store: Path) -> dict[str, str]:
+    """What leads workers and the API to the SQLite file `store`, and lets them send with ours of the bench."""
+    return {"STORE_URL": f"sqlite:///{store}", "NOTIFY_SENDERS": f"{CHANNEL}={PATH}", "NOTIFY_RATE_LIMITS": ""}
 
 
 @contextmanager

@@ -13,9 +13,8 @@ import pytest
 from effort import THOROUGH
 
 from bench.notifier.broker import missing_tools
-from bench.notifier.contests import Rate
 from bench.notifier.run import Found, as_section
-from bench.notifier.throughput import Throughput
+from bench.notifier.throughput import Rate, Throughput
 from bench.running import ROOT
 
 
