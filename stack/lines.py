@@ -65,17 +65,13 @@ def readable(fields: Mapping[str, object]) -> str:
         22:50:41 success notification_id=5f0c… channel=sms status=success attempts=1
     """
     level, message = str(fields.get("level", "info")), fields.get("message")
-    words = [_local_time(str(fields["time"]))]
+    words = [datetime.fromisoformat(str(fields["time"])).astimezone().strftime("%H:%M:%S")]
     if level != "info":
         words.append(level.upper())
     words.append(str(fields["event"] if message is None else message))
     others = {name: value for name, value in fields.items() if name not in _LEFT_OUT and name not in _SHOWN_FIRST}
     words += [f"{name}={_shown(value)}" for name, value in others.items() if value not in (None, "")]
     return " ".join(words)
-
-
-def _local_time(instant: str) -> str:
-    return datetime.fromisoformat(instant).astimezone().strftime("%H:%M:%S")
 
 
 def _shown(value: object) -> str:

@@ -48,7 +48,9 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
     if ended is None:
         typer.echo("Stopped.")
         return 0
-    raise ServiceError(f"{ended.name} {_how(ended.code)}, so the others were stopped", "Its last output is above.")
+    code = ended.code
+    how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+    raise ServiceError(f"{ended.name} {how}, so the others were stopped", "Its last output is above.")
 
 
 def port_next_to(port: int) -> int:
@@ -124,10 +126,6 @@ def _from_here(file: Path) -> str:
     """The path of `file`, as it is typed where the service was started; a shell finds no `.` file without a slash."""
     path = file.absolute()
     return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _how(code: int) -> str:
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
 
 
 def _free_ports(wanted: dict[str, int]) -> list[int]:

@@ -64,7 +64,6 @@ def rules_source() -> str:
     return f"tzdata {version('tzdata')}"
 
 
-@cache
 def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
     """A digest of the offset changes of `zone` over all days of `calendar`.
 
@@ -77,7 +76,11 @@ def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
     >>> rules_digest(zone_named("Asia/Tehran"), jalali) == rules_digest(zone_named("Iran"), jalali)
     True
     """
-    first_s, last_s = (calendar.first_day - _MARGIN_DAYS) * _DAY_S, (calendar.last_day + _MARGIN_DAYS) * _DAY_S
+    return _digest(zone, (calendar.first_day - _MARGIN_DAYS) * _DAY_S, (calendar.last_day + _MARGIN_DAYS) * _DAY_S)
+
+
+@cache
+def _digest(zone: ZoneInfo, first_s: int, last_s: int) -> str:
     lines = (f"{from_s} {offset_s}\n" for from_s, offset_s in offset_changes(zone, first_s, last_s))
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 

@@ -158,7 +158,8 @@ def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_
         reads.append(list(db[part.collection].find()))
         return reads[-1]
 
-    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+    with closing(Database(mongo_database_url, timeout_s=10)) as database:
+        reader = MongoSummaryStore(database)
         (found,) = reader._read(layer_queries, read_while_others_publish)
     assert reads[0] == [], "a dropped collection looks empty"
     assert {document["amount"] for document in found} == {3}
@@ -176,7 +177,8 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
                 publish(stores, 3)
             return seen | {document["amount"] for document in cursor}
 
-    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+    with closing(Database(mongo_database_url, timeout_s=10)) as database:
+        reader = MongoSummaryStore(database)
         assert reader._read(layer_queries, read_while_others_publish) == [{3}]
 
 
@@ -189,10 +191,10 @@ def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mong
             publish(stores, generation)
 
     with (
-        closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
+        closing(Database(mongo_database_url, timeout_s=10)) as database,
         pytest.raises(StoreBusy, match="was published again and again while it was read"),
     ):
-        reader._read(layer_queries, read_while_others_publish)
+        MongoSummaryStore(database)._read(layer_queries, read_while_others_publish)
 
 
 def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo_database_url: str) -> None:
@@ -204,10 +206,10 @@ def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo
         return list(db[part.collection].find({"key": {"$nonsense": 1}}))
 
     with (
-        closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader,
+        closing(Database(mongo_database_url, timeout_s=10)) as database,
         pytest.raises(StoreUnavailable, match="refuses"),
     ):
-        reader._read(layer_queries, ask_nonsense)
+        MongoSummaryStore(database)._read(layer_queries, ask_nonsense)
     assert len(tried) == 1
 
 

@@ -179,7 +179,8 @@ def test_a_reader_whose_layer_is_dropped_reads_again(stores: Stores, mongo_datab
             amend(stores, 4, amend(stores, 3, held, daily(KEYS[0], KEYS[2])), daily(KEYS[0], KEYS[2]))
         return {document["amount"] for document in db[part.collection].find(part.query)}
 
-    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+    with closing(Database(mongo_database_url, timeout_s=10)) as database:
+        reader = MongoSummaryStore(database)
         found = reader._read(
             lambda layers: layer_queries_of_mode(layers, Mode.DAILY, KEYS[0], KEYS[0]), read_while_others_publish
         )
@@ -200,7 +201,8 @@ def test_frequent_amendments_do_not_starve_a_long_read(stores: Stores, mongo_dat
                 held = amend(stores, generation, held, daily(KEYS[0], KEYS[2]))
         return found
 
-    with closing(MongoSummaryStore(Database(mongo_database_url, timeout_s=10))) as reader:
+    with closing(Database(mongo_database_url, timeout_s=10)) as database:
+        reader = MongoSummaryStore(database)
         newer, base = reader._read(
             lambda layers: layer_queries_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
         )
