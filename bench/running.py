@@ -17,7 +17,7 @@ import psutil
 
 ROOT: Final = Path(__file__).parent.parent
 _SHOWN: Final = 2000
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.005
 
 
 class BenchFailed(Exception):
@@ -84,21 +84,24 @@ def running(
             process.wait()
 
 
-def wait_until(holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
-    """Return when `holds`.
+def wait_until(
+    holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, timeout_s: float, lasting_s: float = 0.0
+) -> float:
+    """Wait until `holds`, and goes on to for `lasting_s`; the instant when it began to, by `time.perf_counter`.
 
     :raises BenchFailed: `process` has ended or `timeout_s` have passed before; shows the end of its `log`.
     """
     deadline = time.monotonic() + timeout_s
-    while not holds():
+    since: float | None = None
+    while True:
+        now = time.perf_counter()
+        since = (since or now) if holds() else None
+        if since is not None and now - since >= lasting_s:
+            return since
         if process.poll() is not None or time.monotonic() > deadline:
-            raise not_done(process, log)
+            said = log.read_text(errors="replace")[-_SHOWN:]
+            raise BenchFailed(f"{process.args!r} did not do in {timeout_s:g} s what it must:\n{said}")
         time.sleep(_POLL_S)
-
-
-def not_done(process: subprocess.Popen[bytes], log: Path) -> BenchFailed:
-    """The error of a program that did not do in time what it must; shows the end of its `log`."""
-    return BenchFailed(f"{process.args!r} did not get ready in time:\n{log.read_text(errors='replace')[-_SHOWN:]}")
 
 
 def cpu_s(processes: Sequence[psutil.Process]) -> float:

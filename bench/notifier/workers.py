@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ import psutil
 
 from bench.notifier.messages import CHANNEL
 from bench.notifier.senders import PATH
-from bench.running import cpu_s, not_done, running
+from bench.running import cpu_s, running, wait_until
 
 PROCESSES: Final = 2
 _STOP_TIMEOUT_S: Final = 20
-_POLL_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +33,8 @@ class Worker:
         return cpu_s([parent, *parent.children()])
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float, lasting_s: float = 0.0) -> float:
-        """Wait until `holds`, and goes on to for `lasting_s`; the instant when it began to, by `time.perf_counter`.
-
-        :raises BenchFailed: the worker has ended, or it took longer than `timeout_s`.
-        """
-        deadline = time.monotonic() + timeout_s
-        since: float | None = None
-        while True:
-            now = time.perf_counter()
-            since = (since or now) if holds() else None
-            if since is not None and now - since >= lasting_s:
-                return since
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise not_done(self.process, self.log)
-            time.sleep(_POLL_S)
+        """See `bench.running.wait_until`."""
+        return wait_until(holds, self.process, self.log, timeout_s, lasting_s)
 
 
 def store_variables(store: Path) -> dict[str, str]:
