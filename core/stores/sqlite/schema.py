@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -87,14 +86,9 @@ def _use_wal(connection: sqlite3.Connection, timeout_s: float) -> None:
 
 def _execute(connection: sqlite3.Connection, script: str) -> None:
     """Run the statements of `script` in the current transaction, which ``executescript`` would commit."""
-    for statement in _statements(script):
-        connection.execute(statement)
-
-
-def _statements(script: str) -> Iterator[str]:
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
-            yield statement
+            connection.execute(statement)
             statement = ""
