@@ -12,8 +12,14 @@ from pymongo.errors import OperationFailure
 from core.mongo_connection import reason_of
 from core.stores.generations import BY_MERCHANT, SUMMARIES, parse_generation_name
 from core.stores.mongo.database import Document
-from core.stores.mongo.layers import LayerQuery, layer_queries, layers_of
-from core.stores.mongo.publications import collections_of, current_publication, newest_two
+from core.stores.mongo.layers import (
+    LayerQuery,
+    collections_of,
+    current_publication,
+    layer_queries,
+    layers_of,
+    newest_two,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -15,8 +15,15 @@ from pymongo.database import Database
 from core.stores.generations import generation_name, publication_lost, require_amended, require_next
 from core.stores.mongo.database import Document
 from core.stores.mongo.idempotent_inserts import insert_batch
-from core.stores.mongo.layers import MOST_RANGES, Layer, count_rows, layer_queries, layers_of, united
-from core.stores.mongo.publications import current_publication
+from core.stores.mongo.layers import (
+    MOST_RANGES,
+    Layer,
+    count_rows,
+    current_publication,
+    layer_queries,
+    layers_of,
+    united,
+)
 from core.stores.mongo.publishing import drop, fill, insert_publication, publish
 from core.stores.summaries import KeyRange, Publication
 

@@ -1,4 +1,4 @@
-"""The layers of a publication: one that amends the previous publication stores only the replaced periods.
+"""Publications and their layers: one that amends the previous publication stores only the replaced periods.
 
 Newest first: a summary is visible unless a newer layer has replaced its period. The oldest layer has all periods, so a
 whole publication is one layer.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pymongo import DESCENDING
 from pymongo.database import Database
 
 from core.calendar.periods import Mode
@@ -17,6 +18,7 @@ from core.stores.mongo.database import Document
 from core.stores.records import Record
 from core.stores.summaries import Bound, KeyRange
 
+PUBLICATIONS: Final = "summary_publications"
 MOST_RANGES: Final = 300
 """Limit of ranges of a layer, beyond which a layer of everything is written: queries exclude ranges of newer layers."""
 
@@ -62,6 +64,21 @@ def layers_of(publication: Document) -> tuple[Layer, ...]:
     return tuple(
         Layer(layer["collection"], int(layer["rows"]), _ranges_from(layer["ranges"])) for layer in publication["layers"]
     )
+
+
+def current_publication(db: Database[Document]) -> Document | None:
+    """The document of the current publication, or None if nothing is published yet."""
+    return db[PUBLICATIONS].find_one(sort=[("_id", DESCENDING)])
+
+
+def newest_two(db: Database[Document]) -> list[Document]:
+    """The documents of the current and the previous publication, if they exist."""
+    return list(db[PUBLICATIONS].find().sort("_id", DESCENDING).limit(2))
+
+
+def collections_of(newest: Iterable[Document]) -> set[str]:
+    """The collections of the publications `newest`."""
+    return {layer.collection for document in newest for layer in layers_of(document)}
 
 
 def layers_to_record(layers: Sequence[Layer]) -> Record:

@@ -31,8 +31,7 @@ from core.stores.mongo.after_publishing import clear, move_view, show_by_merchan
 from core.stores.mongo.database import Document
 from core.stores.mongo.documents import to_document
 from core.stores.mongo.idempotent_inserts import insert_batch
-from core.stores.mongo.layers import Layer, layers_to_record
-from core.stores.mongo.publications import PUBLICATIONS, current_publication
+from core.stores.mongo.layers import PUBLICATIONS, Layer, current_publication, layers_to_record
 from core.stores.mongo.schema import SUMMARY_INDEXES
 from core.stores.records import publication_to_record
 from core.stores.summaries import Publication, no_progress

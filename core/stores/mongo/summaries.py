@@ -21,8 +21,17 @@ from core.stores.generations import require_amendable
 from core.stores.mongo.amending import amend
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.documents import from_document
-from core.stores.mongo.layers import Layer, LayerQuery, count_rows, layer_queries, layer_queries_of_mode, layers_of
-from core.stores.mongo.publications import collections_of, current_publication, newest_two
+from core.stores.mongo.layers import (
+    Layer,
+    LayerQuery,
+    collections_of,
+    count_rows,
+    current_publication,
+    layer_queries,
+    layer_queries_of_mode,
+    layers_of,
+    newest_two,
+)
 from core.stores.mongo.publishing import publish
 from core.stores.records import publication_from_record
 from core.stores.summaries import (
