@@ -94,7 +94,7 @@ def main() -> int:
             print(section.text)
             folder = options.out or (ROOT / "bench" if section.is_whole and is_usual else None)
             if folder is not None:
-                keep(folder, [section])
+                keep(folder, section)
     except BenchFailed as error:
         print(f"The bench failed: {error}", file=sys.stderr)
         return 1

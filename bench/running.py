@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,18 @@ def keep_to_cores(count: int) -> None:
     """Let this process and its children run on `count` cores, however many there are."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+_TOOLS: Final = {
+    "go": "Go 1.22 or newer, which builds bench/api/paced",
+    "redis-server": "redis-server (Debian's package `redis-server`)",
+    "wrk": "wrk (Debian's package `wrk`)",
+}
+
+
+def missing_tools(*tools: str) -> list[str]:
+    """Those of `tools` that must be installed before anything can be measured, in words."""
+    return [_TOOLS[tool] for tool in tools if shutil.which(tool) is None]
 
 
 def run(

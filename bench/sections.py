@@ -71,15 +71,13 @@ class Section:
         return f"## {HEADINGS[self.name]}\n\n{self.page.strip()}\n"
 
 
-def keep(folder: Path, sections: Iterable[Section]) -> None:
-    """Write `sections` into RESULTS.md and results.json in `folder`; those of other names stay as they are."""
+def keep(folder: Path, section: Section) -> None:
+    """Write `section` into RESULTS.md and results.json in `folder`; those of other names stay as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     page, samples = folder / "RESULTS.md", folder / "results.json"
     texts = _texts(page.read_text("utf-8")) if page.exists() else {}
     values = json.loads(samples.read_text("utf-8")) if samples.exists() else {}
-    for section in sections:
-        texts[section.name] = section.text
-        values[section.name] = section.samples
+    texts[section.name], values[section.name] = section.text, section.samples
     preface = _PREFACE.format(sections=", ".join(f"`{name}`" for name in HEADINGS))
     page.write_text("\n".join([preface, *(texts[name] for name in HEADINGS if name in texts)]), "utf-8")
     ordered = {name: values[name] for name in HEADINGS if name in values}

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from bench.programs import Row, Totals, program_named
+from bench.programs import PROGRAMS, Row, Totals
 
 T = TypeVar("T")
 
 
 def main(name: str, file: str, warm_up: str | None = None) -> None:
     """Run the program called `name`."""
-    run = program_named(name).load()
+    run = {program.name: program for program in PROGRAMS}[name].load()
     if warm_up is None:
         run(Path(file))
     else:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import PIPE
 from typing import Final
@@ -38,6 +38,21 @@ class Load:
         return self.requests / self.seconds
 
 
+@dataclass(slots=True)
+class Loads:
+    """What `wrk` saw, a value a round."""
+
+    per_s: list[float] = field(default_factory=list, kw_only=True)
+    median_ms: list[float] = field(default_factory=list, kw_only=True)
+    p99_ms: list[float] = field(default_factory=list, kw_only=True)
+
+    def add(self, load: Load) -> None:
+        """Take a round in."""
+        self.per_s.append(load.per_s)
+        self.median_ms.append(load.median_ms)
+        self.p99_ms.append(load.p99_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class Paced:
     """What the program of ``paced`` saw; see its report. Times from when a request was due."""
@@ -62,12 +77,6 @@ class Paced:
         """Requests without an answer, with another status than 200, or with a body that no published state has."""
         other = sum(count for status, count in self.statuses.items() if status != "200")
         return self.failed + other + self.foreign + self.ambiguous
-
-
-def missing_tools() -> list[str]:
-    """What must be installed before anything can be measured, in words."""
-    wanted = {"wrk": "wrk (Debian's package `wrk`)", "go": "Go 1.22 or newer, which builds bench/api/paced"}
-    return [words for tool, words in wanted.items() if shutil.which(tool) is None]
 
 
 def wrk(url: str, file: Path, seconds: float, connections: int = CONNECTIONS, script: Path = _SCRIPT) -> Load:

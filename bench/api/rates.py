@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.api.loads import CONNECTIONS, Load, wrk
+from bench.api.loads import CONNECTIONS, Load, Loads, wrk
 from bench.api.questions import entity_tags, never_asked, series_path, write_lines
 from bench.api.servers import DJANGO, FASTAPI, HELLO, HELLO_GUNICORN, OURS, PLAIN, Server, Service, serving
 from bench.api.store import ServedStore, merchant_ids
@@ -45,7 +45,7 @@ CONTESTS: Final = (
 
 
 @dataclass(slots=True)
-class Rate:
+class Rate(Loads):
     """What was measured of one contest with one number of workers, a value a round.
 
     :param cpu_ms: what the workers computed for a request.
@@ -54,17 +54,7 @@ class Rate:
     name: str
     label: str
     workers: int
-    per_s: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
-    median_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-
-    def add(self, load: Load, cpu_s: float) -> None:
-        """Take a round in."""
-        self.per_s.append(load.per_s)
-        self.cpu_ms.append(cpu_s / load.requests * 1e3)
-        self.median_ms.append(load.median_ms)
-        self.p99_ms.append(load.p99_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +131,8 @@ class _Turn:
     def take(self, when: str) -> None:
         before_s = self.server.cpu_s()
         load = self.ask()
-        self.rate.add(load, self.server.cpu_s() - before_s)
+        self.rate.cpu_ms.append((self.server.cpu_s() - before_s) / load.requests * 1e3)
+        self.rate.add(load)
         say(f"{when}: {self.rate.name}, workers: {self.rate.workers}: {load.per_s:.0f} a second")
 
 

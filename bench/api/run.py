@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.api.hostile import TIMEOUT_S, Hostile, measure_hostile
-from bench.api.loads import CONNECTIONS, Paced, built_paced, missing_tools
+from bench.api.loads import CONNECTIONS, Paced, built_paced
 from bench.api.memory import Memory, measure_memory
 from bench.api.publishing import REBUILT_MERCHANTS, STATES, Publishing, measure_publishing
 from bench.api.rates import Rates, measure_rates
@@ -18,7 +18,7 @@ from bench.api.servers import THREADS
 from bench.api.store import ServedStore, served_store
 from bench.data import into_page_cache
 from bench.figures import AT_LEAST, AT_MOST, UNDER, Figure, figure_table
-from bench.running import BenchFailed, keep_to_cores
+from bench.running import BenchFailed, keep_to_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("rates", "publishing", "hostile", "memory")
@@ -53,7 +53,7 @@ def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int,
     :param seconds: how long one service is asked in one round.
     :raises BenchFailed: a tool is missing, a service fails, or an answer is not what it must be.
     """
-    if missing := missing_tools():
+    if missing := missing_tools("wrk", "go"):
         raise BenchFailed(f"not installed: {', '.join(missing)}")
     keep_to_cores(CORES)
     client = built_paced(cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,9 +67,3 @@ def _answers(client: redis.Redis) -> bool:
         return bool(client.ping())
     except redis.exceptions.RedisError:
         return False
-
-
-def missing_tools() -> list[str]:
-    """What must be installed before anything can be measured, in words."""
-    wanted = {PROGRAM: "redis-server (Debian's package `redis-server`)", "wrk": "wrk (Debian's package `wrk`)"}
-    return [words for tool, words in wanted.items() if shutil.which(tool) is None]

@@ -7,13 +7,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import redis
 
-from bench.api.loads import CONNECTIONS, Load, wrk
+from bench.api.loads import CONNECTIONS, Load, Loads, wrk
 from bench.api.servers import OURS, Server, serving
 from bench.notifier.broker import Broker
 from bench.notifier.messages import payloads
@@ -37,7 +37,7 @@ _BROKERS: Final = {
 
 
 @dataclass(slots=True)
-class Posting:
+class Posting(Loads):
     """What clients saw while the broker was in one state, a value a round.
 
     :param broker: the state, a key of `_BROKERS`.
@@ -47,15 +47,6 @@ class Posting:
     broker: str
     label: str
     connections: int
-    per_s: list[float] = field(default_factory=list)
-    median_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-
-    def add(self, load: Load) -> None:
-        """Take a round in."""
-        self.per_s.append(load.per_s)
-        self.median_ms.append(load.median_ms)
-        self.p99_ms.append(load.p99_ms)
 
 
 def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, seconds: float) -> list[Posting]:

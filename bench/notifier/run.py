@@ -11,12 +11,12 @@ from typing import Final
 
 from bench.api.servers import THREADS
 from bench.figures import AT_LEAST, Figure, figure_table
-from bench.notifier.broker import missing_tools, running_broker
+from bench.notifier.broker import running_broker
 from bench.notifier.latency import RATE_PER_S, Waits, measure_latency
 from bench.notifier.posting import WORKERS, Posting, measure_posting
 from bench.notifier.throughput import Rate, Throughput, measure_throughput
 from bench.notifier.workers import PROCESSES
-from bench.running import BenchFailed, keep_to_cores
+from bench.running import BenchFailed, keep_to_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("throughput", "latency", "posting")
@@ -52,7 +52,7 @@ def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds:
     :param seconds: how long clients post in one round; four times as long at a few a second.
     :raises BenchFailed: a tool is missing, a process fails, or a message is not sent exactly once.
     """
-    if missing := missing_tools():
+    if missing := missing_tools("redis-server", "wrk"):
         raise BenchFailed(f"not installed: {', '.join(missing)}")
     keep_to_cores(CORES)
     folder.mkdir(parents=True, exist_ok=True)

@@ -85,11 +85,3 @@ PROGRAMS: Final = (
     Program("gunzip", "only decompressing (isal)", ".bson.gz", "yardsticks:decompress", "isal", has_totals=False),
 )
 """In the order of the report."""
-
-
-def program_named(name: str) -> Program:
-    """The program of this name.
-
-    :raises KeyError: there is none.
-    """
-    return {program.name: program for program in PROGRAMS}[name]

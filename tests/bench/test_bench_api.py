@@ -96,8 +96,9 @@ def test_a_server_that_stalls_is_charged_for_every_request_that_was_due_meanwhil
 
 
 def test_one_section_is_replaced_and_the_other_stays(tmp_path: Path) -> None:
-    keep(tmp_path, [Section("jobs", "Fast.", {"seconds": 1}), Section("api", "Old.", {"seconds": 2})])
-    keep(tmp_path, [Section("api", "New.", {"seconds": 3})])
+    for section in (Section("jobs", "Fast.", {"seconds": 1}), Section("api", "Old.", {"seconds": 2})):
+        keep(tmp_path, section)
+    keep(tmp_path, Section("api", "New.", {"seconds": 3}))
     page = (tmp_path / "RESULTS.md").read_text("utf-8")
     assert page.endswith("## The main job\n\nFast.\n\n## The API\n\nNew.\n")
     samples = json.loads((tmp_path / "results.json").read_text("utf-8"))

@@ -12,17 +12,16 @@ from typing import NoReturn
 import pytest
 from effort import THOROUGH
 
-from bench.notifier.broker import missing_tools
 from bench.notifier.run import Found, as_section
 from bench.notifier.throughput import Rate, Throughput
-from bench.running import ROOT
+from bench.running import ROOT, missing_tools
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
 def test_each_message_that_is_posted_is_timed_until_the_gateway_has_it(
     tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
-    if tools := missing_tools():
+    if tools := missing_tools("redis-server", "wrk"):
         missing(f"not installed: {', '.join(tools)}: the notifier is measured with them")
     command = [sys.executable, "-m", "bench", "notifier", "--quick", "--only", "latency", "--seconds", "1"]
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
