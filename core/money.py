@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 
-def major(minor: int, scale: int) -> str:
+def major(minor: int, scale: int, grouping: str = "") -> str:
     """`minor` units as exact major units.
 
     :param scale: decimal places of the major unit.
+    :param grouping: the separator of thousands.
 
     >>> major(123450, 2), major(-5, 2), major(7, 0)
     ('1234.50', '-0.05', '7')
     """
-    return _written(minor, scale, "")
+    whole, rest = divmod(abs(minor), 10**scale)
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{whole:{grouping}}" + (f".{rest:0{scale}}" if scale else "")
 
 
 def grouped(minor: int, scale: int) -> str:
@@ -20,10 +23,4 @@ def grouped(minor: int, scale: int) -> str:
     >>> grouped(123450, 2)
     '1,234.50'
     """
-    return _written(minor, scale, ",")
-
-
-def _written(minor: int, scale: int, grouping: str) -> str:
-    whole, rest = divmod(abs(minor), 10**scale)
-    sign = "-" if minor < 0 else ""
-    return f"{sign}{whole:{grouping}}" + (f".{rest:0{scale}}" if scale else "")
+    return major(minor, scale, ",")

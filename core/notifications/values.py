@@ -26,7 +26,8 @@ def _printable(text: str) -> str:
     return text
 
 
-def _one_line(text: str) -> str:
+def _printable_line(text: str) -> str:
+    text = _printable(text)
     if any(character in _LINE_BREAKS for character in text):
         raise PydanticCustomError("line-breaks", "has line breaks or tabs")
     return text
@@ -48,8 +49,7 @@ def _readable(text: str) -> str:
 Title = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
+    AfterValidator(_printable_line),
     AfterValidator(_not_blank),
     Field(json_schema_extra={"pattern": _LINE_PATTERN}),
 ]
@@ -64,16 +64,14 @@ Message = Annotated[
 UserId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=128),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
+    AfterValidator(_printable_line),
     AfterValidator(_readable),
     Field(json_schema_extra={"pattern": ID_PATTERN}),
 ]
 MerchantId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=1024),
-    AfterValidator(_printable),
-    AfterValidator(_one_line),
+    AfterValidator(_printable_line),
     Field(json_schema_extra={"pattern": ID_PATTERN}),
 ]
 

@@ -62,9 +62,8 @@ _NOTIFICATIONS: Final = "notifications"
 _EVENTS: Final = "notification_events"
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
-_MOST_ROUNDS: Final = (
-    100  # of writing copies that another writer overwrites: after that they stay old until they are repaired
-)
+_MOST_ROUNDS: Final = 100
+"""Of writing copies that another writer overwrites: after that they stay old until they are repaired."""
 
 
 class MongoNotificationStore(NotificationStore):

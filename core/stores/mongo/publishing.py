@@ -95,8 +95,7 @@ def insert_publication(
     :param made: the new collection.
     """
     if _is_closed(db, publication.run_id):
-        if made is not None:
-            drop(db, made)
+        drop(db, made)
         raise publication_lost(publication, TAKEN_OVER)
     document = to_document({**publication_to_record(publication), **layers_to_record(layers)}, "generation")
     try:
@@ -105,8 +104,7 @@ def insert_publication(
         winner = db[PUBLICATIONS].find_one({"_id": publication.generation}) or {}
         # A retry of the driver after a lost answer finds its own document.
         if winner.get("run_id") != publication.run_id:
-            if made is not None:
-                drop(db, made)
+            drop(db, made)
             raise publication_lost(publication, f"run {winner.get('run_id')} published it first") from None
     except PyMongoError as error:
         # Do not drop the collection: the document may have arrived, and then it is published.
@@ -157,10 +155,11 @@ def uninterrupted(call: Callable[[], T]) -> T:
     return outcome.result()
 
 
-def drop(db: Database[Document], name: str) -> None:
-    """Drop the collection `name`, if the server answers."""
+def drop(db: Database[Document], name: str | None) -> None:
+    """Drop the collection `name`, if there is one and the server answers."""
     with suppress(PyMongoError):
-        db.drop_collection(name)
+        if name is not None:
+            db.drop_collection(name)
 
 
 def _documents(
