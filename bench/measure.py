@@ -14,7 +14,7 @@ from typing import Any, Final
 from bench.commands import Command
 from bench.data import Data, into_page_cache
 from bench.programs import THREADS, Program
-from bench.running import BenchFailed, keep_to_cores, run, say
+from bench.running import BenchFailed, keep_to_two_cores, run, say
 
 _TIMEOUT_S: Final = 1800
 
@@ -83,7 +83,7 @@ def measure(
     :returns: by name, in the order given.
     :raises BenchFailed: names the program and the reason.
     """
-    keep_to_cores(THREADS)
+    keep_to_two_cores()
     results: dict[str, Measurement] = {}
     for program in programs:
         into_page_cache(data.file(program.form, program.scale))

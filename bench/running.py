@@ -30,10 +30,10 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def keep_to_cores(count: int) -> None:
-    """Let this process and its children run on `count` cores, however many there are."""
+def keep_to_two_cores() -> None:
+    """Let this process and its children run on two cores, however many there are."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
 
 _TOOLS: Final = {

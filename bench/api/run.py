@@ -18,13 +18,12 @@ from bench.api.servers import THREADS
 from bench.api.store import ServedStore, served_store
 from bench.data import into_page_cache
 from bench.figures import AT_LEAST, AT_MOST, UNDER, Figure, figure_table
-from bench.running import BenchFailed, keep_to_cores, missing_tools
+from bench.running import BenchFailed, keep_to_two_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("rates", "publishing", "hostile", "memory")
 """What can be measured alone."""
 
-CORES: Final = 2
 MERCHANTS: Final = 10_000
 QUICK_MERCHANTS: Final = 200
 SECONDS: Final = 5
@@ -55,7 +54,7 @@ def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int,
     """
     if missing := missing_tools("wrk", "go"):
         raise BenchFailed(f"not installed: {', '.join(missing)}")
-    keep_to_cores(CORES)
+    keep_to_two_cores()
     client = built_paced(cache)
     store = served_store(cache, merchants)
     into_page_cache(store.path)

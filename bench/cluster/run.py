@@ -14,7 +14,7 @@ from bench.data import Data, into_page_cache
 from bench.figures import AT_MOST, Figure, figure_table
 from bench.measure import measured_by
 from bench.programs import THREADS
-from bench.running import BenchFailed, keep_to_cores, say
+from bench.running import BenchFailed, keep_to_two_cores, say
 from bench.sections import Section, short, table
 
 PARTS: Final = ("dask",)
@@ -45,7 +45,7 @@ def measure_cluster(data: Data, rounds: int) -> Section:
 
     :raises BenchFailed: a way fails, or gives other totals.
     """
-    keep_to_cores(THREADS)
+    keep_to_two_cores()
     seconds: dict[str, list[float]] = {way: [] for way in _WAYS}
     digests = set[str]()
     source, warm_up = data.file(".bson"), data.warm_up(".bson")

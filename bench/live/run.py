@@ -15,7 +15,7 @@ from bench.live.programs import BATCH, PROGRAMS
 from bench.live.server import filled_database, running_server
 from bench.measure import Measurement, measured_by, require_equal_totals
 from bench.programs import THREADS
-from bench.running import keep_to_cores, say
+from bench.running import keep_to_two_cores, say
 from bench.sections import Section, short, table
 
 PARTS: Final = tuple(f"live-{program.name}" for program in PROGRAMS)
@@ -42,7 +42,7 @@ def measure_live(only: Collection[str], data: Data, rounds: int) -> Section:
 
     :raises BenchFailed: names the program and the reason.
     """
-    keep_to_cores(THREADS)
+    keep_to_two_cores()
     programs = [program for program in PROGRAMS if f"live-{program.name}" in only]
     results = {program.name: Measurement(program.name, program.label, data.transactions) for program in programs}
     with (

@@ -16,13 +16,12 @@ from bench.notifier.latency import RATE_PER_S, Waits, measure_latency
 from bench.notifier.posting import WORKERS, Posting, measure_posting
 from bench.notifier.throughput import Rate, Throughput, measure_throughput
 from bench.notifier.workers import PROCESSES
-from bench.running import BenchFailed, keep_to_cores, missing_tools
+from bench.running import BenchFailed, keep_to_two_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("throughput", "latency", "posting")
 """What can be measured alone."""
 
-CORES: Final = 2
 MESSAGES: Final = 3_000
 QUICK_MESSAGES: Final = 300
 _LATENCY_TIMES: Final = 4  # at a few messages a second, a round must be longer than those of the others
@@ -54,7 +53,7 @@ def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds:
     """
     if missing := missing_tools("redis-server", "wrk"):
         raise BenchFailed(f"not installed: {', '.join(missing)}")
-    keep_to_cores(CORES)
+    keep_to_two_cores()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="notifier-", dir=folder) as name:
         scratch = Path(name).resolve()

@@ -19,18 +19,14 @@ from bench.live.server import running_server
 from bench.mongo_urls import with_database
 from bench.publishing.costs import Cost, measure_costs
 from bench.publishing.stores import MERCHANTS, History
-from bench.running import keep_to_cores
+from bench.running import keep_to_two_cores
 from bench.sections import Section, short, table
 
 PARTS: Final = ("sqlite", "mongo")
 """What can be measured alone."""
 
-CORES: Final = 2
 SUMMARIES: Final = (1_000_000, 5_000_000)
 QUICK_SUMMARIES: Final = 50_000
-MOST_ON_FERRETDB: Final = 1_000_000
-"""It takes some ten thousand documents a second, and reads all of a collection to find some."""
-ROUNDS_ON_FERRETDB: Final = 1
 _NAMES: Final = {"sqlite": "SQLite", "mongo": "MongoDB protocol"}
 
 _PAGE: Final = """\
@@ -57,7 +53,7 @@ def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[
     :param summaries: how many a store holds, a measurement each.
     :raises BenchFailed: there is no server, or a store does not hold what was published.
     """
-    keep_to_cores(CORES)
+    keep_to_two_cores()
     costs: list[Cost] = []
     server = ""
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,9 +64,8 @@ def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[
             for number, history in enumerate(histories):
                 costs += measure_costs("sqlite", f"sqlite:///{scratch}/{number}.db", history, rounds)
         if "mongo" in only:
-            most, repeated = MOST_ON_FERRETDB, ROUNDS_ON_FERRETDB
-            if "MONGO_URL" in os.environ:
-                most, repeated = max(summaries), rounds
+            # FerretDB takes some ten thousand documents a second, and reads all of a collection to find some.
+            most, repeated = (max(summaries), rounds) if "MONGO_URL" in os.environ else (1_000_000, 1)
             with running_server(scratch) as (url, server):
                 for count, history in zip(summaries, histories, strict=True):
                     if count <= most:
