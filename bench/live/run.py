@@ -82,21 +82,18 @@ def _section(found: Found, is_whole: bool) -> Section:
 
 
 def _rows(results: Sequence[Measurement], drained: Measurement | None) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for result in results:
-        share = "" if drained is None else f"{min(1.0, drained.median_s / result.median_s):.0%}"
-        rows.append(
-            (
-                result.label,
-                f"{short(result.median_s)} s",
-                f"{short(result.best_s)} s",
-                f"{result.transactions / result.median_s:,.0f}",
-                share,
-                f"{short(statistics.median(result.cpu_s))} s",
-                f"{result.peak_mb:.0f} MB",
-            )
+    return [
+        (
+            result.label,
+            f"{short(result.median_s)} s",
+            f"{short(result.best_s)} s",
+            f"{result.transactions / result.median_s:,.0f}",
+            "" if drained is None else f"{min(1.0, drained.median_s / result.median_s):.0%}",
+            f"{short(statistics.median(result.cpu_s))} s",
+            f"{result.peak_mb:.0f} MB",
         )
-    return rows
+        for result in results
+    ]
 
 
 _PAGE = """\
