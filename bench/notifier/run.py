@@ -58,17 +58,11 @@ def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds:
     with tempfile.TemporaryDirectory(prefix="notifier-", dir=folder) as name:
         scratch = Path(name).resolve()
         with running_broker(scratch) as broker:
-            found = Found(
-                rounds=rounds,
-                seconds=seconds,
-                throughput=measure_throughput(broker, scratch, rounds, messages) if "throughput" in only else None,
-                latency=measure_latency(broker, _LATENCY_DATABASE, scratch, rounds, _LATENCY_TIMES * seconds)
-                if "latency" in only
-                else [],
-                posting=measure_posting(broker, _POSTING_DATABASE, scratch, rounds, seconds)
-                if "posting" in only
-                else [],
-            )
+            throughput = measure_throughput(broker, scratch, rounds, messages) if "throughput" in only else None
+            long_s = _LATENCY_TIMES * seconds
+            latency = measure_latency(broker, _LATENCY_DATABASE, scratch, rounds, long_s) if "latency" in only else []
+            posting = measure_posting(broker, _POSTING_DATABASE, scratch, rounds, seconds) if "posting" in only else []
+            found = Found(rounds, seconds, throughput, latency, posting)
             return as_section(found, is_whole=set(PARTS) <= set(only), redis=broker.version)
 
 

@@ -28,7 +28,6 @@ complete days; 12: keys may expire, and announcements have their figures; 13: pu
 and the formats of amounts and times; 14: names of merchants.
 """
 
-_TENANTS_SINCE: Final = 9
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
     IndexModel([("queue_at", ASCENDING), ("_id", ASCENDING)]),
@@ -69,7 +68,7 @@ def prepare(database: Database, *, create: bool) -> None:
         elif found["version"] < SCHEMA_VERSION:
             _index(db)
             _rename_failed_logs(db)
-            if found["version"] < _TENANTS_SINCE:
+            if found["version"] < 9:  # the first with tenants
                 assign_tenants(db).report(database.place)  # before the version: a kill repeats both
             show_by_merchant(db)
             db["summary_meta"].update_one(
