@@ -1,4 +1,4 @@
-"""What opening a store may have to say, for all backends: there is none, it is too new, or records got an owner."""
+"""Errors of opening a store, and the report of the migration to tenants, for all backends."""
 
 from __future__ import annotations
 
