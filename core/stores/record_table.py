@@ -33,6 +33,9 @@ class RecordTable(Protocol):
         :param limit: maximal number, at least 1; None for all.
         """
 
+    def ids(self, *where: Condition) -> frozenset[str]:
+        """The ids of the records that fulfil all conditions; faster than `find`."""
+
     def update(self, changes: Record, *where: Condition) -> int:
         """Set the entries of `changes` in the records that fulfil all conditions; returns the number of changed ones.
 

@@ -55,8 +55,7 @@ class SessionStore:
 
     def valid_ids(self, now_ms: int) -> frozenset[str]:
         """The ids of all sessions and links that are valid at `now_ms`, milliseconds since 1970 UTC."""
-        valid = self._table.find(("ended_at_ms", "=", None), ("expires_at_ms", ">", now_ms))
-        return frozenset(record["id"] for record in valid)
+        return self._table.ids(("ended_at_ms", "=", None), ("expires_at_ms", ">", now_ms))
 
     def end(self, session_id: str, at_ms: int) -> None:
         """End the session, if it exists. Durable when it returns."""

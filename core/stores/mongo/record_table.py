@@ -44,6 +44,10 @@ class MongoTable(RecordTable):
             found = db[self._name].find(query).sort(_ORDER).limit(limit or 0)
             return [from_document(document, "id") for document in found]
 
+    def ids(self, *where: Condition) -> frozenset[str]:
+        with self._database.answering() as db:
+            return frozenset(document["_id"] for document in db[self._name].find(_query(where), {"_id": True}))
+
     def update(self, changes: Record, *where: Condition) -> int:
         query, change = _query(where), {"$set": to_document(changes, "id")}
         with self._database.writing() as db:

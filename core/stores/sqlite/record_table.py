@@ -41,6 +41,12 @@ class SqliteTable(RecordTable):
         with self._database.connection() as connection:
             return [from_row(row) for row in connection.execute(query, (*values, -1 if limit is None else limit))]
 
+    def ids(self, *where: Condition) -> frozenset[str]:
+        clause, values = _where(where)
+        with self._database.connection() as connection:
+            rows = connection.execute(f"SELECT id FROM {self._name} WHERE {clause}", values)
+            return frozenset(row["id"] for row in rows)
+
     def update(self, changes: Record, *where: Condition) -> int:
         clause, values = _where(where)
         assignments = ", ".join(f"{name} = ?" for name in changes)
