@@ -36,7 +36,7 @@ def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...
     :param scratch: folder for their stores.
     :param real: an export of somebody's to rebuild from as well.
     """
-    archive = data.archive(_REAL_TRANSACTIONS, _REAL_MERCHANTS)
+    archive = data.made(".archive.gz", _REAL_TRANSACTIONS, _REAL_MERCHANTS)
     chosen = [
         Command("help", "`python -m jobs --help`", ("-m", "jobs", "--help")),
         Command("imports", "only importing what `rebuild` needs", ("-c", "import jobs.cli.rebuild")),

@@ -31,17 +31,14 @@ class Data:
 
     def file(self, form: str, scale: int = 1) -> Path:
         """The export to measure on, in the form of that suffix; every form holds the same documents."""
-        return self._made(form, self.transactions * scale, MERCHANTS)
+        return self.made(form, self.transactions * scale, MERCHANTS)
 
     def warm_up(self, form: str) -> Path:
         """A small export of the same kind."""
-        return self._made(form, WARM_UP_TRANSACTIONS, MERCHANTS)
+        return self.made(form, WARM_UP_TRANSACTIONS, MERCHANTS)
 
-    def archive(self, transactions: int, merchants: int) -> Path:
-        """A gzipped mongodump archive."""
-        return self._made(".archive.gz", transactions, merchants)
-
-    def _made(self, form: str, transactions: int, merchants: int) -> Path:
+    def made(self, form: str, transactions: int, merchants: int) -> Path:
+        """An export in the form of that suffix."""
         version = hashlib.sha256((ROOT / "jobs" / "sample.py").read_bytes()).hexdigest()[:12]
         path = self.folder / f"sample-{version}-{transactions}-of-{merchants}-seed-{SEED}{form}"
         if not path.exists():
@@ -52,10 +49,10 @@ class Data:
             say(f"writing {path.name}")
             # In processes of their own: what this one has in memory, the kernel counts as the peak of its children too.
             if form in (".csv", ".parquet"):
-                lines = self._made(".jsonl", transactions, merchants)
+                lines = self.made(".jsonl", transactions, merchants)
                 _run_module("bench.convert", str(lines), str(path.resolve()))
             elif form == TWO_GZIPPED:
-                half = self._made(".bson.gz", transactions // 2, merchants)
+                half = self.made(".bson.gz", transactions // 2, merchants)
                 path.mkdir()
                 for name in ("first.bson.gz", "second.bson.gz"):
                     (path / name).hardlink_to(half)

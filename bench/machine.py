@@ -17,6 +17,7 @@ _LIBRARIES: Final = (
 def describe() -> dict[str, str]:
     """Name and value of what matters to speed: processor, memory, system, versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    installed = {one.name.lower(): one.version for one in metadata.distributions()}
     kernel = platform.release().split("-")[0]  # what follows names a build of somebody's
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -24,7 +25,7 @@ def describe() -> dict[str, str]:
         "memory": f"{memory_bytes / 1e9:.1f} GB",
         "system": f"{_system()}, {platform.system()} {kernel} {platform.machine()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "libraries": ", ".join(f"{name} {version}" for name in _LIBRARIES if (version := _version(name))),
+        "libraries": ", ".join(f"{name} {installed[name]}" for name in _LIBRARIES if name in installed),
     }
 
 
@@ -42,10 +43,3 @@ def _system() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.platform(aliased=True, terse=True)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
