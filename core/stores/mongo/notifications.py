@@ -60,7 +60,7 @@ from core.stores.records import storable
 
 _NOTIFICATIONS: Final = "notifications"
 _EVENTS: Final = "notification_events"
-_NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
+NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _ENDED: Final = [status.value for status in NotificationStatus if status is not NotificationStatus.PENDING]
 _MOST_ROUNDS: Final = 100
 """Of writing copies that another writer overwrites: after that they stay old until they are repaired."""
@@ -140,7 +140,7 @@ class MongoNotificationStore(NotificationStore):
             query.setdefault("created_at", {})["$lte"] = last
             query["$or"] = [{"created_at": {"$lt": last}}, {"_id": {"$lt": after[1]}}]
         with self._database.answering() as db:
-            documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(_NEWEST).limit(limit))
+            documents = list(db[_NOTIFICATIONS].find(query, {"logs": False}).sort(NEWEST).limit(limit))
         return [Listed(notification_of(document), NotificationStatus(document["status"])) for document in documents]
 
     def finished(
@@ -192,7 +192,7 @@ class MongoNotificationStore(NotificationStore):
             return []
         pipeline: list[Document] = [
             {"$match": _query(wanted)},
-            {"$sort": dict(_NEWEST)},
+            {"$sort": dict(NEWEST)},
             {"$limit": limit},
             {"$group": {"_id": "$standing", "count": {"$sum": 1}}},
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import DuplicateKeyError
 
@@ -14,7 +14,7 @@ from core.stores.mongo.after_publishing import show_by_merchant
 from core.stores.mongo.database import Database, Document
 from core.stores.mongo.merchant_names import NAMES
 from core.stores.mongo.notification_documents import KEEP
-from core.stores.mongo.notifications import sync_copies
+from core.stores.mongo.notifications import NEWEST, sync_copies
 from core.stores.mongo.tenants import assign_tenants
 from core.stores.opening import no_store, too_new
 
@@ -28,15 +28,14 @@ complete days; 12: keys may expire, and announcements have their figures; 13: pu
 and the formats of amounts and times; 14: names of merchants.
 """
 
-_NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _INDEXES: Final = (
     IndexModel([("queue_at", ASCENDING), ("_id", ASCENDING)]),
     IndexModel([("due_at", ASCENDING)]),
-    IndexModel(_NEWEST),
-    IndexModel([("tenant", ASCENDING), *_NEWEST]),
-    IndexModel([("user_id", ASCENDING), ("tenant", ASCENDING), *_NEWEST]),
-    IndexModel([("status", ASCENDING), *_NEWEST]),
-    IndexModel([("tenant", ASCENDING), ("status", ASCENDING), *_NEWEST]),
+    IndexModel(NEWEST),
+    IndexModel([("tenant", ASCENDING), *NEWEST]),
+    IndexModel([("user_id", ASCENDING), ("tenant", ASCENDING), *NEWEST]),
+    IndexModel([("status", ASCENDING), *NEWEST]),
+    IndexModel([("tenant", ASCENDING), ("status", ASCENDING), *NEWEST]),
     IndexModel([("standing", ASCENDING)]),
 )
 """Indexes of ``notifications``: for due ones, pages of lists, and counts."""
