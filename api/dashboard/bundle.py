@@ -15,6 +15,7 @@ _SCRIPT: Final = re.compile(r'(?<=src="/assets/)[a-z]+\.js(?=")')
 _ICON: Final = re.compile(r'(?<=href="/assets/)[a-z]+\.svg(?=")')
 _STYLES: Final = re.compile(r'(?:<link rel="stylesheet" href="/assets/[a-z]+\.css">\n)+')
 _STYLE: Final = re.compile(r"[a-z]+\.css")
+_DATA: Final = re.compile(r'^import (\w+) from "\./([a-z]+\.json)" with \{ type: "json" \};\n', re.MULTILINE)
 _IMPORT: Final = re.compile(r'^import \{([^}]+)\} from "\./([a-z]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) (\w+))", re.MULTILINE)
 _OTHER_FORM: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
@@ -55,7 +56,7 @@ def _script(entry: str, texts: Mapping[str, str]) -> str:
 
 def _modules(name: str, texts: Mapping[str, str], done: dict[str, bool]) -> Iterator[str]:
     done[name] = False
-    text = texts[f"{name}.js"]
+    text = _DATA.sub(lambda data: f"const {data[1]} = {texts[data[2]]};\n", texts[f"{name}.js"])
     for _, imported in _IMPORT.findall(text):
         if imported not in done:
             yield from _modules(imported, texts, done)

@@ -1,6 +1,10 @@
-/** How one language says things: texts, numbers, times. Integers are BigInt and are written exactly. */
+/**
+ * How one language says things: texts, numbers, times. Integers are BigInt and are written exactly.
+ *
+ * texts.json has each text in both languages. `{name}` is a place for a value, `{name:day|days}` for a word after it.
+ */
 
-import { MESSAGES } from "./messages.js";
+import TEXTS from "./texts.json" with { type: "json" };
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
 const CALENDARS = { jalali: "persian", gregorian: "gregory" };
@@ -25,8 +29,7 @@ export class Locale {
     const tag = TAGS[language];
     this.language = language;
     this.rtl = language === "fa";
-    this.messages = MESSAGES[language];
-    this.currency = this.messages.currencies[currency] ?? currency;
+    this.currency = TEXTS[`currency_${currency}`]?.[language] ?? currency;
     this.scale = scale;
     this.numbers = new Intl.NumberFormat(tag);
     this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
@@ -59,7 +62,7 @@ export class Locale {
    */
   t(name, values = {}) {
     const one = this.integer(1n);
-    return this.messages[name].replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, place, single, several) => {
+    return TEXTS[name][this.language].replace(/\{(\w+)(?::([^|}]*)\|([^}]*))?\}/g, (_, place, single, several) => {
       const value = String(values[place]);
       return single === undefined ? value : value === one ? single : several;
     });
@@ -67,7 +70,7 @@ export class Locale {
 
   /** Whether there is a text of that name. */
   has(name) {
-    return Object.hasOwn(this.messages, name);
+    return Object.hasOwn(TEXTS, name);
   }
 
   /** @param {bigint} value */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -46,8 +47,9 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
 def test_the_forms_have_words_in_both_languages_for_every_error_that_their_fields_can_have(api: Api) -> None:
     # The forms send neither other fields nor other types, each choice once, and no numbers.
     never = {"unknown", "wrong-type", "repeated", "out-of-range", "invalid"}
-    named = re.findall(r'"?field_([a-z0-9-]+)"?:', api.ask("/assets/notificationsmessages.js").text)
-    assert sorted(named) == sorted([*set(get_args(ErrorCode.__value__)) - never] * 2)
+    texts = json.loads(api.ask("/assets/texts.json").text)
+    named = {name.removeprefix("field_") for name in texts if name.startswith("field_")}
+    assert named == set(get_args(ErrorCode.__value__)) - never
 
 
 def loaded(api: Api, path: str) -> list[str]:
@@ -75,7 +77,9 @@ def test_a_module_runs_once_and_sees_what_it_imports() -> None:
     files = {
         "page.html": '<link rel="stylesheet" href="/assets/a.css">\n<script src="/assets/main.js"></script>',
         "a.css": "p {}",
-        "main.js": 'import { one as first } from "./one.js";\nimport {\n  two,\n} from "./two.js";\nf(first(), two);\n',
+        "main.js": 'import DATA from "./data.json" with { type: "json" };\nimport { one as first } from "./one.js";\n'
+        'import {\n  two,\n} from "./two.js";\nf(first(), two, DATA);\n',
+        "data.json": '{"a": 1}\n',
         "two.js": 'import { one } from "./one.js";\nexport const two = one() + 1;\n',
         "one.js": "let calls = 0;\nexport function one() {\n  calls += 1;\n  return calls;\n}\n",
     }
@@ -84,6 +88,7 @@ def test_a_module_runs_once_and_sees_what_it_imports() -> None:
     assert script.count("let calls") == 1
     assert script.index("const $one") < script.index("const $two") < script.index("const $main")
     assert "const { one: first } = $one;" in script
+    assert re.search(r'^const DATA = \{"a": 1\}\s*;$', script, re.MULTILINE)
     assert not re.search(r"^(import|export)\b", script, re.MULTILINE)
 
 
