@@ -23,7 +23,7 @@ export class ContactsView extends EntriesView {
     byId("list").addEventListener("click", (event) => {
       const button = event.target.closest("button[data-verb]");
       if (!button) return;
-      const one = page.data.items.find(({ user_id: user }) => user === button.dataset.user);
+      const one = page.shown.items.find(({ user_id: user }) => user === button.dataset.user);
       if (button.dataset.verb === "edit") this.edit(one);
       else this.remove(one);
     });

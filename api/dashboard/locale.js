@@ -8,6 +8,8 @@ import TEXTS from "./texts.json" with { type: "json" };
 
 const TAGS = { en: "en-US", fa: "fa-IR" };
 const CALENDARS = { jalali: "persian", gregorian: "gregory" };
+/** What is written by until the caller is known. */
+const UNKNOWN = { currency: "IRR", scale: 0, time_zone: "UTC", calendar: "jalali" };
 const LONG_S = 86_400;
 const AGES = [
   ["year", 31_556_952],
@@ -21,16 +23,14 @@ const AGES = [
 export class Locale {
   /**
    * @param {"en" | "fa"} language
-   * @param {string} currency the code of the unit of amounts
-   * @param {string} timeZone IANA name
-   * @param {number} scale how many decimal places amounts have
+   * @param {object} me of /api/me: the unit of amounts, their decimal places, the time zone, and the calendar of dates
    */
-  constructor(language, currency, timeZone, scale) {
+  constructor(language, { currency, scale, time_zone: timeZone, calendar } = UNKNOWN) {
     const tag = TAGS[language];
     this.language = language;
     this.rtl = language === "fa";
     this.currency = TEXTS[`currency_${currency}`]?.[language] ?? currency;
-    this.scale = scale;
+    this.scale = Number(scale);
     this.numbers = new Intl.NumberFormat(tag);
     this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
     this.percents = new Intl.NumberFormat(tag, {
@@ -41,16 +41,9 @@ export class Locale {
     this.shares = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1 });
     this.ages = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
     this.longAges = new Intl.RelativeTimeFormat(tag); // "1 year ago": last year may be yesterday
-    this.timeZone = timeZone;
-    this.useCalendar("jalali");
     this.weekdays = new Intl.DateTimeFormat(tag, { weekday: this.rtl ? "narrow" : "short", timeZone: "UTC" });
-  }
-
-  /** Write dates by `calendar`, as the labels of periods are. @param {"jalali" | "gregorian"} calendar */
-  useCalendar(calendar) {
-    const tag = `${TAGS[this.language]}-u-ca-${CALENDARS[calendar]}`;
-    const date = { day: "numeric", month: "long", year: "numeric" };
-    const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: this.timeZone };
+    const date = { day: "numeric", month: "long", year: "numeric", calendar: CALENDARS[calendar] };
+    const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone };
     this.dates = new Intl.DateTimeFormat(tag, { ...date, timeZone: "UTC" });
     this.times = new Intl.DateTimeFormat(tag, { ...date, ...clock });
     this.moments = new Intl.DateTimeFormat(tag, { ...date, ...clock, second: "2-digit" });

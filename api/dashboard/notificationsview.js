@@ -32,8 +32,8 @@ export class NotificationsView {
     this.counted = null;
     this.listPanel = new ListPanel();
     this.details = new DetailsPanel(
-      (channel) => page.question.retry(page.data.opened, channel, page.locale),
-      () => page.question.cancel(page.data.opened, page.locale),
+      (channel) => page.question.retry(page.shown.opened, channel, page.locale),
+      () => page.question.cancel(page.shown.opened, page.locale),
     );
     byId("retry-all").addEventListener("click", () => this.retryAll());
     addEventListener("keydown", (event) => this.onKey(event));

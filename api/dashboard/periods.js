@@ -6,6 +6,7 @@
  */
 
 const DAY_MS = 86_400_000;
+const RECENT_DAYS = 3_653;
 const MONTH_LENGTH = 7; // of 1403/04 and of 2024-06
 const YEAR_LENGTH = 4;
 const JALALI = /^1[2-5]\d\d\/\d\d\/\d\d$/;
@@ -78,7 +79,7 @@ function isDate([year, month, day]) {
 }
 
 /** Writes the dates of instants as keys of days are. @param {"jalali" | "gregorian"} calendar */
-export function keyWriter(calendar, timeZone) {
+function keyWriter(calendar, timeZone) {
   const [name, separator] = calendar === "jalali" ? ["persian", "/"] : ["gregory", "-"];
   const numbers = { year: "numeric", month: "2-digit", day: "2-digit", timeZone };
   const format = new Intl.DateTimeFormat(`en-u-ca-${name}-nu-latn`, numbers);
@@ -162,4 +163,17 @@ export class Days {
     };
     return { from: key[mode](first), to: key[mode](last) };
   }
+}
+
+/**
+ * The days of the last ten years: what a range may consist of where no series says which days there are.
+ * @param {"jalali" | "gregorian"} calendar of the keys
+ * @param {string} timeZone IANA name: there it is today
+ */
+export function recentDays(calendar, timeZone) {
+  const last = Date.parse(`${keyWriter("gregorian", timeZone)(new Date())}T00:00:00Z`);
+  const first = last - (RECENT_DAYS - 1) * DAY_MS;
+  const key = keyWriter(calendar, "UTC");
+  const keys = Array.from({ length: RECENT_DAYS }, (_, day) => key(first + day * DAY_MS));
+  return new Days(keys, new Date(first).toISOString().slice(0, 10), calendar);
 }

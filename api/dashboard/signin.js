@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { Locale, translate } from "./locale.js";
 import { language } from "./preferences.js";
 
-const locale = new Locale(language(), "IRR", "UTC");
+const locale = new Locale(language());
 let token = "";
 
 function start() {

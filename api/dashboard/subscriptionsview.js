@@ -28,7 +28,7 @@ export class SubscriptionsView extends EntriesView {
     super(page, TEXTS);
     byId("list").addEventListener("click", (event) => {
       const id = event.target.closest("button[data-key]")?.dataset.key;
-      if (id) this.end(page.data.items.find((one) => one.id === id));
+      if (id) this.end(page.shown.items.find((one) => one.id === id));
     });
   }
 

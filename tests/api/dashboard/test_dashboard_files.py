@@ -33,7 +33,7 @@ def test_the_pages_need_no_key(api: Api) -> None:
     assert api.ask("/sign-in", peer="192.0.2.7", host="figures.example").status_code == 200
     assert api.ask("/", peer="192.0.2.7", host="figures.example").status_code == 200
     assert api.ask("/notifications", peer="192.0.2.7", host="figures.example").status_code == 200
-    assert api.ask("/assets/main.js", peer="192.0.2.7", host="figures.example").status_code == 200
+    assert api.ask("/assets/summariespage.js", peer="192.0.2.7", host="figures.example").status_code == 200
 
 
 def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(api: Api) -> None:
@@ -129,15 +129,15 @@ def test_a_file_comes_in_the_encoding_asked_for(api: Api, accepted: str, decode:
 
 
 def test_a_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
-    etag = api.ask("/assets/main.js").headers["etag"]
-    again = api.ask("/assets/main.js", headers={"If-None-Match": etag})
+    etag = api.ask("/assets/summariespage.js").headers["etag"]
+    again = api.ask("/assets/summariespage.js", headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize("accepted", ["identity", "gzip", "br"])
 def test_two_processes_send_equal_files_with_equal_etags(api: Api, tmp_path: Path, accepted: str) -> None:
     other = Api(f"sqlite:///{tmp_path / 'another.db'}")
-    for path in ("/", "/assets/main.js"):
+    for path in ("/", "/assets/summariespage.js"):
         one, two = (each.ask(path, headers={"Accept-Encoding": accepted}) for each in (api, other))
         assert (one.content, one.headers["etag"]) == (two.content, two.headers["etag"])
-    assert api.ask("/assets/main.js").headers["etag"] != api.ask("/assets/page.js").headers["etag"]
+    assert api.ask("/assets/summariespage.js").headers["etag"] != api.ask("/assets/notificationspage.js").headers["etag"]

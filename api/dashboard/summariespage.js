@@ -1,51 +1,43 @@
-/** The page as a whole: what is chosen, what is loaded for it, and what is shown of that. */
+/** The page of summaries as a whole: what is chosen, what is loaded for it, and what is shown of that. */
 
-import { ApiError, getDocument, key } from "./api.js";
+import { getDocument } from "./api.js";
+import { BasePage } from "./basepage.js";
 import { showCards } from "./cards.js";
 import { Choices } from "./choices.js";
 import { csvAddress, download, Series } from "./data.js";
 import { announce, byId } from "./dom.js";
-import { KeyDialog } from "./keydialog.js";
-import { Locale, translate } from "./locale.js";
 import { called, remember } from "./merchantnames.js";
 import { showMerchants } from "./merchantspanel.js";
-import { hideEmpty, hideNotice, RETRY_S, showEmpty, showNotice } from "./notices.js";
+import { hideEmpty, hideNotice, RETRY_S, showEmpty } from "./notices.js";
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
 import { makeReport, span } from "./report.js";
 import { readState, writeState } from "./state.js";
 import { showStatus } from "./statuspanel.js";
-import { Tools } from "./tools.js";
 
 const LOOK_MS = 15_000;
-const UNKNOWN = { currency: "IRR", scale: 0, time_zone: "UTC" };
 
-export class Page {
+class SummariesPage extends BasePage {
   constructor() {
+    super("panels", "figures");
     this.state = readState();
-    this.me = null;
-    this.report = null;
     this.series = new Series();
-    this.loading = new AbortController();
     this.choices = new Choices((state) => this.choose(state));
     this.seriesPanel = new SeriesPanel((compare) => this.choose({ ...this.state, compare }));
     this.daysPanel = new DaysPanel();
-    this.tools = new Tools(() => this.changeLanguage());
-    this.keyDialog = new KeyDialog(() => this.load());
   }
 
   start() {
-    byId("retry").addEventListener("click", () =>
-      this.startsOver ? this.choose({ ...this.state, merchant: null }) : this.load(),
-    );
     byId("export").addEventListener("click", () => this.exportCsv());
     addEventListener("popstate", () => this.choose(readState()));
-    addEventListener("online", () => this.load());
     document.addEventListener("visibilitychange", () => document.hidden || this.look());
     setInterval(() => document.hidden || this.look(), LOOK_MS);
-    this.speak();
-    this.load();
+    super.start();
+  }
+
+  startOver() {
+    this.choose({ ...this.state, merchant: null });
   }
 
   /** Show `state`, which somebody chose. */
@@ -56,32 +48,18 @@ export class Page {
     this.load();
   }
 
-  /** Use the language of the page and the meaning of figures, as far as they are known. */
   speak() {
-    const { currency, scale, time_zone: timeZone } = this.me ?? UNKNOWN;
-    this.locale = new Locale(language(), currency, timeZone, Number(scale));
-    translate(this.locale);
-    this.tools.show(this.locale, this.me);
-    if (this.me) this.locale.useCalendar(this.me.calendar);
+    super.speak();
     this.choices.translate(this.state, this.locale);
   }
 
-  /** Load what the state needs, and show it or what went wrong. The latest load alone does. */
-  async load() {
-    clearTimeout(this.again);
-    this.loading.abort();
-    this.loading = new AbortController();
-    const { signal } = this.loading;
+  async loadChosen(signal) {
     this.mark("loading");
-    try {
-      const meet = (me, merchant) => this.meet(me, merchant);
-      const { merchant, named, data } = await this.series.load(this.state, language(), signal, meet);
-      if (signal.aborted) return;
-      remember(named, this.locale);
-      await this.show(merchant, data, signal);
-    } catch (error) {
-      if (!signal.aborted) this.fail(error);
-    }
+    const meet = (me, merchant) => this.meet(me, merchant);
+    const { merchant, named, data } = await this.series.load(this.state, language(), signal, meet);
+    if (signal.aborted) return;
+    remember(named, this.locale);
+    await this.show(merchant, data, signal);
   }
 
   /** Offer what the caller may choose, also where the figures of what was asked for do not come. */
@@ -107,9 +85,9 @@ export class Page {
     this.state = inKeys(this.state, days, keys);
     if (positions(this.state.range, keys) === null) this.state = { ...this.state, range: { kind: "all" } };
     writeState(this.state, "replace");
-    this.report = makeReport(data, this.state, days, (label) => this.locale.t("incomplete", { label }));
+    this.shown = makeReport(data, this.state, days, (label) => this.locale.t("incomplete", { label }));
     this.exported = { state: this.state, merchant };
-    this.choices.show(this.state, { keys, days, report: this.report });
+    this.choices.show(this.state, { keys, days, report: this.shown });
     hideEmpty();
     this.view("figures");
     this.lastDay = data.days.at(-1).label;
@@ -123,7 +101,7 @@ export class Page {
   }
 
   async showFigures(days, keys, merchant, signal) {
-    const { report, state, locale, me } = this;
+    const { shown: report, state, locale, me } = this;
     showCards(report, state, locale);
     this.daysPanel.show(report, state, days, locale, (day) => this.chooseDays(day, day));
     byId("panel-merchants").hidden = !me.scopes.includes("summaries") && me.merchants.length < 2;
@@ -157,7 +135,7 @@ export class Page {
   }
 
   showNothing(why) {
-    this.report = null;
+    this.shown = null;
     byId("published").textContent = "";
     this.choices.show(this.state, null);
     this.mark("current");
@@ -166,60 +144,33 @@ export class Page {
   }
 
   showPublished() {
-    if (this.report === null) return;
+    if (this.shown === null) return;
     const values = { day: this.lastDay, ago: this.locale.ago(this.me.published.published_at) };
     byId("published").textContent = this.locale.t("publishedLine", values);
   }
 
-  /**
-   * Show whether the figures are those of what is chosen; while they are not, they and the controls are dimmed.
-   * @param {"loading" | "current" | "failed"} progress of loading what is chosen
-   */
   mark(progress) {
-    document.body.dataset.progress = progress;
-    byId("panels").setAttribute("aria-busy", String(progress === "loading"));
-    byId("export").disabled = progress !== "current" || this.report === null;
-    const words = { loading: () => this.locale.t("loading"), current: () => "", failed: () => this.stillShown() };
-    byId("progress").textContent = words[progress]();
+    super.mark(progress);
+    byId("export").disabled = progress !== "current" || this.shown === null;
   }
 
   stillShown() {
-    if (this.report === null) return "";
-    const { points } = this.report;
+    const { points } = this.shown;
     const { state, merchant } = this.exported;
     const values = { figure: this.locale.t(state.type), merchant: this.called(merchant) };
     return this.locale.t("stillShown", { ...values, range: span(points, this.locale) });
   }
 
-  /** @param {"loading" | "figures" | "empty" | "failed"} name what the page consists of; base.css hides the rest */
-  view(name) {
-    document.body.dataset.view = name;
-  }
-
-  /** Say what went wrong. Figures that are shown stay: they were right when they came. */
   fail(error) {
-    if (!(error instanceof ApiError)) throw error;
-    if (error.slug === "not-built-yet" && this.report === null) {
+    if (error.slug === "not-built-yet" && this.shown === null) {
       hideNotice();
       this.showNothing("empty");
-      this.again = setTimeout(() => this.load(), RETRY_S * 1000);
+      this.loadAfter(RETRY_S * 1000);
       return;
     }
     hideEmpty();
-    const { afterS, startOver } = showNotice(error, this.locale);
-    this.startsOver = startOver;
-    if (afterS === null) this.report = null;
-    this.view(this.report === null ? "failed" : "figures");
-    this.mark("failed");
-    if (error.status === 401) {
-      const refused = key.get() !== null;
-      key.forget();
-      this.me = null;
-      this.series.forget();
-      this.tools.show(this.locale, null);
-      this.keyDialog.ask(this.locale, refused);
-    }
-    if (afterS !== null) this.again = setTimeout(() => this.load(), afterS * 1000);
+    super.fail(error);
+    if (error.status === 401) this.series.forget();
   }
 
   /** See whether something else is published than what is shown. */
@@ -238,18 +189,13 @@ export class Page {
     }
   }
 
-  changeLanguage() {
-    this.speak();
-    this.load();
-  }
-
   async exportCsv() {
-    if (!this.report) return;
+    if (!this.shown) return;
     const { state, merchant } = this.exported; // what is shown, which may no longer be what is chosen
     try {
       await download(
-        csvAddress(state, merchant, this.report.points, language()),
-        fileName(state, merchant, this.report.points),
+        csvAddress(state, merchant, this.shown.points, language()),
+        fileName(state, merchant, this.shown.points),
       );
       announce(this.locale.t("exported"));
     } catch (error) {
@@ -275,3 +221,5 @@ function inKeys(state, days, keys) {
     range: known ? { kind: "custom", ...days.touched(state.mode, keys, { first, last }) } : { kind: "all" },
   };
 }
+
+new SummariesPage().start();
