@@ -1,11 +1,14 @@
 /** Requests to our server, with the key of this tab when there is one. */
 
-import { parseExact } from "./exact.js";
-
 const KEY = "key";
 const TIMEOUT_MS = 20_000;
 /** After these waits all processes of the server know what was published before the first attempt. */
 const WAITS_MS = [100, 300, 700, 1500, 3000];
+
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const INTEGER = /^-?\d+$/;
+const IS_INTEGER = "\u0001i";
+const IS_TEXT = "\u0001t";
 
 /** A request that got no good answer. `status` is 0 when no answer came at all. */
 export class ApiError extends Error {
@@ -81,26 +84,26 @@ export class OtherVersion extends Error {}
 
 /** The document at `url`; its integers are BigInt. With a version, only an answer of that. */
 export async function getDocument(url, signal, version = null) {
-  const response = await get(url, signal);
-  requireVersion(response, version);
-  return parseExact(await response.text());
+  return (await getPage(url, signal, version)).document;
 }
 
 /** The array at `url`, all its pages together, only of the publication `version`. */
 export async function getArray(url, signal, version) {
   const all = [];
   for (let next = url; next; ) {
-    const response = await get(next, signal);
-    requireVersion(response, version);
-    all.push(...parseExact(await response.text()));
-    next = nextPage(response);
+    const page = await getPage(next, signal, version);
+    all.push(...page.document);
+    next = page.next;
   }
   return all;
 }
 
-/** The address of the page after this answer; null after the last. @param {Response} response */
-export function nextPage(response) {
-  return /<([^>]+)>;\s*rel="?next\b/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+/** As `getDocument`, with the address of the page after it, which is null after the last. */
+export async function getPage(url, signal, version = null) {
+  const response = await get(url, signal);
+  requireVersion(response, version);
+  const next = /<([^>]+)>;\s*rel="?next\b/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+  return { document: parseExact(await response.text()), next };
 }
 
 function requireVersion(response, version) {
@@ -125,4 +128,21 @@ export async function ofOneVersion(attempt, signal) {
     }
   }
   throw new ApiError(503); // published anew during each attempt
+}
+
+/**
+ * Like JSON.parse, but every integer is a BigInt: JavaScript's own numbers would round those above 2^53.
+ * @param {string} text
+ */
+function parseExact(text) {
+  // An integer travels through JSON.parse as a marked string; a string that begins like a mark is marked as text.
+  const marked = text.replace(TOKENS, (token) => {
+    if (token.startsWith('"\\u0001')) return `"\\u0001t${token.slice(1)}`;
+    return INTEGER.test(token) ? `"\\u0001i${token}"` : token;
+  });
+  return JSON.parse(marked, (_, value) => {
+    if (typeof value !== "string") return value;
+    if (value.startsWith(IS_INTEGER)) return BigInt(value.slice(IS_INTEGER.length));
+    return value.startsWith(IS_TEXT) ? value.slice(IS_TEXT.length) : value;
+  });
 }

@@ -1,11 +1,11 @@
 /** The page of contacts: where users are reached. */
 
 import { getDocument, send } from "./api.js";
-import { byId, h } from "./dom.js";
+import { byId, factList, h } from "./dom.js";
 import { tenantFields, textField, written, wrong } from "./notificationsform.js";
 import { EntriesView, getList } from "./notificationslist.js";
 import { contactsAddress, usersAddress } from "./notificationsstate.js";
-import { channelName, factList, theirs } from "./notificationswords.js";
+import { channelName, theirs } from "./notificationswords.js";
 
 const TEXTS = {
   title: "contactsTitle",

@@ -18,6 +18,13 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Names with their values; those without a value are left out. @param {[string, Node | string | null][]} facts */
+export function factList(facts) {
+  const known = facts.filter(([, value]) => value !== null);
+  const rows = known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
+  return h("dl", { class: "facts" }, ...rows);
+}
+
 /** Let the button fold the controls and unfold them, where they are folded, as on a phone. */
 export function foldControls() {
   const toggle = byId("controls-toggle");

@@ -1,7 +1,6 @@
 /** The calendar of days, the darker the more: a leaf for each of some months, or strips of weeks for each year. */
 
 import { byId, h } from "./dom.js";
-import { levelBounds, levelOf } from "./levels.js";
 import { Reader } from "./reader.js";
 import { dayOf, monthOf, readingLines, span } from "./report.js";
 
@@ -21,10 +20,7 @@ export class HeatMap {
   /** @param {import("./periods.js").Days} days */
   show(report, state, days, locale, choose) {
     const { first, last } = report.daysCovered;
-    const bounds = levelBounds(
-      report.days.map(({ value }) => value),
-      LEVELS,
-    );
+    const bounds = levelBounds(report.days.map(({ value }) => value));
     const leaves = last - first < LEAVES_DAYS;
     this.cells = report.days.map(({ value, plain, complete }) =>
       h(
@@ -156,4 +152,21 @@ function legend(points, bounds, type, locale) {
   const below = points.some(({ value }) => value < 0n) ? [pair("below", locale.t("negative"))] : [];
   const all = [...below, pair("none", locale.integer(0n)), ...least, ...levels];
   return h("p", { class: "levels", "aria-hidden": "true" }, ...all);
+}
+
+/**
+ * The values at which the next level begins: each level has about as many of the values above zero, so that one
+ * huge day does not make all others pale.
+ * @param {bigint[]} values
+ * @returns {bigint[]}
+ */
+function levelBounds(values) {
+  const ranked = values.filter((value) => value > 0n).sort((one, other) => (one < other ? -1 : one > other ? 1 : 0));
+  return Array.from({ length: LEVELS - 1 }, (_, level) => ranked[Math.floor(((level + 1) * ranked.length) / LEVELS)]);
+}
+
+/** The class of a day with `value`. */
+function levelOf(value, bounds) {
+  if (value < 0n) return "below";
+  return value === 0n ? "none" : `level-${1 + bounds.filter((bound) => value >= bound).length}`;
 }

@@ -1,9 +1,9 @@
 /** One notification: what it says, how it stands over each channel, and all that happened to it. */
 
-import { byId, h } from "./dom.js";
+import { byId, factList, h } from "./dom.js";
 import { timeline } from "./notificationshistory.js";
 import { hashOf } from "./notificationsstate.js";
-import { badge, channelName, factList, instant, theirs } from "./notificationswords.js";
+import { badge, channelName, instant, theirs } from "./notificationswords.js";
 import { renew } from "./renew.js";
 
 const OPEN = ["pending", "sending", "retrying"];

@@ -1,8 +1,7 @@
 /** A list of things, each with a link or buttons, and the ways to other pages of the list. */
 
-import { get, nextPage } from "./api.js";
+import { getPage } from "./api.js";
 import { byId, h } from "./dom.js";
-import { parseExact } from "./exact.js";
 import { cursorOf, hashOf, unfiltered } from "./notificationsstate.js";
 import { renew } from "./renew.js";
 
@@ -95,9 +94,9 @@ export class EntriesView {
 
 /** A page of a list, and the address of the next one. */
 export async function getList(url, signal) {
-  const response = await get(url, signal);
-  const { next_cursor: _, ...lists } = parseExact(await response.text());
-  return { items: Object.values(lists)[0], next: nextPage(response) };
+  const { document, next } = await getPage(url, signal);
+  const { next_cursor: _, ...lists } = document;
+  return { items: Object.values(lists)[0], next };
 }
 
 /** What a list says that has nothing. @param {Node | null} more a way on */

@@ -23,10 +23,3 @@ export function theirs(text, attributes = {}) {
 export function instant(at, text, locale) {
   return h("time", { datetime: at, title: locale.moment(at) }, text);
 }
-
-/** Names with their values; those without a value are left out. @param {[string, Node | string | null][]} facts */
-export function factList(facts) {
-  const known = facts.filter(([, value]) => value !== null);
-  const rows = known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
-  return h("dl", { class: "facts" }, ...rows);
-}

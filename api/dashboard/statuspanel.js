@@ -1,7 +1,7 @@
 /** The state of the service: what is published, whether its numbers add up, what was rejected, what failed or runs. */
 
 import { getDocument } from "./api.js";
-import { byId, h } from "./dom.js";
+import { byId, factList, h } from "./dom.js";
 import { span } from "./report.js";
 
 /** How old the latest day may be before somebody should look: exports are often made monthly. */
@@ -82,20 +82,17 @@ function published(one, days, locale) {
     [locale.t("daysCovered"), covered.length ? span(covered, locale) : "—"],
     ...one.filters.map(({ field, value }) => [locale.t("filters"), h("bdi", { dir: "ltr" }, `${field} = ${value}`)]),
   ];
-  return list(facts);
+  return factList(facts);
 }
 
 function conservation(numbers, locale) {
   const facts = Object.entries(PARTS).map(([name, text]) => [locale.t(text), locale.integer(numbers[name])]);
   const verdict = numbers.holds ? ["small holds", "holds"] : ["small warning", "broken"];
-  return [list(facts), h("p", { class: verdict[0] }, locale.t(verdict[1]))];
+  return [factList(facts), h("p", { class: verdict[0] }, locale.t(verdict[1]))];
 }
 
 function rejects({ count, by_reason: byReason }, locale) {
   if (count === 0n) return [h("p", { class: "small muted" }, locale.t("noRejects"))];
   const facts = Object.entries(byReason).map(([reason, number]) => [h("bdi", {}, reason), locale.integer(number)]);
-  return [h("h3", {}, locale.t("rejects")), list(facts)];
+  return [h("h3", {}, locale.t("rejects")), factList(facts)];
 }
-
-const list = (facts) =>
-  h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
