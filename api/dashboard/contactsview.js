@@ -88,7 +88,7 @@ export class ContactsView extends EntriesView {
     );
     const act = async () => {
       await send("PUT", contactsAddress(one.user_id, one.tenant), { contacts: {} });
-      return locale.t("removeDone");
+      return { said: locale.t("removeDone") };
     };
     const warning = locale.t("removeNote");
     question.ask({ verb: "remove", about: [theirs(one.user_id)], items, warning, act }, locale);

@@ -1,24 +1,14 @@
 /** A form in a dialog, with what is wrong said at each field. */
 
+import { ActionDialog } from "./actiondialog.js";
 import { ApiError } from "./api.js";
 import { byId, h } from "./dom.js";
 import { reasonOf } from "./notices.js";
 
-export class FormDialog {
-  /**
-   * @param {(said: string, notes: string[]) => void} onDone
-   * @param {(error: ApiError) => void} onKey the key is refused
-   */
+export class FormDialog extends ActionDialog {
   constructor(onDone, onKey) {
-    this.onDone = onDone;
-    this.onKey = onKey;
-    this.dialog = byId("form");
+    super("form", onDone, onKey);
     this.fields = byId("form-fields");
-    byId("form-no").addEventListener("click", () => this.dialog.close());
-    byId("form-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.submit();
-    });
   }
 
   /**
@@ -27,39 +17,20 @@ export class FormDialog {
    * @param {(form: HTMLFormElement) => Promise<{ said: string, notes?: string[] }>} save
    */
   open(title, fields, save, locale) {
-    Object.assign(this, { save, locale });
+    Object.assign(this, { act: () => save(byId("form-form")), locale });
     byId("form-title").textContent = title;
     this.fields.replaceChildren(...fields);
     this.say([]);
-    byId("form-yes").disabled = false;
+    this.yes.disabled = false;
     this.dialog.showModal();
     (this.fields.querySelector("input:enabled") ?? byId("form-title")).focus();
   }
 
-  async submit() {
-    byId("form-yes").disabled = true;
-    try {
-      const { said, notes = [] } = await this.save(byId("form-form"));
-      this.dialog.close();
-      this.onDone(said, notes);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.refused(error);
-    } finally {
-      byId("form-yes").disabled = false;
-    }
-  }
-
   refused(error) {
-    if (error.status === 401) {
-      this.dialog.close();
-      this.onKey(error);
-    } else if (error.errors.length > 0) {
-      this.say(error.errors);
-    } else {
-      const name = error.status === 0 ? "failed_network" : "failed_other";
-      this.say([{ parameter: "", detail: this.locale.t(name, { reason: reasonOf(error, this.locale) }) }]);
-    }
+    this.yes.disabled = false;
+    const name = error.status === 0 ? "failed_network" : "failed_other";
+    const whole = { parameter: "", detail: this.locale.t(name, { reason: reasonOf(error, this.locale) }) };
+    this.say(error.errors.length > 0 ? error.errors : [whole]);
   }
 
   /** @param {{ parameter: string, detail: string, code?: string }[]} errors each goes to its field, else below all */

@@ -1,28 +1,17 @@
 /** Asks before something is done that cannot be undone, and does it. */
 
-import { ApiError, send } from "./api.js";
+import { ActionDialog } from "./actiondialog.js";
+import { send } from "./api.js";
 import { byId, h } from "./dom.js";
 import { reasonOf } from "./notices.js";
 import { cancellable, retriable } from "./notificationsdetails.js";
 import { oneAddress } from "./notificationsstate.js";
 import { channelName, theirs } from "./notificationswords.js";
 
-export class Question {
-  /**
-   * @param {(said: string) => void} onDone something was done, as `said` tells, or may have been
-   * @param {(error: ApiError) => void} onKey the key is refused
-   */
+export class Question extends ActionDialog {
   constructor(onDone, onKey) {
-    this.onDone = onDone;
-    this.onKey = onKey;
-    this.dialog = byId("question");
-    this.yes = byId("question-yes");
-    byId("question-no").addEventListener("click", () => this.dialog.close());
+    super("question", onDone, onKey);
     byId("question-logs").addEventListener("change", () => this.onChange());
-    byId("question-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.act();
-    });
   }
 
   /** @param {string | null} channel the only one, or null for all that may be sent again */
@@ -50,7 +39,7 @@ export class Question {
         warning: warning ? locale.t(`${verb}_${warning}`) : "",
         act: async () => {
           await send("POST", oneAddress(notification.id, `/${verb}`), body);
-          return locale.t(`${verb}Done`);
+          return { said: locale.t(`${verb}Done`) };
         },
       },
       locale,
@@ -63,11 +52,11 @@ export class Question {
    * @param {(Node | string)[]} question.about what it is about
    * @param {Node[]} question.items list items
    * @param {string} question.warning
-   * @param {() => Promise<string>} question.act does it, and tells what was done
+   * @param {() => Promise<{ said: string }>} question.act does it, and tells what was done
    * @param {() => void} question.onChange something was chosen among the items
    */
   ask({ verb, about, items, warning, act, onChange = () => {} }, locale) {
-    Object.assign(this, { locale, doIt: act, onChange });
+    Object.assign(this, { locale, act, onChange });
     byId("question-title").textContent = locale.t(`${verb}Title`);
     byId("question-text").replaceChildren(...about);
     byId("question-logs").replaceChildren(...items);
@@ -80,26 +69,7 @@ export class Question {
     byId("question-no").focus();
   }
 
-  async act() {
-    this.yes.disabled = true;
-    let said;
-    try {
-      said = await this.doIt();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.refused(error);
-      return;
-    }
-    this.dialog.close();
-    this.onDone(said);
-  }
-
   refused(error) {
-    if (error.status === 401) {
-      this.dialog.close();
-      this.onKey(error);
-      return;
-    }
     const { locale } = this;
     // Whether the server did it is not known when no answer came, so it is not asked again without a look.
     const again = error.status === 429 || error.status === 503;

@@ -47,7 +47,8 @@ export function askRetryAll(question, counts, state, locale) {
           question.yes.textContent = locale.t("retryAllSoFar", { n: number(done) });
         });
         const said = locale.t("retryAllDone", { n: number(messages) });
-        return expired > 0n ? `${said} ${locale.t("retryAllExpired", { n: number(expired) })}` : said;
+        const left = expired > 0n ? ` ${locale.t("retryAllExpired", { n: number(expired) })}` : "";
+        return { said: said + left };
       },
     },
     locale,

@@ -81,7 +81,7 @@ export class SubscriptionsView extends EntriesView {
     const items = [h("li", {}, details(one, locale))];
     const act = async () => {
       await send("DELETE", `${SUBSCRIPTIONS}/${one.id}`);
-      return locale.t("endDone");
+      return { said: locale.t("endDone") };
     };
     question.ask({ verb: "end", about, items, warning: locale.t("endNote"), act }, locale);
   }
