@@ -22,18 +22,10 @@ from api.middleware.error_handlers import add_error_handlers
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
 from api.middleware.response_cache import App, ResponseCache
-from api.notifications.actions import NotificationActions
-from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts, UsersResource
+from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts
 from api.notifications.listing import Days
-from api.notifications.notifications_resource import (
-    CancelResource,
-    CountsResource,
-    NotificationResource,
-    NotificationsResource,
-    RetryAllResource,
-    RetryResource,
-)
-from api.notifications.subscriptions_resource import SubscriptionResource, SubscriptionsResource
+from api.notifications.notifications_resource import NotificationsResource
+from api.notifications.subscriptions_resource import SubscriptionsResource
 from api.observability.health_resource import HealthResource, ReadyResource
 from api.observability.metrics import Metrics
 from api.observability.metrics_resource import MetricsResource
@@ -157,8 +149,20 @@ def create_app(
     )
     app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
     app.router_options.converters[CONVERTER] = UserIdAndContacts
-    for path, resource in _notification_resources(access, settings, queue, clock).items():
-        app.add_route(path, blocking(resource))
+    days = Days(calendar_named(settings.calendar), LocalDays(settings.time_zone))
+    notifications = blocking(NotificationsResource(access, settings.senders, queue, clock, days))
+    app.add_route("/api/notifications", notifications)
+    app.add_route("/api/notifications/counts", notifications, suffix="counts")
+    app.add_route("/api/notifications/retry", notifications, suffix="retry_all")
+    app.add_route("/api/notifications/{notification_id}", notifications, suffix="one")
+    app.add_route("/api/notifications/{notification_id}/retry", notifications, suffix="retry_one")
+    app.add_route("/api/notifications/{notification_id}/cancel", notifications, suffix="cancel")
+    contacts = blocking(ContactsResource(access, frozenset(settings.senders)))
+    app.add_route("/api/contacts", contacts, suffix="users")
+    app.add_route(f"/api/users/{{user_id:{CONVERTER}}}", contacts)
+    subscriptions = blocking(SubscriptionsResource(access, settings.senders, clock))
+    app.add_route("/api/subscriptions", subscriptions)
+    app.add_route("/api/subscriptions/{subscription_id}", subscriptions, suffix="one")
     app.add_route("/healthz", HealthResource())
     app.add_route("/readyz", ReadyResource(current, _degradation(condition, lookups, freshness_s, monotonic)))
     app.add_route(
@@ -184,26 +188,6 @@ def create_app(
     app.add_route("/sign-in", dashboard, suffix="sign_in")
     app.add_route("/assets/{name}", dashboard, suffix="asset")
     return app
-
-
-def _notification_resources(
-    access: StoreAccess, settings: Settings, queue: Callable[[str], None], clock: Clock
-) -> dict[str, object]:
-    actions = NotificationActions(access, clock)
-    channels = frozenset(settings.senders)
-    days = Days(calendar_named(settings.calendar), LocalDays(settings.time_zone))
-    return {
-        "/api/notifications": NotificationsResource(access, settings.senders, queue, clock, days),
-        "/api/notifications/counts": CountsResource(access, days),
-        "/api/notifications/{notification_id}": NotificationResource(actions),
-        "/api/notifications/retry": RetryAllResource(actions, queue),
-        "/api/notifications/{notification_id}/retry": RetryResource(actions, queue),
-        "/api/notifications/{notification_id}/cancel": CancelResource(actions),
-        f"/api/users/{{user_id:{CONVERTER}}}": ContactsResource(access, channels),
-        "/api/contacts": UsersResource(access),
-        "/api/subscriptions": SubscriptionsResource(access, settings.senders, clock),
-        "/api/subscriptions/{subscription_id}": SubscriptionResource(access, clock),
-    }
 
 
 def _degradation(

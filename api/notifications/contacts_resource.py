@@ -52,9 +52,8 @@ class UsersParameters(PageParameters):
 
 
 class ContactsResource:
-    """The addresses of one user, by channel.
+    """The addresses of users, by channel.
 
-    :param access: the stores.
     :param channels: over which something can be sent.
     """
 
@@ -94,19 +93,7 @@ class ContactsResource:
         tenant = self._access.call(replace)
         send_document(resp, UserContacts(tenant=tenant, user_id=user_id, contacts=addresses))
 
-    on_head = on_get
-
-
-class UsersResource:
-    """The users of a tenant who have addresses.
-
-    :param access: the stores.
-    """
-
-    def __init__(self, access: StoreAccess) -> None:
-        self._access = access
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get_users(self, req: falcon.Request, resp: falcon.Response) -> None:
         """A page of users with their addresses."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         findings = Findings()
@@ -122,11 +109,10 @@ class UsersResource:
         users, cursor, following = cut(
             PATH, parameters, users, lambda user, query: cursor_after(user.user_id, NO_VERSION, query)
         )
-        if following is not None:
-            resp.append_link(following, "next")
-        send_document(resp, UsersContacts(users=users, next_cursor=cursor))
+        send_document(resp, UsersContacts(users=users, next_cursor=cursor), following=following)
 
     on_head = on_get
+    on_head_users = on_get_users
 
 
 class UserIdAndContacts(BaseConverter):

@@ -1,4 +1,4 @@
-"""``/api/notifications``: sending messages, and their delivery."""
+"""``/api/notifications…``: sending messages, and their delivery."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from typing import Any
 
 import falcon
 
-from api.auth.principal import caller_with
+from api.auth.principal import Principal, caller_with
 from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
-from api.notifications.actions import NotificationActions
 from api.notifications.field_types import ValidationContext, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, Days, counts, page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
-from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write
+from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write, visible_to
 from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
-from api.problems import ParameterError, Problem, bad_parameters
+from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from api.store_access import StoreAccess
+from core.notifications.actions import RetryResult, cancel, retry, retry_all, statuses_in_words, unknown_channels
 from core.notifications.events import LogStatus
 from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest
 from core.notifications.model import Notification, new_id
 from core.notifications.texts import too_long
-from core.stores import Clock
+from core.stores import Clock, Stores
 from core.stores.api_keys import Scope
 from core.stores.notifications import LogFilter, NotificationFilter, StoredNotification
 
 
 class NotificationsResource:
-    """All notifications.
+    """Notifications: their list and counts, each of them, and how to send, retry and cancel them.
 
-    :param access: the stores.
     :param senders: the name of the sender of each channel.
     :param queue: receives the id of a due notification; must return at once.
-    :param clock: milliseconds since 1970 UTC.
     :param days: converts the days that filter a list.
     """
 
@@ -47,7 +45,6 @@ class NotificationsResource:
     ) -> None:
         self._access = access
         self._senders = senders
-        self._channels = frozenset(senders)
         self._queue = queue
         self._clock = clock
         self._days = days
@@ -56,9 +53,7 @@ class NotificationsResource:
         """A page of notifications, the newest first."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         document, following = page(self._access, caller, req.query_string, self._days)
-        if following is not None:
-            resp.append_link(following, "next")
-        send_document(resp, document)
+        send_document(resp, document, following=following)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store a notification; it is sent soon after."""
@@ -69,7 +64,7 @@ class NotificationsResource:
         now_ms = self._clock()
         repeated_id = None if known is None else known.current(self._tenant_of)
         try:
-            payload = checked_payload(document, NewNotification, ValidationContext(self._channels, now_ms))
+            payload = checked_payload(document, NewNotification, ValidationContext(frozenset(self._senders), now_ms))
             _require_fitting(payload, self._senders)
             tenant = self._access.call(lambda stores: tenant_to_write(stores, caller, asked, payload.user_id))
         except Problem:
@@ -84,90 +79,44 @@ class NotificationsResource:
                 self._queue(notification.id)
         send_document(resp, notification_view(stored), created_at=f"{PATH}/{stored.notification.id}")
 
-    def _tenant_of(self, notification_id: str) -> str | None:
-        stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
-        return None if stored is None else stored.notification.tenant
-
-    def _repeated(self, known_id: str, document: dict[str, Any]) -> StoredNotification | None:
-        """What an equal request has created before: it may be invalid only now, for example because it has expired."""
-        stored = self._access.call(lambda stores: stores.notifications.get(known_id))
-        if stored is None:
-            return None
-        with suppress(Problem):
-            if _digest(checked_payload(document, NewNotification, None)) == stored.notification.request_digest:
-                return stored
-        return None
-
-    on_head = on_get
-
-
-class CountsResource:
-    """The number of notifications.
-
-    :param access: the stores.
-    :param days: converts the days that filter the counts.
-    """
-
-    def __init__(self, access: StoreAccess, days: Days) -> None:
-        self._access = access
-        self._days = days
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_get_counts(self, req: falcon.Request, resp: falcon.Response) -> None:
         """The number of notifications of each combination of channels and statuses."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         send_document(resp, counts(self._access, caller, req.query_string, self._days))
 
-    on_head = on_get
-
-
-class NotificationResource:
-    """One notification."""
-
-    def __init__(self, actions: NotificationActions) -> None:
-        self._actions = actions
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """The notification with its logs, their history, and the addresses of the user."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
-        stored = self._actions.stored(notification_id, caller)
-        send_document(resp, details_view(stored, self._actions.addresses(stored)))
+        stored = self._stored(notification_id, caller)
+        one = stored.notification
+        addresses = self._access.call(lambda stores: stores.contacts.get(one.user_id, tenant=one.tenant))
+        send_document(resp, details_view(stored, addresses))
 
-    on_head = on_get
-
-
-class RetryResource:
-    """Retry of logs that are dead, unknown or printed.
-
-    :param queue: receives the id of a due notification; must return at once.
-    """
-
-    def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
-        self._actions = actions
-        self._queue = queue
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+    def on_post_retry_one(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Send again dead, unknown and printed logs, all or those of some channels."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         # The channels of the notification matter, and not those of the settings.
-        chosen = checked_payload(read_object(req, needed=False), Retry, None).channels
-        stored = self._actions.retry(notification_id, chosen, caller)
+        channels = checked_payload(read_object(req, needed=False), Retry, None).channels
+        stored = self._stored(notification_id, caller)
+        notification = stored.notification
+        if strange := unknown_channels(notification, channels or ()):
+            detail = f"is not one of {', '.join(notification.channels)}"
+            raise bad_parameters(
+                [ParameterError("channels", f"{channel!r} {detail}", "not-a-choice") for channel in strange]
+            )
+        if notification.has_expired(self._clock()):
+            raise Problem(ProblemKind.NOT_POSSIBLE, "The notification has expired: it would not be sent.")
+        chosen = notification.channels if channels is None else channels
+        retried = self._access.call(lambda stores: retry(stores.notifications, stored, chosen, self._clock))
+        then = self._stored(notification_id, caller)
+        if not retried:
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to retry: {statuses_in_words(then, chosen)}.")
         self._queue(notification_id)
-        send_document(resp, notification_view(stored))
+        send_document(resp, notification_view(then))
 
-
-class RetryAllResource:
-    """Bulk retry of logs that are dead, unknown or printed.
-
-    :param queue: receives the id of a due notification; must return at once.
-    """
-
-    def __init__(self, actions: NotificationActions, queue: Callable[[str], None]) -> None:
-        self._actions = actions
-        self._queue = queue
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+    def on_post_retry_all(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Send again the logs that match a filter, those of the newest notifications first."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         asked = read_tenant(req.query_string, OfTenant)
@@ -184,7 +133,12 @@ class RetryAllResource:
         if payload.cursor is not None:
             after = place_in(payload.cursor, query, findings)
             findings.raise_if_any()
-        retried = self._actions.retry_all(wanted, logs, asked, caller, limit=payload.limit, after=after)
+
+        def retry_visible(stores: Stores) -> RetryResult:
+            visible = visible_to(stores, caller, asked, wanted)
+            return retry_all(stores.notifications, visible, logs, self._clock, limit=payload.limit, after=after)
+
+        retried = self._access.call(retry_visible)
         for notification_id in retried.channels:
             self._queue(notification_id)
         send_document(
@@ -197,19 +151,49 @@ class RetryAllResource:
             ),
         )
 
-
-class CancelResource:
-    """Cancel of what was not sent yet."""
-
-    def __init__(self, actions: NotificationActions) -> None:
-        self._actions = actions
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
+    def on_post_cancel(self, req: falcon.Request, resp: falcon.Response, notification_id: str) -> None:
         """Cancel every open log; an attempt under way is completed, and not repeated."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
         refuse_parameters(req.query_string)
         checked_payload(read_object(req, needed=False), Nothing, None)
-        send_document(resp, notification_view(self._actions.cancel(notification_id, caller)))
+        stored = self._stored(notification_id, caller)
+        cancelled = self._access.call(lambda stores: cancel(stores.notifications, stored, self._clock))
+        then = self._stored(notification_id, caller)
+        stopped = [log.state.cancelling or log.state.status is LogStatus.CANCELLED for log in then.logs]
+        if not cancelled and not any(stopped):
+            channels = then.notification.channels
+            raise Problem(ProblemKind.NOT_POSSIBLE, f"Nothing to cancel: {statuses_in_words(then, channels)}.")
+        send_document(resp, notification_view(then))
+
+    on_head = on_get
+    on_head_counts = on_get_counts
+    on_head_one = on_get_one
+
+    def _stored(self, notification_id: str, caller: Principal) -> StoredNotification:
+        """The notification with that id.
+
+        :raises Problem: there is none that `caller` may see; or it announces summaries that `caller` may not read.
+        """
+        stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        if stored is None or not caller.may_touch(stored.notification.tenant):
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+        if stored.notification.announces:
+            caller.require_merchant(stored.notification.merchant_id)
+        return stored
+
+    def _tenant_of(self, notification_id: str) -> str | None:
+        stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
+        return None if stored is None else stored.notification.tenant
+
+    def _repeated(self, known_id: str, document: dict[str, Any]) -> StoredNotification | None:
+        """What an equal request has created before: it may be invalid only now, for example because it has expired."""
+        stored = self._access.call(lambda stores: stores.notifications.get(known_id))
+        if stored is None:
+            return None
+        with suppress(Problem):
+            if _digest(checked_payload(document, NewNotification, None)) == stored.notification.request_digest:
+                return stored
+        return None
 
 
 def _notification(

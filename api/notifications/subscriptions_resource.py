@@ -1,26 +1,30 @@
-"""``/api/subscriptions``: which users are notified of which summaries once a period has ended."""
+"""``/api/subscriptions…``: which users are notified of which summaries once a period has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from typing import Final
 
 import falcon
+from pydantic import Field
 
 from api.auth.principal import caller_with
 from api.http.json_response import send_document
+from api.http.pagination import PageCursor, PageLimit, cursor_of
 from api.http.query_parameters import refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.field_types import ValidationContext
 from api.notifications.idempotency import conflict, known_id
-from api.notifications.pages import read_page
+from api.notifications.pages import PageParameters, cut, read_page
 from api.notifications.payloads import NewSubscription
-from api.notifications.subscription_listing import PATH, CurrentNames, SubscriptionsParameters, page
-from api.notifications.tenants import read_tenant, tenant_to_write
-from api.notifications.views import created_subscription_view, subscription_view
+from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_write
+from api.notifications.views import created_subscription_view, listed_subscription_view, subscription_view
+from api.openapi.bodies import Locale, Subscriptions
 from api.problems import Problem, ProblemKind
 from api.store_access import StoreAccess
 from core.calendar import Mode
+from core.merchant_names import NO_NAMES, MerchantNames
 from core.notifications.model import new_id
 from core.notifications.reach_warnings import ReachWarning, subscribable_channels, subscription_warnings
 from core.notifications.subscribing import Subscribed, subscribe
@@ -28,13 +32,30 @@ from core.stores import Clock, Stores
 from core.stores.api_keys import Scope
 from core.stores.subscriptions import Subscription
 
+PATH: Final = "/api/subscriptions"
+
+
+class SubscriptionsParameters(PageParameters):
+    """The parameters of ``GET /api/subscriptions``."""
+
+    user_id: str | None = Field(default=None, min_length=1, description="Only subscriptions of this user.")
+    locale: Locale | None = Field(
+        default=None,
+        description="Adds the name of each merchant in Persian (`fa`) or English (`en`) as `merchant_name`. If a "
+        "merchant has no name in that language, its name in the other language is used.",
+    )
+    limit: PageLimit = 100
+    cursor: PageCursor = None
+
+    def query(self) -> Hashable:
+        """See `PageParameters.query`."""
+        return "subscriptions", self.tenant, self.user_id, self.limit
+
 
 class SubscriptionsResource:
-    """All subscriptions.
+    """Subscriptions: those that are active, and each of them, for keys that may read its summaries.
 
-    :param access: the stores.
     :param senders: the name of the sender of each channel.
-    :param clock: milliseconds since 1970 UTC.
     """
 
     def __init__(self, access: StoreAccess, senders: Mapping[str, str], clock: Clock) -> None:
@@ -42,16 +63,35 @@ class SubscriptionsResource:
         self._senders = senders
         self._channels = subscribable_channels(senders)
         self._clock = clock
-        self._names = CurrentNames()
+        self._names = NO_NAMES
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """A page of subscriptions that have not ended, to summaries that the caller may read, the oldest first."""
+        """A page of active subscriptions, to summaries that the caller may read, the oldest first.
+
+        Neither the page nor the cursor shows whether there is anything that the caller may not see.
+        """
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        query = read_page(SubscriptionsParameters, req.query_string)
-        document, following = page(self._access, caller, self._names, *query)
-        if following is not None:
-            resp.append_link(following, "next")
-        send_document(resp, document)
+        parameters, after = read_page(SubscriptionsParameters, req.query_string)
+        locale = parameters.locale
+
+        def visible(stores: Stores) -> tuple[list[Subscription], MerchantNames]:
+            subscriptions = stores.subscriptions.all(
+                tenant=tenant_to_list(stores, caller, parameters.tenant),
+                merchants=caller.readable_merchants,
+                user_id=parameters.user_id,
+                active=True,
+                after=after,
+                limit=parameters.limit + 1,
+            )
+            return subscriptions, NO_NAMES if locale is None else self._current_names(stores)
+
+        def cursor_after(last: Subscription, query: Hashable) -> str:
+            return cursor_of((last.created_at_ms, last.id), query)
+
+        subscriptions, names = self._access.call(visible)
+        found, cursor, following = cut(PATH, parameters, subscriptions, cursor_after)
+        views = [listed_subscription_view(one, names, locale) for one in found]
+        send_document(resp, Subscriptions(subscriptions=views, next_cursor=cursor), following=following)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Subscribe a user, unless an active subscription is equivalent. The key must allow reading those summaries."""
@@ -86,31 +126,20 @@ class SubscriptionsResource:
         created_at = None if found.there_was else f"{PATH}/{stored.id}"
         send_document(resp, created_subscription_view(stored, warnings), created_at=created_at)
 
-    on_head = on_get
-
-
-class SubscriptionResource:
-    """One subscription, for keys that may read its summaries.
-
-    :param access: the stores.
-    :param clock: milliseconds since 1970 UTC.
-    """
-
-    def __init__(self, access: StoreAccess, clock: Clock) -> None:
-        self._access = access
-        self._clock = clock
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
         """The subscription, also an ended one."""
         send_document(resp, subscription_view(self._found(req, subscription_id)))
 
-    def on_delete(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
+    def on_delete_one(self, req: falcon.Request, resp: falcon.Response, subscription_id: str) -> None:
         """End the subscription; ending again changes nothing."""
         self._found(req, subscription_id)
         checked_payload(read_object(req, needed=False), Nothing, None)
         now_ms = self._clock()
         ended = self._access.call(lambda stores: stores.subscriptions.end(subscription_id, now_ms))
         send_document(resp, subscription_view(ended))
+
+    on_head = on_get
+    on_head_one = on_get_one
 
     def _found(self, req: falcon.Request, subscription_id: str) -> Subscription:
         caller = caller_with(req, Scope.NOTIFICATIONS)
@@ -121,7 +150,11 @@ class SubscriptionResource:
         caller.require_merchant(found.merchant_id)
         return found
 
-    on_head = on_get
+    def _current_names(self, stores: Stores) -> MerchantNames:
+        """The names of all merchants, which are read again only after they have changed. Threads share them."""
+        if self._names.version != stores.merchant_names.version():
+            self._names = stores.merchant_names.read()
+        return self._names
 
 
 def _tenant_of(stores: Stores, subscription_id: str) -> str | None:

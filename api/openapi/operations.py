@@ -12,8 +12,8 @@ from api.notifications.idempotency import HEADER, PATTERN
 from api.notifications.listing import COUNTED, NarrowingParameters, NotificationsParameters
 from api.notifications.listing import PATH as NOTIFICATIONS_PATH
 from api.notifications.payloads import Contacts, NewNotification, NewSubscription, Retry, RetryAll
-from api.notifications.subscription_listing import PATH as SUBSCRIPTIONS_PATH
-from api.notifications.subscription_listing import SubscriptionsParameters
+from api.notifications.subscriptions_resource import PATH as SUBSCRIPTIONS_PATH
+from api.notifications.subscriptions_resource import SubscriptionsParameters
 from api.notifications.tenants import OfTenant, OfUser
 from api.openapi import bodies
 from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
