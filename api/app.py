@@ -15,7 +15,7 @@ from api.auth.guard import Guard
 from api.auth.me_resource import MeResource
 from api.auth.session_resource import SessionResource
 from api.auth.sessions import Sessions
-from api.dashboard.resource import DashboardResource
+from api.dashboard.resource import dashboard_resources
 from api.http.request import ClientAddresses, Request
 from api.http.request_body import BodyLimit
 from api.middleware.error_handlers import add_error_handlers
@@ -30,8 +30,8 @@ from api.observability.health_resource import HealthResource, ReadyResource
 from api.observability.metrics import Metrics
 from api.observability.metrics_resource import MetricsResource
 from api.observability.status_resource import StatusResource
-from api.openapi.problem_pages import ProblemsResource
-from api.openapi.resources import DocsResource, OpenApiResource
+from api.openapi.problem_pages import problems_resource
+from api.openapi.resources import OpenApiResource, docs_resources
 from api.store_access import PATIENCE_S, StoreAccess
 from api.summaries.current_publication import CurrentPublication, Work, in_background
 from api.summaries.merchants import MerchantsResource
@@ -133,7 +133,6 @@ def create_app(
         return access.call(lambda stores: Condition.read(stores, clock(), limits))
 
     reader = Reader(current, calendar_named(settings.calendar))
-    dashboard = DashboardResource(pages)
     app.add_route("/api/transactions/summary", SummaryResource(reader))
     app.add_route("/api/merchants", MerchantsResource(reader))
     app.add_route("/api/status", blocking(StatusResource(condition, clock, settings.currency)))
@@ -178,15 +177,9 @@ def create_app(
         ),
     )
     app.add_route("/openapi.json", OpenApiResource(pages))
-    docs = DocsResource(pages)
-    app.add_route("/docs", docs)
-    app.add_route("/assets/docs/{file}", docs, suffix="asset")
-    app.add_route("/problems/{slug}", ProblemsResource(pages))
-    app.add_route("/", dashboard)
-    for page in ("notifications", "subscriptions", "contacts"):
-        app.add_route(f"/{page}", dashboard, suffix=page)
-    app.add_route("/sign-in", dashboard, suffix="sign_in")
-    app.add_route("/assets/{name}", dashboard, suffix="asset")
+    app.add_route("/problems/{slug}", problems_resource(pages))
+    for path, resource in (docs_resources(pages) | dashboard_resources(pages)).items():
+        app.add_route(path, resource)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -10,6 +10,7 @@ import falcon.asgi
 from cachetools import LRUCache
 
 from api.http.etag import BY_CALLER, REVALIDATED, CacheableResponse, Preference, etag_of, preference_in
+from api.problems import Problem, ProblemKind
 from api.threads import SingleFlight, ThreadPool
 
 _MOST: Final = 256
@@ -61,3 +62,26 @@ class StaticPages:
 
     def _as_preferred(self, name: str, preference: Preference) -> CacheableResponse:
         return self._plain(name).encoded(preference)
+
+
+class PagesResource:
+    """Pages that anybody may read, as they have no data.
+
+    :param pages: by name; a route with a parameter responds with the page that this names, and with no other.
+    :param front: the name of the page of a route without a parameter.
+    """
+
+    public = True
+
+    def __init__(self, pages: Mapping[str, StaticPages], front: str = "") -> None:
+        self._pages = pages
+        self._front = front
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, **of_route: str) -> None:
+        """The page."""
+        name = next(iter(of_route.values()), self._front)
+        if name not in self._pages:
+            raise Problem(ProblemKind.NOT_FOUND, f"There is no page or file {name!r} here.")
+        await self._pages[name].send(req, resp, name)
+
+    on_head = on_get

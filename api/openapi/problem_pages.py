@@ -9,10 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-import falcon.asgi
-
-from api.http.static_pages import StaticPages
-from api.problems import Problem, ProblemKind
+from api.http.static_pages import PagesResource, StaticPages
+from api.problems import ProblemKind
 from api.threads import ThreadPool
 
 _FRAME: Final = Path(__file__).parent / "page" / "frame.html"
@@ -20,21 +18,10 @@ _HEAD: Final = '  <meta name="color-scheme" content="light dark">'
 _KINDS: Final = {kind.value.slug: kind for kind in ProblemKind}
 
 
-class ProblemsResource:
+def problems_resource(pool: ThreadPool) -> PagesResource:
     """A page for each type of problem."""
-
-    public = True
-
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pages = StaticPages(lambda slug: "text/html; charset=utf-8", _page, pool)
-
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, slug: str) -> None:
-        """The page of `slug`."""
-        if slug not in _KINDS:
-            raise Problem(ProblemKind.NOT_FOUND, "There is no problem of this name.")
-        await self._pages.send(req, resp, slug)
-
-    on_head = on_get
+    pages = StaticPages(lambda slug: "text/html; charset=utf-8", _page, pool)
+    return PagesResource(dict.fromkeys(_KINDS, pages))
 
 
 @cache

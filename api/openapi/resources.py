@@ -8,9 +8,8 @@ from typing import Final
 import falcon.asgi
 
 from api.auth.principal import LOCAL
-from api.http.static_pages import StaticPages
+from api.http.static_pages import PagesResource, StaticPages
 from api.openapi.problem_pages import framed
-from api.problems import Problem, ProblemKind
 from api.threads import ThreadPool
 
 _OPEN: Final = "open"
@@ -60,26 +59,11 @@ def _document(name: str) -> bytes:
     return orjson.dumps(describe(open_to_this_host=name == _OPEN))
 
 
-class DocsResource:
-    """Swagger UI, which loads `/openapi.json`. The page has no data, and all its files are on this server."""
-
-    public = True
-
-    def __init__(self, pool: ThreadPool) -> None:
-        self._pages = StaticPages(_TYPES.__getitem__, _read, pool)
-
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """The page."""
-        await self._pages.send(req, resp, _PAGE)
-
-    async def on_get_asset(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, file: str) -> None:
-        """A file of the page."""
-        if file not in _TYPES or file == _PAGE:
-            raise Problem(ProblemKind.NOT_FOUND, f"The documentation has no file {file!r}.")
-        await self._pages.send(req, resp, file)
-
-    on_head = on_get
-    on_head_asset = on_get_asset
+def docs_resources(pool: ThreadPool) -> dict[str, PagesResource]:
+    """Swagger UI, which loads `/openapi.json`, and its files, by route. All of them are on this server."""
+    pages = StaticPages(_TYPES.__getitem__, _read, pool)
+    files = {name: pages for name in _TYPES if name != _PAGE}
+    return {"/docs": PagesResource({_PAGE: pages}, _PAGE), "/assets/docs/{file}": PagesResource(files)}
 
 
 def _read(name: str) -> bytes:
