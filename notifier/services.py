@@ -16,7 +16,6 @@ from notifier.announce import Announcer
 from notifier.circuit_breaker import CircuitBreaker
 from notifier.delivery import Delivery
 from notifier.gateway_pauses import RedisBreakerStates
-from notifier.metrics import Metrics
 from notifier.observability import WorkerObserver
 from notifier.rate_limits import SharedRateLimiter
 from notifier.retry_policy import RetryPolicy
@@ -61,7 +60,7 @@ def make_services(
     :raises StoreUnavailable: the store does not answer.
     """
     senders = senders_from(settings)
-    observer = WorkerObserver(Metrics(senders), clock)
+    observer = WorkerObserver(senders, clock)
     pauses = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
     stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, clock=clock)
     delivery = Delivery(

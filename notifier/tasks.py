@@ -144,7 +144,7 @@ def _begin_beat(**_: Any) -> None:
 def _serve_metrics(**_: Any) -> None:
     settings = read_settings()
     if port := settings.notify_metrics_port:
-        from notifier.metrics import serve  # after metric_files.begin has made the folder
+        from notifier.observability import serve  # after metric_files.begin has made the folder
 
         try:
             serve(settings.notify_metrics_host, port)

@@ -28,7 +28,6 @@ from core.notifications.actions import retry
 from core.notifications.events import EventKind, LogStatus
 from core.stores.notifications import NotificationStore
 from notifier.circuit_breaker import CircuitBreaker
-from notifier.metrics import Metrics
 from notifier.observability import WorkerObserver
 from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import (
@@ -395,7 +394,7 @@ def test_questions_without_an_answer_count_too(here: Station) -> None:
 
 def test_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
-    observer = WorkerObserver(Metrics(["webhook"], registry), MovedClock())
+    observer = WorkerObserver(["webhook"], MovedClock(), registry)
     observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
     observer.resumed(Gateway("webhook", "shop.example"))
     paused, resumed = capsys.readouterr().out.splitlines()

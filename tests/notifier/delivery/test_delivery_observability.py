@@ -19,7 +19,6 @@ from core.notifications.events import EventKind
 from notifier import tasks
 from notifier.delivery import Delivery
 from notifier.gateway_pauses import Pause
-from notifier.metrics import Metrics
 from notifier.observability import WorkerObserver
 from notifier.senders.base import Ambiguous, Gateway, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
@@ -54,7 +53,7 @@ def _deliver(here: Station, observer: WorkerObserver, one: str) -> None:
 def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     one = here.add()
-    _deliver(here, WorkerObserver(Metrics(["sms"], registry), here.clock), one)
+    _deliver(here, WorkerObserver(["sms"], here.clock, registry), one)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["level"], line["status"], line["error"]) for line in lines] == [
         ("attempt", "info", "sending", None),
@@ -73,13 +72,13 @@ def test_a_reader_of_the_log_that_has_gone_keeps_nothing_from_being_sent(
 
     monkeypatch.setattr(sys, "stdout", Broken())
     one = here.add()
-    _deliver(here, WorkerObserver(Metrics(["sms"], registry), here.clock), one)
+    _deliver(here, WorkerObserver(["sms"], here.clock, registry), one)
     assert here.log(one).state.status == "success"
 
 
 def test_events_and_times_are_counted_by_channel(here: Station, registry: CollectorRegistry) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: here.clock.move_s(2))
-    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add()
     _deliver(here, observer, one)
     here.clock.move_s(10)
@@ -94,7 +93,7 @@ def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
     here: Station, registry: CollectorRegistry
 ) -> None:
     here.senders["sms"] = PrintSender()
-    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add()
     _deliver(here, observer, one)
     observer.read_backlog(here.stores.notifications, lambda: 0, list)
@@ -116,7 +115,7 @@ def test_paid_short_messages_are_counted_and_logged(
         raising(Ambiguous("no answer")),
         answers=[lambda _: Receipt("r4", parts=1)],
     )
-    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(["sms"], here.clock, registry)
     assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 0
     for _ in range(5):
         _deliver(here, observer, here.add())
@@ -130,7 +129,7 @@ def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
     here: Station, registry: CollectorRegistry
 ) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
-    observer = WorkerObserver(Metrics(["sms"], registry), here.clock)
+    observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add(expires_at_ms=NOW_MS + 5_000)
     _deliver(here, observer, one)
     here.clock.move_s(3600)
@@ -143,7 +142,7 @@ def test_the_backlog_is_exposed(here: Station, registry: CollectorRegistry) -> N
     here.add()
     here.add()
     here.clock.move_s(7)
-    WorkerObserver(Metrics(["sms", "email"], registry), here.clock).read_backlog(
+    WorkerObserver(["sms", "email"], here.clock, registry).read_backlog(
         here.stores.notifications, lambda: 4, lambda: PAUSED
     )
     found = {
