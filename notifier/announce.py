@@ -16,7 +16,7 @@ from core.stores.subscriptions import Subscription, SubscriptionStore
 from core.stores.summaries import Measure, Publication, SummaryStore
 from core.tenants import OPERATOR
 from notifier.finished_periods import FinishedPeriod, finished_periods
-from notifier.wording import PeriodTotals, write
+from notifier.wording import write
 
 _RUNS_READ: Final = 100
 _MADE_AT_ONCE: Final = 3_000  # some twenty seconds of durable writes; a task may not take for ever
@@ -35,15 +35,6 @@ class _Announcement:
     ended: FinishedPeriod
     subscriptions: list[Subscription] = field(default_factory=list)
     former: list[Subscription] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """The text of an announcement, and the totals in it."""
-
-    title: str
-    body: str
-    totals: AnnouncedTotals
 
 
 class Announcer:
@@ -122,12 +113,13 @@ class Announcer:
             if notification_id in self._made:
                 continue
             if not self._is_made(notification_id, announcement):
-                written = self._written(announcement, publication)
+                notification = self._notification(notification_id, announcement, publication)
                 if self._summaries.published() != publication:
                     break  # the totals may be of either publication
-                if written is None or not any(map(self._is_current, announcement.subscriptions)):
+                if notification is None or not any(map(self._is_current, announcement.subscriptions)):
                     continue
-                made += self._make(notification_id, announcement, written)
+                stored = self._notifications.add(notification, queue_at_ms=notification.created_at_ms)
+                made += stored.notification == notification  # else another process has created it
             self._made.add(notification_id)
             if made >= self._at_most:
                 break
@@ -157,30 +149,12 @@ class Announcer:
         found = self._subscriptions.get(subscription.id)
         return found is not None and found.ended_at_ms is None
 
-    def _make(self, notification_id: str, announcement: _Announcement, written: _Written) -> bool:
-        """Store the notification, which is then due; whether this process created it."""
-        subscription, now_ms = announcement.subscriptions[0], self._clock()
-        notification = Notification(
-            id=notification_id,
-            user_id=subscription.user_id,
-            title=written.title,
-            body=written.body,
-            channels=(announcement.channel,),
-            locale=subscription.locale,
-            created_at_ms=now_ms,
-            expires_at_ms=announcement.ended.end_ms + self._not_after_ms,
-            announces=True,
-            merchant_id=subscription.merchant_id,
-            tenant=subscription.tenant,
-            announced=written.totals,
-        )
-        return self._notifications.add(notification, queue_at_ms=now_ms).notification == notification
-
-    def _written(self, announcement: _Announcement, publication: Publication) -> _Written | None:
-        """The text and totals, which are zero for a period without transactions; None for an unknown merchant."""
+    def _notification(
+        self, notification_id: str, announcement: _Announcement, publication: Publication
+    ) -> Notification | None:
+        """The notification, with totals of zero for a period without transactions; None for an unknown merchant."""
         subscription, ended = announcement.subscriptions[0], announcement.ended
-        period = ended.period
-        merchant_id = subscription.merchant_id
+        period, merchant_id, locale = ended.period, subscription.merchant_id, subscription.locale
         amounts, counts = (
             self._summaries.series(period.mode, measure, merchant_id, period.key, period.key) for measure in _MEASURES
         )
@@ -196,11 +170,22 @@ class Announcer:
             currency=publication.fingerprint.unit(self._currency),
             scale=publication.fingerprint.amount_scale,
         )
-        label = calendar_named(publication.fingerprint.calendar).label(period, subscription.locale)
-        shown = PeriodTotals(
-            totals.mode, merchant_id, label, totals.amount, totals.count, totals.currency, totals.scale
+        label = calendar_named(publication.fingerprint.calendar).label(period, locale)
+        title, body = write(totals, merchant_id, label, locale)
+        return Notification(
+            id=notification_id,
+            user_id=subscription.user_id,
+            title=title,
+            body=body,
+            channels=(announcement.channel,),
+            locale=locale,
+            created_at_ms=self._clock(),
+            expires_at_ms=ended.end_ms + self._not_after_ms,
+            announces=True,
+            merchant_id=merchant_id,
+            tenant=subscription.tenant,
+            announced=totals,
         )
-        return _Written(*write(shown, subscription.locale), totals)
 
 
 def _id_of(subscription: Subscription, ended: FinishedPeriod, channel: str) -> str:

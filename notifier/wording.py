@@ -10,6 +10,7 @@ from typing import Final
 from core.calendar.digits import persian_digits
 from core.calendar.periods import Locale, Mode
 from core.money import grouped
+from core.notifications.model import AnnouncedTotals
 
 # The mark before the minus keeps it at the left of the number in a line of Persian.
 _PERSIAN_MARKS: Final = str.maketrans({",": "\u066c", ".": "\u066b", "-": "\u200e\u2212"})
@@ -21,24 +22,6 @@ _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTING: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 _PERSIAN_TEXT: Final = frozenset({"R", "AL", "NSM", "WS", "BN"})
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodTotals:
-    """The totals of one period.
-
-    :param merchant_id: the merchant, or None: all merchants together.
-    :param label: the name of the period in the language of the message.
-    :param amount: in units of `currency` divided by 10 to the power of `scale`.
-    """
-
-    mode: Mode
-    merchant_id: str | None
-    label: str
-    amount: int
-    count: int
-    currency: str
-    scale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +66,20 @@ _TEMPLATES: Final[Mapping[Locale, _Template]] = {
 }
 
 
-def write(totals: PeriodTotals, locale: Locale) -> tuple[str, str]:
+def write(totals: AnnouncedTotals, merchant_id: str | None, label: str, locale: Locale) -> tuple[str, str]:
     """The title and the body about `totals`, a line each.
 
-    >>> write(PeriodTotals(Mode.DAILY, "m1", "4 Tir 1403", 1234567, 12, "IRR"), "en")
+    :param merchant_id: the merchant, or None: all merchants together.
+    :param label: the name of the period in the language of the message.
+
+    >>> totals = AnnouncedTotals(Mode.DAILY, "1403/04/04", 0, 0, amount=1234567, count=12, currency="IRR", scale=0)
+    >>> write(totals, "m1", "4 Tir 1403", "en")
     ('Daily summary for merchant m1', '4 Tir 1403: 1,234,567 IRR in 12 transactions.')
     """
     template = _TEMPLATES[locale]
-    whose = template.everyone
-    if totals.merchant_id is not None:
-        whose = template.merchant.format(name=shown(totals.merchant_id, locale))
+    whose = template.everyone if merchant_id is None else template.merchant.format(name=shown(merchant_id, locale))
     body = template.body(totals.count).format(
-        label=totals.label,
+        label=label,
         amount=separated(totals.amount, locale, totals.scale),
         currency=_PERSIAN_CURRENCIES.get(totals.currency, totals.currency) if locale == "fa" else totals.currency,
         count=separated(totals.count, locale),

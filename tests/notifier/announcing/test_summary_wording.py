@@ -10,18 +10,23 @@ import pytest
 
 import notifier.wording
 from core.calendar.periods import Locale, Mode
+from core.notifications.model import AnnouncedTotals
 from core.notifications.sms_parts import sms_parts
-from notifier.wording import PeriodTotals, separated, shown, write
+from notifier.wording import separated, shown, write
 
 
-def totals(merchant_id: str | None = "m1", amount: int = 1_234_567, count: int = 12, **changes: str) -> PeriodTotals:
-    parts = {"label": "4 Tir 1403", "currency": "IRR", **changes}
-    return PeriodTotals(Mode.DAILY, merchant_id, parts["label"], amount, count, parts["currency"])
+TOTALS = AnnouncedTotals(
+    Mode.DAILY, "1403/04/04", start_ms=0, end_ms=0, amount=1_234_567, count=12, currency="IRR", scale=0
+)
+
+
+def written(locale: Locale, merchant_id: str | None = "m1", totals: AnnouncedTotals = TOTALS) -> tuple[str, str]:
+    return write(totals, merchant_id, "4 Tir 1403", locale)
 
 
 def test_examples_are_true() -> None:
     failed, tried = doctest.testmod(notifier.wording)
-    assert (failed, tried) == (0, 3)
+    assert (failed, tried) == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,7 @@ def test_examples_are_true() -> None:
     ],
 )
 def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Locale, title: str) -> None:
-    assert write(PeriodTotals(mode, "m1", "x", 1, 1, "IRR"), locale)[0] == title
+    assert written(locale, totals=replace(TOTALS, mode=mode))[0] == title
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,7 @@ def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Loca
     ],
 )
 def test_the_body_has_the_sum_and_the_number(amount: int, count: int, locale: Locale, body: str) -> None:
-    assert write(totals(amount=amount, count=count), locale)[1] == body
+    assert written(locale, totals=replace(TOTALS, amount=amount, count=count))[1] == body
 
 
 @pytest.mark.parametrize(
@@ -61,13 +66,13 @@ def test_the_body_has_the_sum_and_the_number(amount: int, count: int, locale: Lo
     [("IRT", "fa", "تومان"), ("IRT", "en", "IRT"), ("EUR", "fa", "EUR"), ("{x}", "en", "{x}")],
 )
 def test_the_currency_has_its_name_in_the_language(currency: str, locale: Locale, named: str) -> None:
-    assert f" {named} " in write(totals(currency=currency), locale)[1]
+    assert f" {named} " in written(locale, totals=replace(TOTALS, currency=currency))[1]
 
 
 @pytest.mark.parametrize("name", ["{}", "{label}", "{whose!r}", "{0}", "%s", "}{", "{{x}}"])
 @pytest.mark.parametrize("locale", ["en", "fa"])
 def test_braces_in_the_name_of_a_merchant_stay_braces(name: str, locale: Locale) -> None:
-    title, _ = write(totals(name), locale)
+    title, _ = written(locale, name)
     assert title.strip("\u2069").endswith(name)
 
 
@@ -93,21 +98,22 @@ def test_a_name_of_the_other_direction_is_isolated(name: str, locale: Locale) ->
     "name", ["a\nBcc: x@y", "a\r\nb", "a\x00b", "a\u2028b", "a\ud800b", "a\u202eb", "\u2069\u2069a"]
 )
 def test_a_name_cannot_break_the_line_or_turn_it_around(name: str) -> None:
-    title, _ = write(totals(name), "en")
+    title, _ = written("en", name)
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in title)
     assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(title)
     assert len(title.splitlines()) == 1
 
 
 def test_a_name_of_any_length_leaves_a_title_that_can_be_sent() -> None:
-    title, _ = write(totals("x" * 100_000), "en")
+    title, _ = written("en", "x" * 100_000)
     assert title.endswith("x…")
     assert len(title) <= 200
     assert shown("y" * 100, "en") == "y" * 100
 
 
 def test_an_english_summary_is_one_short_message() -> None:
-    title, body = write(totals("507f1f77bcf86cd799439011", 123_456_789_012, 123_456), "en")
+    totals = replace(TOTALS, amount=123_456_789_012, count=123_456)
+    title, body = written("en", "507f1f77bcf86cd799439011", totals)
     found = sms_parts(f"{title}\n{body}")
     assert (found.encoding, found.parts) == ("gsm", 1)
 
@@ -130,4 +136,4 @@ def test_separated_numbers_are_the_numbers(number: int) -> None:
     ],
 )
 def test_amounts_have_the_decimals_of_their_unit(amount: int, scale: int, locale: Locale, shown: str) -> None:
-    assert shown in write(replace(totals(amount=amount), scale=scale), locale)[1]
+    assert shown in written(locale, totals=replace(TOTALS, amount=amount, scale=scale))[1]
