@@ -36,7 +36,7 @@ _VARY: Final = "Accept-Encoding"
 def dashboard_resources(pool: ThreadPool) -> dict[str, PagesResource]:
     """The resources of the pages and their files, by route.
 
-    A name is looked up among the files that were read, so that no name leads out of the folder. Files are what the pages
+    Names are looked up among the files that were read, so none leads out of the folder. The files are what the pages
     load, whose names tell the content and which may be kept forever, and each source by itself, for other pages and for
     debugging.
     """

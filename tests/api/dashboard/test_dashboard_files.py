@@ -140,4 +140,6 @@ def test_two_processes_send_equal_files_with_equal_etags(api: Api, tmp_path: Pat
     for path in ("/", "/assets/summariespage.js"):
         one, two = (each.ask(path, headers={"Accept-Encoding": accepted}) for each in (api, other))
         assert (one.content, one.headers["etag"]) == (two.content, two.headers["etag"])
-    assert api.ask("/assets/summariespage.js").headers["etag"] != api.ask("/assets/notificationspage.js").headers["etag"]
+    assert (
+        api.ask("/assets/summariespage.js").headers["etag"] != api.ask("/assets/notificationspage.js").headers["etag"]
+    )

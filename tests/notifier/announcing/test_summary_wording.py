@@ -14,7 +14,6 @@ from core.notifications.model import AnnouncedTotals
 from core.notifications.sms_parts import sms_parts
 from notifier.wording import separated, shown, write
 
-
 TOTALS = AnnouncedTotals(
     Mode.DAILY, "1403/04/04", start_ms=0, end_ms=0, amount=1_234_567, count=12, currency="IRR", scale=0
 )
