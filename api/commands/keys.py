@@ -10,7 +10,7 @@ from typing import Any, Final
 import typer
 
 from api.auth.api_keys import digest_of, id_in, new_token
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, parse_expiry, to_the_second
 from core.log_lines import looks_like_key, redacted
@@ -61,12 +61,12 @@ def add(
             print_json({"token": token, **_as_json(key, None)})
         else:
             typer.echo(token)
-        _print_message(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
+        print_message(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
         if expires_at_ms is not None:
-            _print_message(f"It expires at {to_the_second(expires_at_ms)}.")
-        _print_message("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
+            print_message(f"It expires at {to_the_second(expires_at_ms)}.")
+        print_message("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
         for merchant_id in unknown:
-            _print_message(f"Warning: there are no summaries of a merchant {merchant_id!r} yet.")
+            print_message(f"there are no summaries of a merchant {merchant_id!r} yet.", "warning")
         _print_when(settings)
 
 
@@ -110,9 +110,9 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
         if as_json:
             print_json(_as_json(revoked, last_used_ms))
         already = revoked.revoked_at_ms != now_ms
-        _print_message(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
+        print_message(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
         if not left:
-            _print_message("No valid key is left: make another with keys add.")
+            print_message("No valid key is left: make another with keys add.")
         _print_when(settings)
 
 
@@ -188,8 +188,4 @@ def _as_json(key: ApiKey, last_used_ms: int | None) -> dict[str, Any]:
 
 
 def _print_when(settings: Settings) -> None:
-    _print_message(f"A running server notices within {settings.api_freshness_s:g} s (API_FRESHNESS_S).")
-
-
-def _print_message(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    print_message(f"A running server notices within {settings.api_freshness_s:g} s (API_FRESHNESS_S).")

@@ -9,7 +9,7 @@ import typer
 
 from api.auth.sessions import LINK_LIFETIME_S, new_link_token
 from api.server.address import parse_address
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import UsageError
 from core.stores import Stores, wall_clock_ms
 
@@ -37,7 +37,7 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
             print_json({"link": link, "valid_s": LINK_LIFETIME_S})
         else:
             typer.echo(link)
-        typer.echo(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and allows everything.", err=True)
+        print_message(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and allows everything.")
 
 
 def end_all(store_url: str | None, as_json: bool) -> None:
@@ -48,9 +48,8 @@ def end_all(store_url: str | None, as_json: bool) -> None:
             ended = stores.sessions.end_all(wall_clock_ms())
         if as_json:
             print_json({"ended": ended})
-        typer.echo(
-            f"Ended {ended} sessions and links; a running server notices within {settings.api_freshness_s:g} s.",
-            err=True,
+        print_message(
+            f"Ended {ended} sessions and links; a running server notices within {settings.api_freshness_s:g} s."
         )
 
 

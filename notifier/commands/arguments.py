@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.command_line import print_message
 from core.errors import UsageError
 from core.notifications import users
+from core.notifications.addresses import BadAddress, normalised
 from core.notifications.reach_warnings import ReachWarning
 from core.notifications.users import AmbiguousUser
 from core.notifications.values import UserId, in_words
@@ -39,6 +40,19 @@ def user_id(given: str) -> str:
     :raises UsageError: it is not valid.
     """
     return text("USER", UserId, given)
+
+
+def normalised_address(name: str, channel: str, given: str) -> str:
+    """The address `given` in the form for the store.
+
+    :raises UsageError: it is not an address of `channel`; the sentence names `name`.
+    """
+    try:
+        return normalised(channel, given)
+    except BadAddress as error:
+        raise UsageError(
+            f"{name} cannot be one for {channel}: {error}", "Such as: sms=09127654321 email=sara@example.com."
+        ) from None
 
 
 def require_channels(channels: Sequence[str], known: Collection[str], settings: Settings) -> None:

@@ -8,10 +8,9 @@ import typer
 
 from core.command_line import edge, print_json, print_message, settings_and_store
 from core.errors import UsageError
-from core.notifications.addresses import BadAddress, normalised
 from core.settings import Settings
 from core.tables import aligned
-from notifier.commands.arguments import require_channels, tenant_to_read, tenant_to_write
+from notifier.commands.arguments import normalised_address, require_channels, tenant_to_read, tenant_to_write
 from notifier.commands.arguments import user_id as checked_user_id
 
 
@@ -23,7 +22,7 @@ def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str 
         settings, stores = settings_and_store(store_url, create=True)
         with stores:
             require_channels([channel for channel, _ in pairs], settings.senders, settings)
-            given = {channel: _normalised(channel, address) for channel, address in pairs}
+            given = {channel: normalised_address("the address", channel, address) for channel, address in pairs}
             owner = tenant_to_write(stores, user, tenant)
             contacts = stores.contacts.change(user, given, tenant=owner)
         _show(owner, user, contacts, as_json)
@@ -58,16 +57,6 @@ def _pair(given: str) -> tuple[str, str]:
     if not separator:
         raise UsageError(f"{given!r} is not CHANNEL=ADDRESS", "Such as: sms=09127654321 email=sara@example.com.")
     return channel, address
-
-
-def _normalised(channel: str, address: str) -> str:
-    try:
-        return normalised(channel, address)
-    except BadAddress as error:
-        raise UsageError(
-            f"the address cannot be one for {channel}: {error}",
-            "Such as: sms=09127654321 email=sara@example.com.",
-        ) from None
 
 
 def _show(tenant: str, user: str, contacts: Mapping[str, str], as_json: bool) -> None:

@@ -10,12 +10,12 @@ from typing import Final
 import typer
 
 from core.calendar.periods import Locale
-from core.command_line import edge, print_json
+from core.command_line import command_settings, edge, print_json, print_message
 from core.errors import MaybeSent, ServiceError, UsageError
-from core.notifications.addresses import BadAddress, normalised
 from core.notifications.model import new_id
-from core.settings import Settings, read_settings
+from core.settings import Settings
 from core.stores import wall_clock_ms
+from notifier.commands.arguments import normalised_address
 from notifier.commands.queue import Queue
 from notifier.commands.status import workers_view
 from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, Sender, TemporaryFailure
@@ -31,7 +31,7 @@ _GIVEN_UP: Final = "The same would fail again: a worker would give it up."
 def run(channel: str, address: str, body: str | None, locale: Locale, as_json: bool) -> None:
     """Print a test message, and send it over `channel`."""
     with edge(as_json):
-        settings = read_settings()
+        settings = command_settings()
         sender = _sender(channel, settings)
         message = Message(
             id=f"{new_id()}:{channel}",
@@ -39,14 +39,15 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
             body=_BODIES[locale] if body is None else body,
             locale=locale,
             created_at_ms=wall_clock_ms(),
-            address=_normalised(channel, address),
+            address=normalised_address("ADDRESS", channel, address),
         )
-        _print_message(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
-        _print_message(f"  {message.title}")
-        _print_message("\n".join(f"  {line}" for line in message.body.splitlines()))
+        print_message(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
+        print_message(f"  {message.title}")
+        for line in message.body.splitlines():
+            print_message(f"  {line}")
         workers = _workers(settings)
         for sentence in differences(workers):
-            _print_message(f"{sentence[0].upper()}{sentence[1:]}.")
+            print_message(f"{sentence[0].upper()}{sentence[1:]}.")
         try:
             # The print sender writes to standard output, which is for the outcome.
             with redirect_stdout(sys.stderr):
@@ -54,7 +55,7 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
         finally:
             sender.close()
         if receipt.printed:
-            _print_message("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
+            print_message("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
         if as_json:
             outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
             print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
@@ -79,15 +80,6 @@ def _workers(settings: Settings) -> list[WorkerSettings]:
         return Queue(settings).workers()
     except ServiceError:
         return []
-
-
-def _normalised(channel: str, address: str) -> str:
-    try:
-        return normalised(channel, address)
-    except BadAddress as error:
-        raise UsageError(
-            f"ADDRESS cannot be one for {channel}: {error}", "Give it as a user's contacts have it."
-        ) from None
 
 
 def _sent(sender: Sender, message: Message) -> Receipt:
@@ -117,7 +109,3 @@ def _sent(sender: Sender, message: Message) -> Receipt:
     if receipt is None:
         raise MaybeSent(f"it may have been sent: {reason}", "Look whether it arrived before you send it again.")
     return receipt
-
-
-def _print_message(sentence: str) -> None:
-    typer.echo(sentence, err=True)
