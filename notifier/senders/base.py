@@ -205,16 +205,17 @@ def operator_must_fix(reason: str) -> Refused:
 class Sender(Protocol):
     """Sends messages over one channel. Each process has one instance, which its tasks use one after the other.
 
-    A plug-in is any class with this interface, named in ``NOTIFY_SENDERS`` by its dotted path.
+    A plug-in is any class with this interface, named in ``NOTIFY_SENDERS`` by its dotted path. What inherits from this
+    class needs `channels`, `from_settings` and `send`, and otherwise only what differs from it.
     """
 
     channels: ClassVar[frozenset[str]]
     """The channels that it supports; empty for any."""
 
-    needs_address: ClassVar[bool]
+    needs_address: ClassVar[bool] = True
     """Whether it needs the address of the user."""
 
-    deduplicates: ClassVar[bool]
+    deduplicates: ClassVar[bool] = False
     """Whether the receiver recognises a repeated message by its id, and ignores it."""
 
     @classmethod
@@ -241,6 +242,7 @@ class Sender(Protocol):
         :raises TemporaryFailure: the gateway does not answer.
         :raises PermanentFailure: the gateway accepted the message, and then failed to deliver it.
         """
+        raise NotAskable
 
     def close(self) -> None:
         """Close the connections; a sender that is used again opens new ones."""

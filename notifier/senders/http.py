@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import httpcore
 
-from notifier.senders.base import Ambiguous, NotSent, Unreachable
+from notifier.senders.base import Ambiguous, NotSent, Sender, Unreachable
 from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywhere
 from notifier.senders.network import GuardedNetwork
 
@@ -121,6 +121,16 @@ class HttpGateway:
                 network_backend=self._network,
             )
         return self._pool
+
+
+class HttpSender(Sender):
+    """A sender whose gateway is asked by HTTP."""
+
+    _http: HttpGateway
+
+    def close(self) -> None:
+        """See `notifier.senders.base.Sender`."""
+        self._http.close()
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from notifier.senders.base import (
     TemporaryFailure,
     Unreachable,
 )
-from notifier.senders.http import GatewayResponse, HttpGateway
+from notifier.senders.http import GatewayResponse, HttpGateway, HttpSender
 from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
 from notifier.senders.required_settings import base_url, require
 from notifier.senders.responses import json_object
@@ -29,7 +29,7 @@ from notifier.senders.responses import json_object
 _REMEMBERED_MS: Final = 12 * 3_600_000  # for how long the gateway finds a message by our number
 
 
-class KavenegarSender:
+class KavenegarSender(HttpSender):
     """Sends by ``sms/send``, with our number of the message as ``localid``.
 
     The gateway answers a repeated ``localid`` with the message that it has, and sends nothing. It is not documented for
@@ -41,8 +41,6 @@ class KavenegarSender:
     """
 
     channels: ClassVar = frozenset({"sms"})
-    needs_address: ClassVar = True
-    deduplicates: ClassVar = False
 
     def __init__(self, http: HttpGateway, url: str, api_key: str, line: str, clock_ms: Clock = wall_clock_ms) -> None:
         self._http = http
@@ -99,10 +97,6 @@ class KavenegarSender:
         if self._clock_ms() - began_at_ms >= _REMEMBERED_MS:
             raise NotAskable
         return None
-
-    def close(self) -> None:
-        """See `notifier.senders.base.Sender`."""
-        self._http.close()
 
     def _call(self, method: str, form: Mapping[str, str]) -> GatewayResponse:
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8", "accept": "application/json"}

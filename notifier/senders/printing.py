@@ -6,15 +6,14 @@ from typing import ClassVar, Self
 
 from core.event_log import log_event
 from core.settings import Settings
-from notifier.senders.base import Message, NotAskable, Receipt, TemporaryFailure
+from notifier.senders.base import Message, Receipt, Sender, TemporaryFailure
 
 
-class PrintSender:
+class PrintSender(Sender):
     """Logs each message, with its address masked."""
 
     channels: ClassVar = frozenset[str]()
     needs_address: ClassVar = False
-    deduplicates: ClassVar = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -39,10 +38,3 @@ class PrintSender:
         except OSError as error:
             raise TemporaryFailure(f"standard output cannot be written: {error.strerror}") from None
         return Receipt(printed=True)
-
-    def find(self, message: Message) -> Receipt | None:
-        """There is no status lookup."""
-        raise NotAskable
-
-    def close(self) -> None:
-        """Nothing to release."""

@@ -8,14 +8,14 @@ from typing import ClassVar, Self
 from core.errors import SettingsError
 from core.loopback import is_loopback
 from core.settings import Settings
-from notifier.senders.base import Message, NotAskable, Receipt
+from notifier.senders.base import Message, Receipt, Sender
 from notifier.senders.dialling import Deadline
 from notifier.senders.mail import MailFrom, mail_of, message_id
 from notifier.senders.required_settings import require
 from notifier.senders.smtp_session import Security, SmtpSession
 
 
-class SmtpSender:
+class SmtpSender(Sender):
     """Sends mail to one server, with a new connection for each.
 
     Servers do not recognise a repeated ``Message-ID``, and have no status lookup; so if the connection is lost between
@@ -26,8 +26,6 @@ class SmtpSender:
     """
 
     channels: ClassVar = frozenset({"email"})
-    needs_address: ClassVar = True
-    deduplicates: ClassVar = False
 
     def __init__(
         self,
@@ -83,10 +81,3 @@ class SmtpSender:
             session.introduce(self._user, self._password)
             session.hand_over(self._mail_from.address, to, mail)
         return Receipt(message_id(message, self._mail_from))
-
-    def find(self, message: Message) -> Receipt | None:
-        """A mail server has no status lookup."""
-        raise NotAskable
-
-    def close(self) -> None:
-        """Nothing to release."""

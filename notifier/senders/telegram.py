@@ -14,7 +14,6 @@ from core.settings import Settings
 from notifier.senders.base import (
     DeliveryFailure,
     Message,
-    NotAskable,
     NotSent,
     PermanentFailure,
     Receipt,
@@ -24,12 +23,12 @@ from notifier.senders.base import (
     operator_must_fix,
 )
 from notifier.senders.dialling import Deadline
-from notifier.senders.http import GatewayResponse, HttpGateway
+from notifier.senders.http import GatewayResponse, HttpGateway, HttpSender
 from notifier.senders.required_settings import base_url, require
 from notifier.senders.responses import at_most, json_object, quoted, refusal_of, retry_after_s
 
 
-class TelegramSender:
+class TelegramSender(HttpSender):
     """Sends by ``sendMessage``, as plain text: a title with ``<`` or ``*`` is shown unchanged.
 
     The API does not accept an id from us and has no status lookup, so an ambiguous send remains unknown.
@@ -38,8 +37,6 @@ class TelegramSender:
     """
 
     channels: ClassVar = frozenset({"telegram"})
-    needs_address: ClassVar = True
-    deduplicates: ClassVar = False
 
     def __init__(self, http: HttpGateway, url: str, token: str) -> None:
         self._http = http
@@ -77,14 +74,6 @@ class TelegramSender:
         if found is not None and found.get("ok") is False:
             raise self._refusal(response, found, message)
         raise _failure_without_error_code(response)
-
-    def find(self, message: Message) -> Receipt | None:
-        """The API has no status lookup."""
-        raise NotAskable
-
-    def close(self) -> None:
-        """See `notifier.senders.base.Sender`."""
-        self._http.close()
 
     def _post(self, chat: str, text: str, deadline: Deadline) -> tuple[GatewayResponse, Mapping[str, Any] | None]:
         """The response of the API to `text` for `chat`, and its JSON object, if any."""

@@ -15,9 +15,9 @@ import orjson
 from core.instants import iso_instant
 from core.notifications.model import AnnouncedTotals
 from core.settings import Settings
-from notifier.senders.base import Message, NotAskable, NotSent, PermanentFailure, Receipt, TemporaryFailure
+from notifier.senders.base import Message, NotSent, PermanentFailure, Receipt, TemporaryFailure
 from notifier.senders.dialling import anywhere, is_public
-from notifier.senders.http import HttpGateway
+from notifier.senders.http import HttpGateway, HttpSender
 from notifier.senders.required_settings import require
 from notifier.senders.responses import refusal_of, retry_after_s
 
@@ -27,7 +27,7 @@ VERSION: Final = 1
 _PORTS_OF_SCHEMES: Final = {"http": 80, "https": 443}
 
 
-class WebhookSender:
+class WebhookSender(HttpSender):
     """Posts the message as JSON to the URL that is the user's address, signed.
 
     ``version`` is `VERSION`; a version may get new members, and none is removed or changed. ``announcement`` has the
@@ -43,7 +43,6 @@ class WebhookSender:
     """
 
     channels: ClassVar = frozenset({"webhook"})
-    needs_address: ClassVar = True
     deduplicates: ClassVar = True
 
     def __init__(
@@ -104,14 +103,6 @@ class WebhookSender:
         if status >= 500:
             raise TemporaryFailure(words, retry_after_s(response, now))
         raise PermanentFailure(words)
-
-    def find(self, message: Message) -> Receipt | None:
-        """A receiver has no status lookup; the message is sent again."""
-        raise NotAskable
-
-    def close(self) -> None:
-        """See `notifier.senders.base.Sender`."""
-        self._http.close()
 
 
 def _announcement(message: Message, totals: AnnouncedTotals) -> dict[str, str | int | None]:
