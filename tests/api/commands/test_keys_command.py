@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sales import publish
-from serving_server import environment, sqlite_url
+from serving_server import ROOT, environment, sqlite_url
 from typer.testing import CliRunner
 
 from api.__main__ import app
@@ -195,3 +196,10 @@ def test_a_span_is_counted_from_now(tmp_path: Path) -> None:
 def test_a_key_that_would_never_be_valid_is_refused(tmp_path: Path, expires: str) -> None:
     assert "--expires" in failure(keys(tmp_path, "add", "a", "--summaries", "--expires", expires), 2)
     assert list(tmp_path.glob("*.db")) == []
+
+
+def test_messages_are_lines_of_json_where_the_log_of_commands_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "api", "keys", "add", "till-7", "--summaries"]
+    variables = environment(tmp_path, COMMAND_LOG="json")
+    ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=True)
+    assert {json.loads(line)["event"] for line in ended.stderr.splitlines()} == {"note"}
