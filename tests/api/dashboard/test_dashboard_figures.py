@@ -64,7 +64,8 @@ def test_amounts_are_shown_in_major_units_with_their_decimals(in_cents: Tabs) ->
     written = tab.page.evaluate(
         """async () => {
             const { Locale } = await import("/assets/locale.js");
-            return ["en", "fa"].map((language) => new Locale(language, "USD", "UTC", 2).exact(-5n, "amount"));
+            const CENTS = { currency: "USD", scale: 2, time_zone: "UTC", calendar: "jalali" };
+            return ["en", "fa"].map((language) => new Locale(language, CENTS).exact(-5n, "amount"));
         }"""
     )
     assert written == ["-0.05", "\u200e\u2212۰٫۰۵"]
