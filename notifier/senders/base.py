@@ -246,3 +246,4 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Close the connections; a sender that is used again opens new ones."""
+        return
