@@ -58,16 +58,12 @@ class Principal:
         if scope not in self.scopes:
             raise Problem(ProblemKind.OUT_OF_SCOPE, f"This needs the scope {scope}.")
 
-    def may_read(self, merchant_id: str | None) -> bool:
-        """Whether this caller may read the summaries of `merchant_id` (None: of all merchants together)."""
-        return Scope.SUMMARIES in self.scopes or merchant_id in self.merchants
-
     def require_merchant(self, merchant_id: str | None) -> None:
         """Check that this caller may read the summaries of `merchant_id` (None: of all merchants together).
 
         :raises Problem: out of scope, whether or not there is such a merchant.
         """
-        if self.may_read(merchant_id):
+        if Scope.SUMMARIES in self.scopes or merchant_id in self.merchants:
             return
         what = "all merchants together" if merchant_id is None else "this merchant"
         raise Problem(ProblemKind.OUT_OF_SCOPE, f"The key does not allow the summaries of {what}.")

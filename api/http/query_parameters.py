@@ -145,14 +145,20 @@ def validated(model: type[ParametersT], fields: Mapping[str, Any], findings: Fin
     raise bad_parameters(findings.errors)
 
 
-def refuse_parameters(query_string: str) -> None:
-    """Check that there are no parameters.
+def parameters_in(query_string: str, model: type[ParametersT]) -> ParametersT:
+    """The parameters in a query string.
 
-    :raises Problem: bad parameter, with all parameters; or the query string is not valid.
+    :raises Problem: bad parameter, with all errors; or the query string is not valid.
     """
     findings = Findings()
-    validated(NoParameters, fields_of(query_string, findings), findings)
+    parameters = validated(model, fields_of(query_string, findings), findings)
     findings.raise_if_any()
+    return parameters
+
+
+def refuse_parameters(query_string: str) -> None:
+    """Check that there are no parameters: see `parameters_in`."""
+    parameters_in(query_string, NoParameters)
 
 
 def quoted(text: str, mark: str = "'") -> str:

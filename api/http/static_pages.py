@@ -34,11 +34,10 @@ class StaticPages:
         vary: str = BY_CALLER,
     ) -> None:
         self._content_type = content_type
-        self._make = make
+        self._body = lru_cache(_MOST)(make)
         self._pool = pool
         self._cache_control = cache_control
         self._vary = vary
-        self._plain = lru_cache(_MOST)(self._made)
         self._encoded: LRUCache[tuple[str, Preference], CacheableResponse] = LRUCache(_MOST)
         self._making: SingleFlight[CacheableResponse] = SingleFlight()
 
@@ -46,22 +45,20 @@ class StaticPages:
         """Send the page `name`, or 304."""
         wanted = name, preference_in(req.get_header("Accept-Encoding"))
         if (page := self._encoded.get(wanted)) is None:
-            page = await self._making.run(wanted, lambda: self._pool.run(self._as_preferred, *wanted))
+            page = await self._making.run(wanted, lambda: self._pool.run(self._made, *wanted))
             self._encoded[wanted] = page
         page.send(req, resp)
 
-    def _made(self, name: str) -> CacheableResponse:
-        body = self._make(name)
-        return CacheableResponse(
+    def _made(self, name: str, preference: Preference) -> CacheableResponse:
+        body = self._body(name)
+        plain = CacheableResponse(
             body,
             self._content_type(name),
             etag_of("page", name, body),
             cache_control=self._cache_control,
             vary=self._vary,
         )
-
-    def _as_preferred(self, name: str, preference: Preference) -> CacheableResponse:
-        return self._plain(name).encoded(preference)
+        return plain.encoded(preference)
 
 
 class PagesResource:

@@ -12,12 +12,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.pagination import NO_VERSION, PageCursor, PageLimit, cursor_after, position_in
-from api.http.query_parameters import Findings, fields_of
+from api.http.query_parameters import Findings, fields_of, parameters_in
 from api.http.request_body import MOST_ERRORS, errors_of, read_object
 from api.notifications.field_types import unknown_channel
 from api.notifications.pages import PageParameters, cut, page_in
 from api.notifications.payloads import Contacts
-from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_read, tenant_to_write
+from api.notifications.tenants import OfUser, tenant_to_list, tenant_to_read, tenant_to_write
 from api.openapi.bodies import UserContacts, UsersContacts
 from api.problems import ParameterError, bad_parameters, error_code
 from api.store_access import StoreAccess
@@ -64,7 +64,7 @@ class ContactsResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: str) -> None:
         """The addresses of the user; none for an unknown user."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        asked = read_tenant(req.query_string)
+        asked = parameters_in(req.query_string, OfUser).tenant
         user_id = _checked_user_id(user_id)
 
         def read(stores: Stores) -> UserContacts:
@@ -79,7 +79,7 @@ class ContactsResource:
         The key must be allowed to read all summaries that the user receives: they are sent to the new addresses.
         """
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        asked = read_tenant(req.query_string)
+        asked = parameters_in(req.query_string, OfUser).tenant
         user_id = _checked_user_id(user_id)
         addresses = _addresses_in(read_object(req), self._channels)
 

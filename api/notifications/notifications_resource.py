@@ -11,13 +11,13 @@ import falcon
 from api.auth.principal import Principal, caller_with
 from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
-from api.http.query_parameters import Findings, refuse_parameters
+from api.http.query_parameters import Findings, parameters_in, refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.field_types import ValidationContext, instant_ms
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, Days, counts, page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
-from api.notifications.tenants import OfTenant, read_tenant, tenant_to_write, visible_to
+from api.notifications.tenants import OfTenant, OfUser, tenant_to_write, visible_to
 from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
@@ -58,7 +58,7 @@ class NotificationsResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Store a notification; it is sent soon after."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        asked = read_tenant(req.query_string)
+        asked = parameters_in(req.query_string, OfUser).tenant
         known = known_id(req, "notification")
         document = read_object(req)
         now_ms = self._clock()
@@ -119,7 +119,7 @@ class NotificationsResource:
     def on_post_retry_all(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Send again the logs that match a filter, those of the newest notifications first."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        asked = read_tenant(req.query_string, OfTenant)
+        asked = parameters_in(req.query_string, OfTenant).tenant
         payload = checked_payload(read_object(req), RetryAll, None)
         logs = LogFilter(frozenset(map(LogStatus, payload.statuses)), frozenset(payload.channels or ()))
         wanted = NotificationFilter(

@@ -12,13 +12,13 @@ from pydantic import Field
 from api.auth.principal import caller_with
 from api.http.json_response import send_document
 from api.http.pagination import PageCursor, PageLimit, cursor_of
-from api.http.query_parameters import refuse_parameters
+from api.http.query_parameters import parameters_in, refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
 from api.notifications.field_types import ValidationContext
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.pages import PageParameters, cut, read_page
 from api.notifications.payloads import NewSubscription
-from api.notifications.tenants import read_tenant, tenant_to_list, tenant_to_write
+from api.notifications.tenants import OfUser, tenant_to_list, tenant_to_write
 from api.notifications.views import created_subscription_view, listed_subscription_view, subscription_view
 from api.openapi.bodies import Locale, Subscriptions
 from api.problems import Problem, ProblemKind
@@ -96,7 +96,7 @@ class SubscriptionsResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Subscribe a user, unless an active subscription is equivalent. The key must allow reading those summaries."""
         caller = caller_with(req, Scope.NOTIFICATIONS)
-        asked = read_tenant(req.query_string)
+        asked = parameters_in(req.query_string, OfUser).tenant
         known = known_id(req, "subscription")
         now_ms = self._clock()
         payload = checked_payload(read_object(req), NewSubscription, ValidationContext(self._channels, now_ms))

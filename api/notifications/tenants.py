@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from api.auth.principal import Principal
-from api.http.query_parameters import Findings, Parameters, fields_of, validated
+from api.http.query_parameters import Parameters
 from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from core.notifications import users
 from core.notifications.users import AmbiguousUser
@@ -47,18 +47,6 @@ class OfUser(Parameters):
         "required if a tenant has a user with this id.",
         examples=[OPERATOR],
     )
-
-
-def read_tenant(query_string: str, model: type[OfUser] | type[OfTenant] = OfUser) -> str | None:
-    """The tenant in a query string, if any; other parameters are errors.
-
-    :param model: the model of the parameter.
-    :raises Problem: bad parameter, with all errors; or the query string is not valid.
-    """
-    findings = Findings()
-    tenant = validated(model, fields_of(query_string, findings), findings).tenant
-    findings.raise_if_any()
-    return tenant
 
 
 def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str | None:
