@@ -50,9 +50,8 @@ def normalised_address(name: str, channel: str, given: str) -> str:
     try:
         return normalised(channel, given)
     except BadAddress as error:
-        raise UsageError(
-            f"{name} cannot be one for {channel}: {error}", "Such as: sms=09127654321 email=sara@example.com."
-        ) from None
+        hint = "Such as 09127654321 for sms, or sara@example.com for email."
+        raise UsageError(f"{name} cannot be one for {channel}: {error}", hint) from None
 
 
 def require_channels(channels: Sequence[str], known: Collection[str], settings: Settings) -> None:
