@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from celery import Celery
 
-    from api.middleware.response_cache import App
+    from api.middleware.fast_path import App
     from core.settings import Settings
 
 

@@ -19,9 +19,9 @@ from api.dashboard.resource import dashboard_resources
 from api.http.request import ClientAddresses, Request
 from api.http.request_body import BodyLimit
 from api.middleware.error_handlers import add_error_handlers
+from api.middleware.fast_path import App, FastPath
 from api.middleware.rate_limit import RateLimit
 from api.middleware.request_log import RequestLog
-from api.middleware.response_cache import App, ResponseCache
 from api.notifications.contacts_resource import CONVERTER, ContactsResource, UserIdAndContacts
 from api.notifications.listing import Days
 from api.notifications.notifications_resource import NotificationsResource
@@ -35,7 +35,6 @@ from api.openapi.resources import OpenApiResource, docs_resources
 from api.store_access import PATIENCE_S, StoreAccess
 from api.summaries.current_publication import CurrentPublication, Work, in_background
 from api.summaries.merchants import MerchantsResource
-from api.summaries.reader import Reader
 from api.summaries.series import SummaryResource
 from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
@@ -119,7 +118,7 @@ def create_app(
     if origins := settings.allowed_origins:
         middleware.insert(1, _CrossOrigin(origins))
     app = App(middleware=middleware, request_type=Request)
-    app.response_cache = ResponseCache(current, keys, rate_limit, request_log)
+    app.fast_path = FastPath(keys, rate_limit, request_log)
     app.resp_options.xml_error_serialization = False
     app.req_options.strip_url_path_trailing_slash = False
     add_error_handlers(app, request_log, retry_after_s=freshness_s)
@@ -132,9 +131,9 @@ def create_app(
     def condition() -> Condition:
         return access.call(lambda stores: Condition.read(stores, clock(), limits))
 
-    reader = Reader(current, calendar_named(settings.calendar))
-    app.add_route("/api/transactions/summary", SummaryResource(reader))
-    app.add_route("/api/merchants", MerchantsResource(reader))
+    calendar = calendar_named(settings.calendar)
+    app.add_route("/api/transactions/summary", SummaryResource(current, calendar))
+    app.add_route("/api/merchants", MerchantsResource(current, calendar))
     app.add_route("/api/status", blocking(StatusResource(condition, clock, settings.currency)))
     app.add_route(
         "/api/me",

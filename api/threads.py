@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import falcon.asgi
@@ -22,27 +24,66 @@ _RETRY_S: Final = 1.0
 class ThreadPool:
     """Threads with a queue of limited length.
 
+    The event loop and the threads meet rarely, because each time they contend for the interpreter: a thread continues
+    as long as calls wait, and the event loop takes all results that are ready at once.
+
     :param queued: how many calls may wait for a thread.
     """
 
     def __init__(self, name: str, threads: int, queued: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._free = threading.BoundedSemaphore(threads + queued)
+        self._threads, self._most = threads, threads + queued
+        self._lock = threading.Lock()  # of the next three
+        self._running = self._unfinished = 0
+        self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
+        self._results: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._is_waking = False
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
         """The result of ``call(*arguments)``, run in a thread with the context of the caller.
 
         :raises Problem: overloaded: the queue is full.
         """
-        if not self._free.acquire(blocking=False):
-            raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
-        try:
-            done = self._executor.submit(copy_context().run, call, *arguments)
-        except BaseException:
-            self._free.release()
-            raise
-        done.add_done_callback(lambda _: self._free.release())  # also if the caller was cancelled
-        return await asyncio.wrap_future(done)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._unfinished == self._most:
+                raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
+            self._calls.append((result, partial(copy_context().run, call, *arguments)))
+            self._unfinished += 1
+            if starts := self._running < self._threads:
+                self._running += 1
+        if starts:
+            self._executor.submit(self._work, loop)
+        return await result
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    self._running -= 1
+                    return
+                future, call = self._calls.popleft()
+            try:
+                self._results.append((future, call(), None))
+            except BaseException as error:
+                self._results.append((future, None, error))
+            with self._lock:
+                self._unfinished -= 1  # also if the caller was cancelled
+            if not self._is_waking:
+                self._is_waking = True
+                loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        self._is_waking = False  # before the results, or one that arrives now would wait for the next
+        while self._results:
+            future, result, error = self._results.popleft()
+            if future.cancelled():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
 
 
 class SingleFlight(Generic[T]):
@@ -75,7 +116,7 @@ class Blocking:
     """`resource`, whose responders are ordinary functions, for an ASGI application: they run in the threads of `pool`.
 
     The body of a request is read first, into ``req.context.body``. Middleware can refuse a request before the client
-    sends the body, see `api.middleware.response_cache.App`, which also detects that a chunked body is incomplete.
+    sends the body, see `api.middleware.fast_path.App`, which also detects that a chunked body is incomplete.
 
     :param max_body_bytes: the largest body.
     """

@@ -22,7 +22,7 @@ from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.auth.sessions import SESSION_COOKIE, Sessions, require_same_origin
 from api.http.request import Request, has_json_type, unmapped
-from api.middleware.rate_limit import RateLimit
+from api.middleware.rate_limit import COUNTED, RateLimit
 from api.problems import Problem, ProblemKind
 from core.errors import StoreMissing
 
@@ -104,7 +104,7 @@ class Guard:
         except Problem:
             await self._rate_limit.count_address(address)
             raise
-        if req.path == _READINESS:
+        if req.path == _READINESS or COUNTED in req.scope:
             return
         await self._rate_limit.count(None if principal is None else principal.counted_as, address)
 

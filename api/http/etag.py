@@ -8,8 +8,8 @@ import hashlib
 import io
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 
 import brotli
 import falcon.asgi
@@ -25,6 +25,10 @@ _OVERHEAD_BYTES: Final = 2048  # measured: the objects of a response and its que
 
 REVALIDATED: Final = "private, no-cache"
 """The header Cache-Control of responses that a client may cache, but must revalidate each time."""
+OWN_HEADERS: Final = frozenset(
+    ("etag", "cache-control", "link", "content-type", "content-encoding", "content-disposition", "content-length")
+)
+"""The headers that depend on the response, not on the request alone."""
 BY_CALLER: Final = "Accept-Encoding, Authorization"
 """The header Vary of responses that depend on the caller."""
 
@@ -39,7 +43,7 @@ class Preference(NamedTuple):
     only_encoded: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CacheableResponse:
     """A body in one encoding, with its headers.
 
@@ -80,32 +84,37 @@ class CacheableResponse:
     def send(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Make it the response to `req`: 304 without the body if the client has it already."""
         resp.append_header("Vary", self.vary)
-        if _matches(req.get_header("If-None-Match"), self.etag):
-            resp.set_headers(self.headers[: self._UNCHANGED if self.link is None else self._UNCHANGED + 1])
+        is_known = self.is_in(req.get_header("If-None-Match"))
+        resp.set_headers(self.headers(is_known=is_known))
+        if is_known:
             resp.status = 304
             req.context.cache = "not-modified"
-            return
-        resp.set_headers(self.headers)
-        resp.data = self.body
+        else:
+            resp.data = self.body
 
-    _UNCHANGED: ClassVar[int] = 2
-    """The number of `headers` that a 304 also has."""
+    def is_in(self, if_none_match: str | None) -> bool:
+        """Whether the header If-None-Match has its ETag, by weak comparison (RFC 9110, 13.1.2)."""
+        if if_none_match is None:
+            return False
+        named = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]
+        return "*" in named or self.etag in named
 
-    @cached_property
-    def headers(self) -> list[tuple[str, str]]:
-        """The headers of the response that depend on the body."""
-        optional = (
-            ("Link", self.link),
-            ("Content-Encoding", self.encoding if self.encoding != "identity" else None),
-            ("Content-Disposition", self.filename and f'attachment; filename="{self.filename}"'),
-        )
-        given = [(name, value) for name, value in optional if value is not None]
-        return [
-            ("ETag", self.etag),
-            ("Cache-Control", self.cache_control),
-            *given,
-            ("Content-Type", self.content_type),
-        ]
+    def headers(self, *, is_known: bool) -> list[tuple[str, str]]:
+        """The headers that depend on the response: names in `OWN_HEADERS` and values.
+
+        :param is_known: whether it is sent as 304.
+        """
+        found = [("etag", self.etag), ("cache-control", self.cache_control)]
+        if self.link is not None:
+            found.append(("link", self.link))
+        if is_known:
+            return found
+        found.append(("content-type", self.content_type))
+        if self.encoding != "identity":
+            found.append(("content-encoding", self.encoding))
+        if self.filename is not None:
+            found.append(("content-disposition", f'attachment; filename="{self.filename}"'))
+        return found
 
 
 CSV: Final = "text/csv; charset=utf-8"
@@ -169,9 +178,3 @@ def _weight(text: str) -> float:
     return weight if 0.0 <= weight <= 1.0 else 0.0
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether the header If-None-Match has `etag`, by weak comparison (RFC 9110, 13.1.2)."""
-    if if_none_match is None:
-        return False
-    named = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]
-    return "*" in named or etag in named

@@ -23,6 +23,9 @@ from core.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 
+COUNTED: Final = "tss.counted"
+"""In the scope of a request that was counted already."""
+
 _STORAGE_TIMEOUT_S: Final = 0.5
 _STORAGE_PAUSE_S: Final = 5.0  # so that not every request waits for a storage that hangs
 _MOST_CALLERS: Final = 100_000  # some 20 MB

@@ -18,6 +18,7 @@ from core.instants import Clock, iso_instant, wall_clock_ms
 from core.log_lines import LineWriter, Sink, log_line, looks_like_key, traceback_of
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_STARTED_NS: Final = "tss.started_ns"
 _MAX_PATH, _MAX_QUERY, _MAX_AGENT = 512, 1024, 256
 _BODILESS: Final = frozenset({204, 304})
 _POLICY: Final = {
@@ -84,15 +85,22 @@ class RequestLog:
     async def process_request(self, req: Request, resp: falcon.asgi.Response) -> None:
         """Set the id and the security headers, and start the time."""
         context = req.context
-        context.started_ns = self._monotonic_ns()
+        context.started_ns = self.begin(req.scope)
         context.request_id = request_id = _named_by_client(req) or new_request_id()
         context.client_address = self._addresses.of(req)
-        context.principal = context.cache = context.cache_entry = context.line = None
+        context.principal = context.cache = context.answered_by = context.line = None
         req.scope.get("tss.context", []).append(context)
         context.log_context = bind_context(request_id=request_id)
         resp.set_headers(_HEADERS)  # of JSON too, which a browser must not interpret as something else
         resp.set_header("X-Request-Id", request_id)
-        self._metrics.request_began()
+
+    def begin(self, scope: dict[str, Any]) -> int:
+        """Count the request of `scope`, once; returns its start in nanoseconds. `end` must follow."""
+        if _STARTED_NS not in scope:
+            scope[_STARTED_NS] = self._monotonic_ns()
+            self._metrics.request_began()
+        started_ns: int = scope[_STARTED_NS]
+        return started_ns
 
     async def process_response(
         self, req: Request, resp: falcon.asgi.Response, resource: object, succeeded: bool
@@ -101,39 +109,34 @@ class RequestLog:
         context = req.context
         reset_context(context.log_context)
         size = await _body_bytes(req, resp)  # renders the body, which is part of the duration
-        duration_ns = self._monotonic_ns() - context.started_ns
-        status, route, cache = resp.status_code, req.uri_template, context.cache
-        self._metrics.request_ended(route or UNMATCHED, req.method, status, duration_ns / 1e9, cache)
         context.line = {
-            "time": iso_instant(self._clock()),
-            "level": "error" if status >= 500 else "info",
+            "time": "",
+            "level": "error" if resp.status_code >= 500 else "info",
             "event": "request",
             "request_id": context.request_id,
             "method": req.method,
             "path": req.path[:_MAX_PATH],
-            "route": route,
-            "query": req.query_string[:_MAX_QUERY],
-            "status": status,
-            "duration_ms": round(duration_ns / 1e6, 3),
+            "route": req.uri_template,
+            "query": req.query_string,
+            "status": resp.status_code,
+            "duration_ms": 0.0,
             "bytes": size,
             "key_id": context.principal and context.principal.key_id,
             "remote": context.client_address,
-            "cache": cache,
+            "cache": context.cache,
             "user_agent": (req.user_agent or "")[:_MAX_AGENT],
         }
-        self._sink(log_line(context.line))
+        self.end(context.line, context.started_ns)
 
-    def repeat(self, line: dict[str, Any], request_id: str, started_ns: int) -> None:
-        """Count and log a request that got the same response as the one of `line`."""
+    def end(self, line: dict[str, Any], started_ns: int) -> None:
+        """Count the answered request of `line`, complete the line, and log it."""
         duration_ns = self._monotonic_ns() - started_ns
-        self._metrics.request_began()
-        self._metrics.request_ended(line["route"], line["method"], line["status"], duration_ns / 1e9, line["cache"])
-        own = {
-            "time": iso_instant(self._clock()),
-            "request_id": request_id,
-            "duration_ms": round(duration_ns / 1e6, 3),
-        }
-        self._sink(log_line(line | own))
+        line["time"] = iso_instant(self._clock())
+        line["duration_ms"] = round(duration_ns / 1e6, 3)
+        line["query"] = line["query"][:_MAX_QUERY]
+        route = line["route"] or UNMATCHED
+        self._metrics.request_ended(route, line["method"], line["status"], duration_ns / 1e9, line["cache"])
+        self._sink(log_line(line))
 
     def log_exception(self, req: falcon.Request, ex: BaseException) -> None:
         """Log an unexpected exception with its traceback; the client gets only its request id."""

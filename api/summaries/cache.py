@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, cast
 
 from cachetools import LRUCache
 
-from api.http.etag import CacheableResponse
+from api.http.etag import CacheableResponse, Preference
 from core.calendar import Calendar, calendar_named
 from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores import Stores
@@ -17,9 +17,6 @@ from core.stores.complete_days import CompleteDays, found_later
 from core.stores.summaries import DayRange, Publication
 
 T = TypeVar("T")
-
-Maker = Callable[[Stores, "Snapshot"], CacheableResponse]
-"""Makes an encoded response from the stores and a snapshot."""
 
 _CACHED_QUERIES: Final = 4096
 _CACHED_TABLES: Final = 8
@@ -64,12 +61,24 @@ def version_of(publication: Publication) -> str:
     return f"{publication.generation}-{publication.published_at_ms:x}"
 
 
+class Wanted(NamedTuple):
+    """A response that clients want, which can be made from any snapshot.
+
+    :param make_plain: makes the unencoded response to `query` from the stores and a snapshot.
+    """
+
+    make_plain: Callable[[Stores, Snapshot, Any], CacheableResponse]
+    query: Hashable
+    preference: Preference
+
+    def make(self, stores: Stores, snapshot: Snapshot) -> CacheableResponse:
+        """The response, encoded; see `make_plain`."""
+        return self.make_plain(stores, snapshot, self.query).encoded(self.preference)
+
+
 @dataclass(slots=True)
 class _Cached:
-    """A cached response, and what makes it from another snapshot."""
-
     answer: CacheableResponse
-    make: Maker
     hits: int = 0
 
 
@@ -92,7 +101,7 @@ class Snapshot:
         self._cached_bytes = 0
         # Dictionaries in the order of the last use.
         self._queries: dict[Hashable, Any] = {}
-        self._answers: dict[Hashable, _Cached] = {}
+        self._answers: dict[Wanted, _Cached] = {}
         self._lock = threading.Lock()
         self._tables: LRUCache[Hashable, Any] = LRUCache(_CACHED_TABLES)
 
@@ -138,34 +147,29 @@ class Snapshot:
 
         return self.table(("names",), read)
 
-    def cached(self, query: Hashable) -> CacheableResponse | None:
-        """The encoded response that is cached for `query`, if any."""
-        cached = self._answers.pop(query, None)
+    def cached(self, wanted: Wanted) -> CacheableResponse | None:
+        """The response that is cached for `wanted`, if any."""
+        cached = self._answers.pop(wanted, None)
         if cached is None:
             return None
-        self._answers[query] = cached
+        self._answers[wanted] = cached
         cached.hits += 1
         return cached.answer
 
-    def keep(self, query: Hashable, answer: CacheableResponse, make: Maker) -> None:
-        """Cache `answer` for `query`, unless it is larger than the cache.
-
-        :param make: makes the same response from another snapshot.
-        """
-        if answer.size > self._cache_bytes or query in self._answers:
+    def keep(self, wanted: Wanted, answer: CacheableResponse) -> None:
+        """Cache `answer` for `wanted`, unless it is larger than the cache."""
+        if answer.size > self._cache_bytes or wanted in self._answers:
             return
-        self._answers[query] = _Cached(answer, make)
+        self._answers[wanted] = _Cached(answer)
         self._cached_bytes += answer.size
         while self._cached_bytes > self._cache_bytes:
             self._cached_bytes -= self._answers.pop(next(iter(self._answers))).answer.size
 
-    def has(self, query: Hashable) -> bool:
-        """Whether a response is cached for `query`; this does not count as a use."""
-        return query in self._answers
+    def has(self, wanted: Wanted) -> bool:
+        """Whether a response is cached for `wanted`; this does not count as a use."""
+        return wanted in self._answers
 
-    def favourites(self) -> list[tuple[Hashable, Maker]]:
-        """The queries that were used more than once, most used first, each with what makes its response."""
-        hits = [(cached.hits, query, cached.make) for query, cached in self._answers.items()]
-        wanted = [entry for entry in hits if entry[0]]
-        wanted.sort(key=lambda entry: entry[0], reverse=True)
-        return [(query, make) for _, query, make in wanted]
+    def favourites(self) -> list[Wanted]:
+        """The responses that were used more than once, most used first."""
+        used = [wanted for wanted, cached in self._answers.items() if cached.hits]
+        return sorted(used, key=lambda wanted: self._answers[wanted].hits, reverse=True)

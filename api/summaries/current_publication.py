@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from api.http.etag import CacheableResponse
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.cache import Maker, NamesChanged, Snapshot, State
+from api.summaries.cache import NamesChanged, Snapshot, State, Wanted
 from api.threads import ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
@@ -75,16 +75,6 @@ class CurrentPublication:
         self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
         self._pending: asyncio.Task[None] | None = None
         self._begun = self._done = 0
-
-    def confirmed(self) -> Snapshot | None:
-        """The current snapshot, if it does not need to be confirmed yet; else None.
-
-        :raises StoreError: the store failed recently.
-        """
-        self._access.refuse_while_down()
-        now = self._monotonic()
-        self._succeed_in_time(now)
-        return self._snapshot if now < self._ask_at else None
 
     async def snapshot(self, *, stale_if_error: bool = True) -> Snapshot | None:
         """The snapshot of at most `freshness_s` ago, or None if nothing is published.
@@ -199,7 +189,7 @@ class CurrentPublication:
             self._successor, self._succeed_by = following, until
         return self._make(following, favourites, until)
 
-    async def _make(self, snapshot: Snapshot, favourites: list[tuple[Hashable, Maker]], until: float) -> None:
+    async def _make(self, snapshot: Snapshot, favourites: list[Wanted], until: float) -> None:
         """Make the `favourites` from `snapshot` until the time is over, then make it current."""
         try:
             with suppress(StoreError, Problem):  # which requests report
@@ -207,12 +197,12 @@ class CurrentPublication:
                     if self._monotonic() >= until:
                         break
                     some = favourites[first : first + _MADE_AT_ONCE]
-                    wanted = [(query, make) for query, make in some if not snapshot.has(query)]
-                    made = await self.read(snapshot, partial(_make_each, wanted))
+                    missing = [wanted for wanted in some if not snapshot.has(wanted)]
+                    made = await self.read(snapshot, partial(_make_each, missing))
                     if made is None:
                         break
-                    for query, answer, make in made:
-                        snapshot.keep(query, answer, make)
+                    for wanted, answer in made:
+                        snapshot.keep(wanted, answer)
                     await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is snapshot:  # else it is current already, or a newer one is
@@ -227,11 +217,11 @@ class CurrentPublication:
 
 
 def _make_each(
-    wanted: list[tuple[Hashable, Maker]], stores: Stores, snapshot: Snapshot
-) -> list[tuple[Hashable, CacheableResponse, Maker]]:
-    """The responses to `wanted`, without those that are errors, such as of a merchant that no longer exists."""
+    missing: list[Wanted], stores: Stores, snapshot: Snapshot
+) -> list[tuple[Wanted, CacheableResponse]]:
+    """The `missing` responses, without those that are errors, such as of a merchant that no longer exists."""
     made = []
-    for query, make in wanted:
+    for wanted in missing:
         with suppress(Problem):
-            made.append((query, make(stores, snapshot), make))
+            made.append((wanted, wanted.make(stores, snapshot)))
     return made

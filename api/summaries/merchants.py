@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Annotated, Any, Final, Literal
 
-import falcon.asgi
+import falcon
 from pydantic import Field
 
+from api.auth.principal import Principal
 from api.http.etag import CSV, CacheableResponse, csv_bytes, etag_of
 from api.http.pagination import NOT_GIVEN, PageCursor, PageLimit, cursor_after, page_address, position_in
 from api.http.query_parameters import (
@@ -27,7 +28,7 @@ from api.http.query_parameters import (
 from api.openapi import bodies
 from api.openapi.bodies import Merchant, Merchants
 from api.summaries.cache import Snapshot
-from api.summaries.reader import Reader
+from api.summaries.reader import CachedResource
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
 from core.csv_cells import safe_cell
@@ -129,38 +130,24 @@ class MerchantsQuery:
     skip: int = 0
 
 
-class MerchantsResource:
-    """The merchants that the caller may see.
+class MerchantsResource(CachedResource[MerchantsQuery]):
+    """The merchants that the caller may see, with their totals and names, found by a part of their id or name, in pages."""
 
-    :param reader: reads the current snapshot.
-    """
+    def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> MerchantsQuery:
+        """The query in `query_string`, if `caller` may see any merchants."""
+        return _query_in(query_string, caller.visible_merchants(), calendar, version)
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def make(self, stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
+        """The response to `query`, unencoded.
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Merchants with their totals and names, found by a part of their id or name, in pages."""
-        visible = req.context.principal.visible_merchants()
-        await self._reader.respond(
-            req,
-            resp,
-            question=("merchants", visible, req.query_string),
-            parse=lambda calendar, version: read_query(req.query_string, visible, calendar, version),
-            allow=lambda query: None,
-            answer=answer_merchants,
-        )
-
-    on_head = on_get
+        :raises NamesChanged: the names of merchants have changed since the snapshot.
+        """
+        return _page(stores, snapshot, query)
 
 
-def read_query(
+def _query_in(
     query_string: str, visible: frozenset[str] | None, calendar: Calendar, version: str | None
 ) -> MerchantsQuery:
-    """The query in `query_string`, of a caller who may see `visible` merchants.
-
-    :param version: the version that a cursor must have, or None if nothing is published.
-    :raises Problem: bad parameter, with all errors; or a stale cursor.
-    """
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
     first, last = range_in(fields, calendar, mode_in(fields, Mode.MONTHLY), findings)
@@ -192,11 +179,7 @@ def read_query(
     return query
 
 
-def answer_merchants(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
-    """The response to `query`, unencoded.
-
-    :raises NamesChanged: the names of merchants have changed since the snapshot.
-    """
+def _page(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
     names = snapshot.names(stores)
     merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
     page = merchants[query.skip : query.skip + query.limit]

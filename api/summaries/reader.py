@@ -1,16 +1,18 @@
-"""Responses with summaries, from the cache or from the store, each from one snapshot."""
+"""The base class of resources that answer from summaries: from the cache or from the store, each from one snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 import falcon.asgi
 
-from api.http.etag import CacheableResponse, preference_in
+from api.auth.principal import Principal
+from api.http.etag import CacheableResponse, Preference, preference_in
 from api.problems import Problem, ProblemKind
-from api.summaries.cache import Snapshot
+from api.summaries.cache import Snapshot, Wanted
 from api.summaries.current_publication import CurrentPublication
 from api.threads import SingleFlight
 from core.calendar import Calendar
@@ -23,8 +25,8 @@ _MOST_READS: Final = 10
 _NOT_BUILT_RETRY_S: Final = 30.0
 
 
-class Reader:
-    """Reads summaries for the resources. Cached responses are sent from the event loop.
+class CachedResource(ABC, Generic[QueryT]):
+    """A resource whose responses are cached; cached ones are sent from the event loop.
 
     :param current: the current snapshot.
     :param calendar: of keys while nothing is published.
@@ -35,32 +37,47 @@ class Reader:
         self._calendar = calendar
         self._making: SingleFlight[CacheableResponse | None] = SingleFlight()
 
-    async def respond(
-        self,
-        req: falcon.asgi.Request,
-        resp: falcon.asgi.Response,
-        *,
-        question: tuple[Hashable, ...],
-        parse: Callable[[Calendar, str | None], QueryT],
-        allow: Callable[[QueryT], None],
-        answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
-    ) -> None:
-        """Answer `req`; if new summaries are published in the meantime, start again with those.
+    @abstractmethod
+    def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> QueryT:
+        """The query in `query_string`. Of `caller`, it depends on the readable merchants only.
 
-        :param question: identifies the request, so that equal ones are parsed only once.
-        :param parse: makes the query from the request, for a calendar and a published version (None: nothing is
-            published).
-        :param allow: raises if the caller may not send this query.
-        :param answer: makes the unencoded response from the store.
-        :raises Problem: nothing is built yet; and what the three functions raise.
+        :param version: the version that a cursor must have, or None if nothing is published.
+        :raises Problem: bad parameter, with all errors; a stale cursor; or `caller` may not send this query.
+        """
+
+    @abstractmethod
+    def make(self, stores: Stores, snapshot: Snapshot, query: QueryT) -> CacheableResponse:
+        """The response to `query`, unencoded."""
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer `req`."""
+        context = req.context
+        preference = preference_in(req.get_header("Accept-Encoding"))
+        response, context.cache = await self.respond(req.query_string, context.principal, preference)
+        context.answered_by = self, preference, req.get_header("If-None-Match")
+        response.send(req, resp)
+
+    on_head = on_get
+
+    async def respond(
+        self, query_string: str, caller: Principal, preference: Preference
+    ) -> tuple[CacheableResponse, Literal["hit", "miss"]]:
+        """The response in the preferred encoding, and whether it was cached.
+
+        If new summaries are published in the meantime, it starts again with those.
+
+        :raises Problem: nothing is built yet; and what `parse` and `make` raise.
         :raises StoreUnavailable: the store does not answer, or summaries are published faster than they can be read.
         """
         snapshot = await self._current.snapshot()
         for _ in range(_MOST_READS):
             if snapshot is None:
-                raise self._nothing_yet(parse, allow)
+                raise self._nothing_yet(query_string, caller)
             try:
-                query = snapshot.query(question, partial(parse, snapshot.calendar, snapshot.version))
+                query = snapshot.query(
+                    (self, caller.readable_merchants, query_string),
+                    partial(self.parse, query_string, caller, snapshot.calendar, snapshot.version),
+                )
             except Problem as problem:
                 # The cursor may be from another process, which knows a newer publication than this one.
                 if (
@@ -70,44 +87,26 @@ class Reader:
                     raise
                 snapshot = latest
                 continue
-            allow(query)
-            if found := await self._cached_or_made(req, snapshot, query, answer):
-                found.send(req, resp)
-                return
+            wanted = Wanted(self.make, query, preference)
+            if cached := snapshot.cached(wanted):
+                return cached, "hit"
+            if made := await self._making.run((snapshot, wanted), partial(self._make_and_keep, snapshot, wanted)):
+                return made, "miss"
             snapshot = await self._current.read_again()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
 
-    def _nothing_yet(self, parse: Callable[[Calendar, str | None], QueryT], allow: Callable[[QueryT], None]) -> Problem:
+    def _nothing_yet(self, query_string: str, caller: Principal) -> Problem:
         """The response while nothing is published, unless the request is invalid or not allowed."""
         try:
-            allow(parse(self._calendar, None))
+            self.parse(query_string, caller, self._calendar, None)
         except Problem as problem:
             if problem.kind is not ProblemKind.STALE_CURSOR:
                 raise
         return Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
 
-    async def _cached_or_made(
-        self,
-        req: falcon.asgi.Request,
-        snapshot: Snapshot,
-        query: QueryT,
-        answer: Callable[[Stores, Snapshot, QueryT], CacheableResponse],
-    ) -> CacheableResponse | None:
-        """The response to `query` in the preferred encoding of `req`, or None if `snapshot` is no longer current."""
-        preference = preference_in(req.get_header("Accept-Encoding"))
-        if cached := snapshot.cached((query, preference)):
-            req.context.cache = "hit"
-            req.context.cache_entry = snapshot, (query, preference)
-            return cached
-
-        def make(stores: Stores, snapshot: Snapshot) -> CacheableResponse:
-            return answer(stores, snapshot, query).encoded(preference)
-
-        async def make_and_keep() -> CacheableResponse | None:
-            made = await self._current.read(snapshot, make)
-            if made is not None:
-                snapshot.keep((query, preference), made, make)
-            return made
-
-        req.context.cache = "miss"
-        return await self._making.run((snapshot.version, query, preference), make_and_keep)
+    async def _make_and_keep(self, snapshot: Snapshot, wanted: Wanted) -> CacheableResponse | None:
+        """Make the response from the store and cache it; None if `snapshot` is no longer current."""
+        made = await self._current.read(snapshot, wanted.make)
+        if made is not None:
+            snapshot.keep(wanted, made)
+        return made

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from sys import getsizeof
 from typing import Annotated, Any, Final, Literal
 
-import falcon.asgi
 import orjson
 from pydantic import Field
 
@@ -30,7 +29,7 @@ from api.openapi import bodies
 from api.problems import Problem, ProblemKind
 from api.summaries.cache import Snapshot
 from api.summaries.merchant_points import MOST_POINTS, KeyBounds, points_of_merchants
-from api.summaries.reader import Reader
+from api.summaries.reader import CachedResource
 from core.calendar import Calendar, Mode, Period
 from core.calendar.periods import Locale
 from core.csv_cells import safe_cell
@@ -164,49 +163,46 @@ class SeriesQuery:
         return self.format == "json" and is_bare and not changed
 
 
-class SummaryResource:
-    """Daily, weekly or monthly summaries.
+class SummaryResource(CachedResource[SeriesQuery]):
+    """Daily, weekly or monthly summaries of one merchant, of several, or of all together, ascending by merchant and key."""
 
-    :param reader: reads the current snapshot.
-    """
+    def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> SeriesQuery:
+        """The query in `query_string`, if `caller` may send it."""
+        query = _query_in(query_string, caller.readable_merchants, calendar, version)
+        if query.grouped == "visible":
+            caller.visible_merchants()
+            return query
+        for merchant_id in query.merchants or (None,):
+            caller.require_merchant(merchant_id)
+        return query
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def make(self, stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> CacheableResponse:
+        """The response to `query`, unencoded.
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Summaries of one merchant, of several, or of all together, ascending by merchant and key."""
-        caller: Principal = req.context.principal
-        visible = caller.readable_merchants
-
-        def allow(query: SeriesQuery) -> None:
-            if query.grouped == "visible":
-                caller.visible_merchants()
-                return
-            for merchant_id in query.merchants or (None,):
-                caller.require_merchant(merchant_id)
-
-        await self._reader.respond(
-            req,
-            resp,
-            question=("summary", visible, req.query_string),
-            parse=lambda calendar, version: read_query(req.query_string, visible, calendar, version),
-            allow=allow,
-            answer=answer_series,
-        )
-
-    on_head = on_get
+        :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of
+            several merchants than a response can have.
+        """
+        if query.is_plain:
+            body = _plain_json(stores, query)
+            return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
+        points = _points(stores, snapshot, query)
+        link = None
+        if query.limit is not None and len(points) > query.limit:
+            points = points[: query.limit]
+            link = f'<{_address(query, snapshot, points[-1])}>; rel="next"'
+        columns = _columns(stores, snapshot, query, points)
+        content_type, write = _FORMATS[query.format]
+        body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
+        filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
+        query_bytes = 0 if query.grouped is None else sum(map(getsizeof, query.merchants or ()))
+        etag = etag_of(snapshot.version, query, body)
+        return CacheableResponse(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
 
 
-def read_query(
+def _query_in(
     query_string: str, visible: frozenset[str] | None, calendar: Calendar, version: str | None
 ) -> SeriesQuery:
-    """The query in `query_string`.
-
-    :param visible: the merchants whose summaries the caller may read, or None for all.
-    :param calendar: of the keys in ``from`` and ``to``.
-    :param version: the version that a cursor must have, or None if nothing is published.
-    :raises Problem: bad parameter, with all errors; or a stale cursor.
-    """
+    """The query in `query_string` of a caller who may read the summaries of `visible` merchants; see `parse`."""
     findings = Findings()
     fields = fields_of(query_string, findings, lists=("merchant_id",))
     first, last = range_in(fields, calendar, mode_in(fields), findings)
@@ -242,29 +238,6 @@ def read_query(
         query = replace(query, after=_place_in(parameters.cursor, version or "", query, findings))
     findings.raise_if_any()
     return query
-
-
-def answer_series(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> CacheableResponse:
-    """The response to `query`, unencoded.
-
-    :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of several
-        merchants than a response can have.
-    """
-    if query.is_plain:
-        body = _plain_json(stores, query)
-        return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
-    points = _points(stores, snapshot, query)
-    link = None
-    if query.limit is not None and len(points) > query.limit:
-        points = points[: query.limit]
-        link = f'<{_address(query, snapshot, points[-1])}>; rel="next"'
-    columns = _columns(stores, snapshot, query, points)
-    content_type, write = _FORMATS[query.format]
-    body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
-    filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
-    query_bytes = 0 if query.grouped is None else sum(map(getsizeof, query.merchants or ()))
-    etag = etag_of(snapshot.version, query, body)
-    return CacheableResponse(body, content_type, etag, link=link, filename=filename, query_bytes=query_bytes)
 
 
 def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:

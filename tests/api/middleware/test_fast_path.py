@@ -1,4 +1,4 @@
-"""A request that equals an earlier one is answered without Falcon, and never otherwise than with it."""
+"""A request with the headers of an earlier one is answered without Falcon, and never otherwise than with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(api: Api, **more: Any) -> Result:
 
 
 def warm(api: Api, **more: Any) -> Result:
-    """Ask until an equal request is answered from what was noted; gives the last answer."""
+    """Ask twice, so that the response is cached and the headers are recorded; gives the last response."""
     for _ in range(2):
         answer = ask(api, **more)
     return answer
@@ -44,22 +44,66 @@ def without_falcon(api: Api) -> None:
     api.app.add_middleware(Unused())
 
 
-@pytest.mark.parametrize("more", [{}, {"headers": {"Accept-Encoding": "br"}}, {"headers": {"If-None-Match": "*"}}])
-def test_it_is_answered_logged_and_counted_as_the_one_before(url: str, more: dict[str, Any]) -> None:
+HEADERS = [{}, {"Accept-Encoding": "br"}, {"If-None-Match": "*"}, {"Origin": "https://shop.example"}]
+QUERIES = [
+    QUERY,
+    "mode=weekly&type=count",
+    "mode=daily&type=amount&limit=2",
+    "mode=daily&type=amount&merchant_id=shop-1&format=csv",
+    "mode=daily&type=amount&note=" + 2000 * "a",
+    "mode=yearly",
+    "mode=daily&type=amount&merchant_id=unknown",
+    "mode=daily&type=amount&merchant_id=%DB%B1",
+]
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=str)
+def test_any_query_is_answered_logged_and_counted_as_by_falcon(url: str, headers: dict[str, str]) -> None:
+    settings = {"cors_origins": "https://shop.example"}
+    api, falcon_only = Api(url, settings), Api(url, settings)
+    falcon_only.app.fast_path = None
+    for one in (api, falcon_only):
+        warm(one, headers=headers)
+    for query in QUERIES * 2:
+        found, expected = (one.ask(SUMMARY, query, headers=headers) for one in (api, falcon_only))
+        assert found.status_code == expected.status_code
+        request_ids = [answer.headers["x-request-id"] for answer in (found, expected)]
+        assert found.content == expected.content.replace(*map(str.encode, reversed(request_ids)))
+        assert dict(found.headers) | {"x-request-id": ""} == dict(expected.headers) | {"x-request-id": ""}
+        line, line_of_falcon = api.log()[-1], falcon_only.log()[-1]
+        assert line["request_id"] == request_ids[0]
+        assert list(line) == list(line_of_falcon)
+        changing = {"request_id": "", "duration_ms": 0}
+        assert line | changing == line_of_falcon | changing
+    counts = [
+        [line for line in one.ask("/metrics").text.splitlines() if "http_requests" in line and "_created" not in line]
+        for one in (api, falcon_only)
+    ]
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("query", ["mode=weekly&type=count", "mode=daily&type=amount&merchant_id=shop-1&format=csv"])
+def test_another_query_with_the_same_headers_does_not_pass_through_falcon(url: str, query: str) -> None:
     api = Api(url)
-    before = warm(api, **more)
+    ask(api)
     without_falcon(api)
-    again = ask(api, **more)
-    assert again.status_code == before.status_code
-    assert again.content == before.content
-    ids = {answer.headers["x-request-id"] for answer in (before, again)}
-    assert len(ids) == 2
-    assert dict(again.headers) | {"x-request-id": ""} == dict(before.headers) | {"x-request-id": ""}
-    *_, line_before, line = api.log()
-    assert line["request_id"] == again.headers["x-request-id"]
-    assert list(line) == list(line_before)
-    changing = {"request_id": "", "duration_ms": 0}
-    assert line | changing == line_before | changing
+    assert [api.ask(SUMMARY, query).status_code for _ in range(2)] == [200, 200]
+    assert [line["cache"] for line in api.log()] == ["miss", "miss", "hit"]
+
+
+def test_another_query_does_not_reach_further_than_the_key(url: str) -> None:
+    key = add_key(url, merchants=["shop-1"])
+    api = Api(url, KEYS_ONLY)
+    own = "mode=daily&type=amount&merchant_id=shop-1"
+    assert [api.ask(SUMMARY, own, key=key).status_code for _ in range(2)] == [200, 200]
+    assert problem(ask(api, key=key)) == (403, "out-of-scope")
+    assert problem(api.ask(SUMMARY, own.replace("shop-1", "shop-2"), key=key)) == (403, "out-of-scope")
+
+
+def test_a_request_that_ends_with_an_error_is_counted_once(url: str) -> None:
+    api = Api(url, {"api_rate_limit": "5/minute"})
+    statuses = [api.ask(SUMMARY, query).status_code for query in (QUERY, *4 * ["mode=yearly"], QUERY)]
+    assert statuses == [200, 400, 400, 400, 400, 429]
 
 
 def test_it_is_counted_in_metrics(url: str) -> None:
@@ -89,7 +133,7 @@ def test_one_that_differs_in_anything_is_another(url: str, changed: dict[str, An
     assert ask(api, **changed).status_code == 401
 
 
-def test_a_request_with_large_headers_is_not_noted(url: str) -> None:
+def test_a_request_with_large_headers_is_not_recorded(url: str) -> None:
     api = Api(url)
     small, large = ({"headers": {"Cookie": "a" * size}} for size in (1000, 2000))
     warm(api, **small)
@@ -123,9 +167,10 @@ def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None
     assert ask(api, key=one).status_code == 200
 
 
-def test_what_is_published_then_is_served_and_the_previous_state_forgotten(url: str) -> None:
+def test_what_is_published_then_is_served_without_falcon_too(url: str) -> None:
     api = Api(url)
     before = warm(api)
+    without_falcon(api)
     publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2, at_ms=NOW_MS + 1)
     api.moment.pass_by()
     after = [ask(api) for _ in range(3)]
