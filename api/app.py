@@ -38,7 +38,6 @@ from api.summaries.merchants import MerchantsResource
 from api.summaries.series import SummaryResource
 from api.threads import Blocking, SingleFlight, ThreadPool
 from core.calendar import calendar_named
-from core.calendar.days import LocalDays
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.condition import Condition, FreshnessLimits
@@ -147,7 +146,7 @@ def create_app(
     )
     app.add_route("/api/session", blocking(SessionResource(sessions, addresses)))
     app.router_options.converters[CONVERTER] = UserIdAndContacts
-    days = Days(calendar_named(settings.calendar), LocalDays(settings.time_zone))
+    days = Days(calendar, settings.time_zone)
     notifications = blocking(NotificationsResource(access, settings.senders, queue, clock, days))
     app.add_route("/api/notifications", notifications)
     app.add_route("/api/notifications/counts", notifications, suffix="counts")

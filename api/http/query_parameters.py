@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ from core.calendar.dates import period_named
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 _MOST_FIELDS: Final = 150
 _LONGEST_QUOTE: Final = 60
+_MODES: Final = {None: None, **{mode: mode for mode in Mode}}
+_period_named: Final = lru_cache(maxsize=1024)(period_named)  # many requests have the same bounds
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
@@ -100,8 +103,7 @@ def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()
 
 def mode_in(fields: Mapping[str, Any], default: Mode | None = None) -> Mode | None:
     """The mode in `fields`, if valid, so that keys are validated also if another parameter is wrong."""
-    mode = fields.get("mode", default)
-    return Mode(mode) if mode in list(Mode) else None
+    return _MODES.get(fields.get("mode", default))
 
 
 def period_in(
@@ -115,7 +117,7 @@ def period_in(
     if text is None or mode is None:
         return None
     try:
-        return period_named(calendar, mode, text)
+        return _period_named(calendar, mode, text)
     except ValueError as error:
         findings.add(name, str(error))
         return None

@@ -17,7 +17,6 @@ from api.notifications.views import listed_view
 from api.openapi.bodies import NotificationCount, NotificationCounts, Notifications
 from api.store_access import StoreAccess
 from core.calendar import Calendar, Mode
-from core.calendar.days import LocalDays
 from core.instants import iso_instant_or_none
 from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus, status_of
@@ -88,18 +87,23 @@ class Days:
     """Converts the days in ``from`` and ``to`` to instants.
 
     :param calendar: of the keys.
-    :param local_days: the bounds of days.
+    :param time_zone: IANA name of the zone in which days begin.
     """
 
     calendar: Calendar
-    local_days: LocalDays
+    time_zone: str
 
     def interval_ms(self, fields: Mapping[str, Any], findings: Findings) -> tuple[int | None, int | None]:
         """The begin of the first day and the end of the last; None for a day that is not given, or has an error."""
         first, last = range_in(fields, self.calendar, Mode.DAILY, findings)
+        if first is None and last is None:
+            return None, None
+        from core.calendar.days import LocalDays  # loads NumPy
+
+        start_ms = LocalDays(self.time_zone).start_ms
         return (
-            None if first is None else self.local_days.start_ms(first.first_day),
-            None if last is None else self.local_days.start_ms(last.last_day + 1),
+            None if first is None else start_ms(first.first_day),
+            None if last is None else start_ms(last.last_day + 1),
         )
 
 
