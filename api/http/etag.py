@@ -176,5 +176,3 @@ def _weight(text: str) -> float:
     except ValueError:
         return 0.0
     return weight if 0.0 <= weight <= 1.0 else 0.0
-
-

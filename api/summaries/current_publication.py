@@ -216,9 +216,7 @@ class CurrentPublication:
         self._snapshot, self._successor = snapshot, None
 
 
-def _make_each(
-    missing: list[Wanted], stores: Stores, snapshot: Snapshot
-) -> list[tuple[Wanted, CacheableResponse]]:
+def _make_each(missing: list[Wanted], stores: Stores, snapshot: Snapshot) -> list[tuple[Wanted, CacheableResponse]]:
     """The `missing` responses, without those that are errors, such as of a merchant that no longer exists."""
     made = []
     for wanted in missing:

@@ -131,7 +131,7 @@ class MerchantsQuery:
 
 
 class MerchantsResource(CachedResource[MerchantsQuery]):
-    """The merchants that the caller may see, with their totals and names, found by a part of their id or name, in pages."""
+    """The merchants that the caller may see, with totals and names, found by a part of their id or name, in pages."""
 
     def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> MerchantsQuery:
         """The query in `query_string`, if `caller` may see any merchants."""
@@ -142,7 +142,40 @@ class MerchantsResource(CachedResource[MerchantsQuery]):
 
         :raises NamesChanged: the names of merchants have changed since the snapshot.
         """
-        return _page(stores, snapshot, query)
+        names = snapshot.names(stores)
+        merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
+        page = merchants[query.skip : query.skip + query.limit]
+        following = query.skip + len(page)
+        cursor = (
+            cursor_after(str(following), snapshot.version, _identity(query)) if following < len(merchants) else None
+        )
+        link = cursor and f'<{_address(query, cursor)}>; rel="next"'
+        number: Callable[[int], int | str] = str if query.as_text else int
+        scale = snapshot.publication.fingerprint.amount_scale
+        amounts = [major(found.amount, scale) if query.in_major else number(found.amount) for found in page]
+        shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
+        if query.format == "csv":
+            rows: list[tuple[str | int, ...]] = [
+                (safe_cell(found.merchant_id), amount, found.count) for found, amount in zip(page, amounts, strict=True)
+            ]
+            columns: tuple[str, ...] = MerchantTotals._fields
+            if query.locale is not None:  # last, so that the other columns do not move
+                columns += ("name",)
+                rows = [(*row, safe_cell(name or "")) for row, name in zip(rows, shown, strict=True)]
+            body = (BOM_UTF8 if query.bom else b"") + csv_bytes(columns, rows)
+            content_type, filename = CSV, "merchants.csv"
+        else:
+            described: list[Merchant] = [
+                {"merchant_id": found.merchant_id, "amount": amount, "count": number(found.count)}
+                for found, amount in zip(page, amounts, strict=True)
+            ]
+            if query.locale is not None:
+                for merchant, name in zip(described, shown, strict=True):
+                    merchant["name"] = name
+            body = Merchants(merchants=described, total=len(merchants), next_cursor=cursor).json_bytes()
+            content_type, filename = falcon.MEDIA_JSON, None
+        etag = etag_of(snapshot.version, _identity(query), body)
+        return CacheableResponse(body, content_type, etag, link=link, filename=filename)
 
 
 def _query_in(
@@ -177,41 +210,6 @@ def _query_in(
             query = replace(query, skip=int(position))
     findings.raise_if_any()
     return query
-
-
-def _page(stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
-    names = snapshot.names(stores)
-    merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
-    page = merchants[query.skip : query.skip + query.limit]
-    following = query.skip + len(page)
-    cursor = cursor_after(str(following), snapshot.version, _identity(query)) if following < len(merchants) else None
-    link = cursor and f'<{_address(query, cursor)}>; rel="next"'
-    number: Callable[[int], int | str] = str if query.as_text else int
-    scale = snapshot.publication.fingerprint.amount_scale
-    amounts = [major(found.amount, scale) if query.in_major else number(found.amount) for found in page]
-    shown = [None if query.locale is None else names.name(found.merchant_id, query.locale) for found in page]
-    if query.format == "csv":
-        rows: list[tuple[str | int, ...]] = [
-            (safe_cell(found.merchant_id), amount, found.count) for found, amount in zip(page, amounts, strict=True)
-        ]
-        columns: tuple[str, ...] = MerchantTotals._fields
-        if query.locale is not None:  # last, so that the other columns do not move
-            columns += ("name",)
-            rows = [(*row, safe_cell(name or "")) for row, name in zip(rows, shown, strict=True)]
-        body = (BOM_UTF8 if query.bom else b"") + csv_bytes(columns, rows)
-        content_type, filename = CSV, "merchants.csv"
-    else:
-        described: list[Merchant] = [
-            {"merchant_id": found.merchant_id, "amount": amount, "count": number(found.count)}
-            for found, amount in zip(page, amounts, strict=True)
-        ]
-        if query.locale is not None:
-            for merchant, name in zip(described, shown, strict=True):
-                merchant["name"] = name
-        body = Merchants(merchants=described, total=len(merchants), next_cursor=cursor).json_bytes()
-        content_type, filename = falcon.MEDIA_JSON, None
-    etag = etag_of(snapshot.version, _identity(query), body)
-    return CacheableResponse(body, content_type, etag, link=link, filename=filename)
 
 
 def _matching(

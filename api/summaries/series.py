@@ -164,7 +164,7 @@ class SeriesQuery:
 
 
 class SummaryResource(CachedResource[SeriesQuery]):
-    """Daily, weekly or monthly summaries of one merchant, of several, or of all together, ascending by merchant and key."""
+    """Daily, weekly or monthly summaries of one merchant, several, or all together, ascending by merchant and key."""
 
     def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> SeriesQuery:
         """The query in `query_string`, if `caller` may send it."""
