@@ -12,14 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from api.problems import ErrorCode, ParameterError, Problem, ProblemKind, bad_parameters, error_code
-from core.calendar import Calendar, Mode, Period
+from core.calendar import Calendar, Mode, Period, calendar_named
 from core.calendar.dates import period_named
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 _MOST_FIELDS: Final = 150
 _LONGEST_QUOTE: Final = 60
-_MODES: Final = {None: None, **{mode: mode for mode in Mode}}
-_period_named: Final = lru_cache(maxsize=1024)(period_named)  # many requests have the same bounds
+_MODES: Final[dict[str | None, Mode]] = {mode.value: mode for mode in Mode}
 _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
@@ -117,10 +116,15 @@ def period_in(
     if text is None or mode is None:
         return None
     try:
-        return _period_named(calendar, mode, text)
+        return _period_named(calendar.name, mode, text)
     except ValueError as error:
         findings.add(name, str(error))
         return None
+
+
+@lru_cache(maxsize=1024)  # many requests have the same bounds
+def _period_named(calendar: str, mode: Mode, text: str) -> Period:
+    return period_named(calendar_named(calendar), mode, text)
 
 
 def range_in(

@@ -67,8 +67,7 @@ class FastPath:
         recorded = self._recorded.get(head)
         if recorded is None or not scope["query_string"].isascii():
             return False
-        if recorded.key is not None and self._keys.fresh(recorded.key.id) is not recorded.key:
-            del self._recorded[head]
+        if recorded.key is not None and self._keys.fresh(recorded.key.id) != recorded.key:
             return False
         started_ns = self._log.begin(scope)
         query_string = scope["query_string"].decode()
@@ -107,8 +106,9 @@ class FastPath:
         if len(self._recorded) >= _MOST:
             del self._recorded[next(iter(self._recorded))]
         headers = [(name, value) for name, value in start["headers"] if name not in _DROPPED]
+        resource, preference, if_none_match = context.answered_by
         self._recorded[head] = _Recorded(
-            *context.answered_by, caller, key, context.client_address, headers, context.line
+            resource, preference, if_none_match, caller, key, context.client_address, headers, context.line
         )
 
 

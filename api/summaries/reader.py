@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from functools import partial
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
 import falcon.asgi
 
@@ -61,8 +61,8 @@ class CachedResource(ABC, Generic[QueryT]):
 
     async def respond(
         self, query_string: str, caller: Principal, preference: Preference
-    ) -> tuple[CacheableResponse, Literal["hit", "miss"]]:
-        """The response in the preferred encoding, and whether it was cached.
+    ) -> tuple[CacheableResponse, str]:
+        """The response in the preferred encoding, and ``hit`` if it was cached, else ``miss``.
 
         If new summaries are published in the meantime, it starts again with those.
 
