@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from core.calendar.days import LocalDays
 from core.calendar.periods import Calendar
 from core.errors import Interrupted, PublicationLost
-from core.stores import Stores, current_holder
+from core.stores import Clock, Stores, current_holder
+from core.stores.complete_days import Days
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
+from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_thread
-from jobs.publish.replacing import Change
+from jobs.publish.replacing import Change, replace_days
+from jobs.publish.shrinking import Protection
 from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import QUARANTINE_BYTES
@@ -32,7 +35,10 @@ from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.recognise import expanded, open_source
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.url import redacted_url
+from jobs.sources.url import is_live, redacted_url
+
+if TYPE_CHECKING:
+    from jobs.sources.live.collection import LiveCollection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +69,24 @@ class ReadRequest:
 class SourcesRequest(ReadRequest):
     """Parameters of jobs that read several sources, perhaps only some days.
 
+    :param sources: files, folders, URLs of these or of live collections, or ``-`` for standard input; summed.
+        A remote URL may have wildcards.
     :param remote: options for ``s3://``, ``gs://`` and ``https://``.
     :param cluster: the Dask cluster that counts, ``tcp://HOST:PORT`` or ``local:N``; None: threads of this process.
     """
 
+    sources: tuple[str, ...] = field(kw_only=False)
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     cluster: str | None = None
+
+    @property
+    def reads_some_days(self) -> bool:
+        """Whether only the requested days of live collections are read."""
+        raise NotImplementedError
+
+
+RequestT = TypeVar("RequestT", bound=ReadRequest)
+SourcesRequestT = TypeVar("SourcesRequestT", bound=SourcesRequest)
 
 
 class Watcher:
@@ -84,48 +102,43 @@ class Watcher:
         """Called at ``checking``, ``publishing`` and ``published``; exceptions in the first two stop the run."""
 
 
-class Job:
-    """The base class of jobs.
+@dataclass(frozen=True, slots=True)
+class Job(Generic[RequestT]):
+    """One execution of a job; subclasses have a method ``run``.
 
     :param stores: the stores of summaries and of the ledger.
     :param quarantine_dir: folder of quarantine files.
     :param clock: milliseconds since 1970 UTC.
     """
 
-    def __init__(
-        self,
-        stores: Stores,
-        calendar: Calendar,
-        local_days: LocalDays,
-        quarantine_dir: Path,
-        clock: Callable[[], int],
-    ) -> None:
-        self._stores = stores
-        self._calendar = calendar
-        self._local_days = local_days
-        self._quarantine_dir = quarantine_dir
-        self._clock = clock
+    stores: Stores
+    calendar: Calendar
+    local_days: LocalDays
+    quarantine_dir: Path
+    clock: Clock
+    request: RequestT
+    watcher: Watcher
 
-    def _fingerprint(self, request: ReadRequest) -> Fingerprint:
-        published = self._stores.summaries.published()
-        return fingerprint_of(request.fields, self._calendar, self._local_days, request.currency, published)
+    def _fingerprint(self) -> Fingerprint:
+        request, published = self.request, self.stores.summaries.published()
+        return fingerprint_of(request.fields, self.calendar, self.local_days, request.currency, published)
 
     def _published(self, fingerprint: Fingerprint) -> Publication | None:
         """The current publication.
 
         :raises FingerprintMismatch: its summaries have another fingerprint.
         """
-        published = self._stores.summaries.published()
+        published = self.stores.summaries.published()
         if published is not None and published.rows:
-            require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
+            require_same_fingerprint(fingerprint, published, self.stores.summaries, self.local_days)
         return published
 
-    def _draft(self, request: ReadRequest, sources: Sequence[str], fingerprint: Fingerprint, **more: Any) -> Run:
+    def _draft(self, sources: Sequence[str], fingerprint: Fingerprint, **more: Any) -> Run:
         """The initial row of the ledger; `more` are further fields."""
-        now = self._clock()
+        now = self.clock()
         return Run(
             id=0,
-            command=request.command,
+            command=self.request.command,
             status=RunStatus.RUNNING,
             holder=current_holder(),
             started_at_ms=now,
@@ -135,16 +148,8 @@ class Job:
             **more,
         )
 
-    def _draft_of_days(
-        self, request: SourcesRequest, sources: Sequence[str], fingerprint: Fingerprint, days: RequestedDays
-    ) -> Run:
-        draft = self._draft(request, sources, fingerprint, first_day_key=days.first_key, last_day_key=days.last_key)
-        as_of = as_of_ms(sources, request.collection, draft.started_at_ms, request.remote)
-        return replace(draft, as_of_ms=as_of)
-
     def _counting(
         self,
-        request: ReadRequest,
         window: Window,
         progress: Callable[[Progress], None],
         record: Callable[..., None],
@@ -157,10 +162,11 @@ class Job:
 
         :param published: the basis of the reject ratio, if its transactions are more than the documents read.
         """
+        request = self.request
         return Counting(
             request.fields,
             window,
-            self._local_days,
+            self.local_days,
             request.max_reject_ratio,
             request.threads,
             progress,
@@ -168,28 +174,26 @@ class Job:
             request.max_quarantine_bytes,
             basis=0 if published is None else published.total_count,
             reads_some_days=reads_some_days,
+            collection=request.collection,
             **more,
         )
 
-    def _open(
-        self, request: SourcesRequest, sources: Sequence[str], window: Window | None
-    ) -> Iterator[Callable[[], Source]]:
-        """A call for each of `sources` that opens it; live collections are restricted to `window`."""
-        for one in in_thread(partial(expanded, sources, request.collection, request.remote)):
-            yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
+    def _ever(self) -> Window:
+        """All instants of the calendar."""
+        named = self.local_days.named_range_ms(self.calendar)
+        return Window(*named, *named)
 
-    def _reading(
-        self, sources: Sequence[str], days: RequestedDays, counted: Counted, run: Run, *, says_first: bool = False
-    ) -> Reading:
-        """The `Reading` of `run`."""
-        return Reading(
-            sources,
-            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
-            days.first,
-            None if days.last_key is None else days.last,
-            counted.days,
-            says_first=says_first,
-        )
+    def _oldest_day(self, collection: LiveCollection) -> int | None:
+        """The day of the oldest counted document of `collection`; None if there is none."""
+        oldest_ms = in_thread(partial(collection.oldest_counted_ms, self.request.fields, self._ever()))
+        return None if oldest_ms is None else self.local_days.day_of(oldest_ms)
+
+    def _change(
+        self, before: Publication | None, counted: Counted, days: Sequence[Days], protection: Protection
+    ) -> Change:
+        """The change that makes `days` of the publication `before` equal to what was counted."""
+        daily = all_sums(counted.daily)
+        return replace_days(self.stores.summaries, before, self.calendar, self.local_days, daily, days, protection)
 
     def _publish_change(
         self,
@@ -199,10 +203,9 @@ class Job:
         warnings: tuple[str, ...],
         complete_until_ms: int | None,
         complete_days: tuple[DayRange, ...],
-        watcher: Watcher,
     ) -> Publication:
         """Publish the change, if there is any; returns the current publication."""
-        summaries = self._stores.summaries
+        summaries = self.stores.summaries
         recorder.update(
             phase="publishing",
             warnings=(*self._adoption_warnings(recorder.run, before), *warnings),
@@ -213,10 +216,10 @@ class Job:
         if before is not None and not change and before.fingerprint == recorder.run.fingerprint:
             self._require_current(before, recorder.run)
             recorder.unchanged(before.generation)
-            watcher.phase("published")
+            self.watcher.phase("published")
             return before
         publication = replace(
-            change.publication(before, recorder.run.id, recorder.run.fingerprint, self._clock()),
+            change.publication(before, recorder.run.id, recorder.run.fingerprint, self.clock()),
             complete_until_ms=complete_until_ms,
             complete_days=complete_days,
         )
@@ -224,33 +227,83 @@ class Job:
             publish = partial(summaries.publish, publication, change.rows)
         else:
             publish = partial(summaries.amend, publication, change.rows, change.ranges)
-        self._publish_unless_interrupted(recorder, publication, publish, watcher)
+        self._publish_unless_interrupted(recorder, publication, publish)
         return publication
 
     def _publish_unless_interrupted(
-        self, recorder: RunRecorder, publication: Publication, publish: Callable[[], None], watcher: Watcher
+        self, recorder: RunRecorder, publication: Publication, publish: Callable[[], None]
     ) -> None:
         """Publish; a signal after the moment of publication is ignored.
 
         :param publish: publishes `publication`.
         :raises Interrupted: nothing was published.
         """
-        watcher.phase("publishing")
+        self.watcher.phase("publishing")
         try:
             publish()
-            watcher.phase("published")
+            self.watcher.phase("published")
         except Interrupted:
             # The signal may have arrived after the publication: check the store.
-            if self._stores.summaries.published() != publication:
+            if self.stores.summaries.published() != publication:
                 raise
         recorder.published(publication.generation)
 
     def _adoption_warnings(self, run: Run, before: Publication | None) -> tuple[str, ...]:
-        return adoption_warnings(run.fingerprint, before, self._stores.summaries, self._local_days)
+        return adoption_warnings(run.fingerprint, before, self.stores.summaries, self.local_days)
 
     def _require_current(self, before: Publication, run: Run) -> None:
-        if self._stores.summaries.published() != before:
+        if self.stores.summaries.published() != before:
             raise PublicationLost(
                 f"another run published while run {run.id} compared",
                 "Nothing was published. Run the same command again; it compares with what is published now.",
             )
+
+
+class SourcesJob(Job[SourcesRequestT]):
+    """The base class of jobs that read several sources, perhaps only some days."""
+
+    def _draft_of_days(self, fingerprint: Fingerprint, days: RequestedDays) -> Run:
+        request = self.request
+        draft = self._draft(request.sources, fingerprint, first_day_key=days.first_key, last_day_key=days.last_key)
+        as_of = as_of_ms(request.sources, request.collection, draft.started_at_ms, request.remote)
+        return replace(draft, as_of_ms=as_of)
+
+    def _counting_of_days(
+        self,
+        days: RequestedDays,
+        progress: Callable[[Progress], None],
+        record: Callable[..., None],
+        *,
+        published: Publication | None,
+        **more: Any,
+    ) -> Counting:
+        """The `Counting` of documents of `days`; see `_counting`."""
+        # For some days a server returns only their documents, but all undated ones, whose share may be large.
+        reads_some = self.request.reads_some_days and any(map(is_live, self.request.sources))
+        return self._counting(
+            days.window,
+            progress,
+            record,
+            published=published if reads_some else None,
+            reads_some_days=reads_some,
+            cluster=self.request.cluster,
+            **more,
+        )
+
+    def _open(self, sources: Sequence[str], days: RequestedDays) -> Iterator[Callable[[], Source]]:
+        """A call for each of `sources` that opens it; live collections are restricted to `days`."""
+        request = self.request
+        window = days.window if request.reads_some_days else None
+        for one in in_thread(partial(expanded, sources, request.collection, request.remote)):
+            yield partial(open_source, one, request.fields, request.collection, request.live, window, request.remote)
+
+    def _reading(self, days: RequestedDays, counted: Counted, run: Run, *, says_first: bool = False) -> Reading:
+        """The `Reading` of `run`."""
+        return Reading(
+            self.request.sources,
+            run.started_at_ms if run.as_of_ms is None else run.as_of_ms,
+            days.first,
+            None if days.last_key is None else days.last,
+            counted.days,
+            says_first=says_first,
+        )

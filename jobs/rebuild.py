@@ -15,12 +15,11 @@ from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_READ, complete_until_ms
 from core.stores.runs import Run
 from core.stores.summaries import DayRange, Fingerprint, Publication
-from jobs.job import Job, SourcesRequest, Watcher
+from jobs.job import SourcesJob, SourcesRequest
 from jobs.partitions.checkpoint import Checkpoint, folder_at
 from jobs.partitions.counting import Counted
-from jobs.partitions.daily_sums import all_sums
 from jobs.publish.derived import Derived
-from jobs.publish.replacing import day_counts, days_of, replace_days
+from jobs.publish.replacing import day_counts, days_of
 from jobs.publish.shrinking import DayCounts, as_one_day, protect_nothing, require_half
 from jobs.runs.fingerprint import require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
@@ -40,8 +39,6 @@ _DECIDES_DAYS: Final = frozenset({"time_zone", "zone_rules", "calendar", "time_f
 class RebuildRequest(SourcesRequest):
     """The parameters of a rebuild.
 
-    :param sources: files, folders, URLs of these or of live collections, or ``-`` for standard input; summed.
-        A remote URL may have wildcards.
     :param truncate: replace the whole content of the store.
     :param first_key: replace only days from this daily key on; `last_key` up to that one, inclusive.
     :param allow_empty: whether to continue if no document is counted.
@@ -50,7 +47,6 @@ class RebuildRequest(SourcesRequest):
     :param keep_checkpoint: whether to retain the checkpoint after publishing.
     """
 
-    sources: tuple[str, ...]
     truncate: bool = False
     first_key: str | None = None
     last_key: str | None = None
@@ -66,6 +62,10 @@ class RebuildRequest(SourcesRequest):
     def is_partial(self) -> bool:
         """Whether to replace only some days."""
         return self.first_key is not None or self.last_key is not None
+
+    @property
+    def reads_some_days(self) -> bool:
+        return self.is_partial and self.fields.times_are_dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,10 @@ class _Completeness(TypedDict):
     complete_days: tuple[DayRange, ...]
 
 
-class Rebuild(Job):
+class Rebuild(SourcesJob[RebuildRequest]):
     """Rebuilds summaries from sources."""
 
-    def run(self, request: RebuildRequest, watcher: Watcher) -> RebuildOutcome:
+    def run(self) -> RebuildOutcome:
         """Rebuild; publishes everything or nothing.
 
         :raises UsageError: the store is not empty and the request has neither `truncate` nor days; a key is invalid; a
@@ -100,123 +100,97 @@ class Rebuild(Job):
         :raises WouldShrink: more than half of the replaced transactions would be removed, without `allow_shrink`.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
+        request = self.request
         if request.truncate and request.is_partial:
             raise UsageError("--truncate and --from/--to exclude each other", "Replace everything, or only some days.")
         _require_cluster(request)
-        days = RequestedDays.of(request.first_key, request.last_key, self._calendar, self._local_days)
+        days = RequestedDays.of(request.first_key, request.last_key, self.calendar, self.local_days)
         _require_distinct(request)
-        fingerprint = self._fingerprint(request)
-        self._require_allowed(request, fingerprint)
+        fingerprint = self._fingerprint()
+        self._require_allowed(fingerprint)
         checkpoint = None if request.checkpoint is None else Checkpoint(folder_at(request.checkpoint), str(fingerprint))
-        draft = self._draft_of_days(request, request.sources, fingerprint, days)
+        draft = self._draft_of_days(fingerprint, days)
         resumable = nullcontext() if checkpoint is None else checkpoint.resume_hint()
-        with resumable, RunRecorder(self._stores.runs, draft, self._clock) as recorder:
+        with resumable, RunRecorder(self.stores.runs, draft, self.clock) as recorder:
             # Check again, now that no other run can publish without taking over. If one does, the next generation is
             # taken, so that publishing fails instead of overwriting it.
-            before = self._require_allowed(request, fingerprint)
-            with self._count(request, days, before, recorder, watcher, checkpoint) as counted:
-                publication = self._publish(request, days, before, counted, recorder, watcher)
+            before = self._require_allowed(fingerprint)
+            with self._count(days, before, recorder, checkpoint) as counted:
+                publication = self._publish(days, before, counted, recorder)
             if checkpoint is not None and not request.keep_checkpoint:
                 _remove(checkpoint, recorder)
         return RebuildOutcome(
             recorder.run, publication, counted.file_formats, 0 if checkpoint is None else checkpoint.reused
         )
 
-    def _require_allowed(self, request: RebuildRequest, fingerprint: Fingerprint) -> Publication | None:
-        """The current publication, if `request` may replace it."""
-        published = self._stores.summaries.published()
-        if published is None or published.rows == 0 or request.truncate:
+    def _require_allowed(self, fingerprint: Fingerprint) -> Publication | None:
+        """The current publication, if the request may replace it."""
+        published = self.stores.summaries.published()
+        if published is None or published.rows == 0 or self.request.truncate:
             return published
-        if not request.is_partial:
+        if not self.request.is_partial:
             raise UsageError(
                 f"the store already has {published.rows} summaries of {published.total_count} transactions",
                 "Choose: --truncate to replace everything, or --from DAY --to DAY to replace only those days.",
             )
-        require_same_fingerprint(fingerprint, published, self._stores.summaries, self._local_days)
+        require_same_fingerprint(fingerprint, published, self.stores.summaries, self.local_days)
         return published
 
     def _count(
-        self,
-        request: RebuildRequest,
-        days: RequestedDays,
-        before: Publication | None,
-        recorder: RunRecorder,
-        watcher: Watcher,
-        checkpoint: Checkpoint | None,
+        self, days: RequestedDays, before: Publication | None, recorder: RunRecorder, checkpoint: Checkpoint | None
     ) -> Counted:
-        # For some days a server returns only their documents, but all undated ones, whose share may be large.
-        searches = request.is_partial and request.fields.times_are_dates
-        reads_some = searches and any(map(is_live, request.sources))
-        counting = self._counting(
-            request,
-            days.window,
-            recorder.while_current(watcher.reading),
+        request = self.request
+        counting = self._counting_of_days(
+            days,
+            recorder.while_current(self.watcher.reading),
             recorder.update,
-            published=before if reads_some else None,
-            reads_some_days=reads_some,
-            collection=request.collection,
+            published=before,
             chunk_bytes=request.chunk_bytes,
             checkpoint=checkpoint,
-            cluster=request.cluster,
         )
-        sources = self._open(request, request.sources, days.window if searches else None)
-        return counting.count(sources, quarantine_path(self._quarantine_dir, recorder.run))
+        sources = self._open(request.sources, days)
+        return counting.count(sources, quarantine_path(self.quarantine_dir, recorder.run))
 
     def _publish(
-        self,
-        request: RebuildRequest,
-        days: RequestedDays,
-        before: Publication | None,
-        counted: Counted,
-        recorder: RunRecorder,
-        watcher: Watcher,
+        self, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
     ) -> Publication:
-        """Check the counts and publish."""
-        watcher.phase("checking")
-        if not request.allow_empty:
+        self.watcher.phase("checking")
+        if not self.request.allow_empty:
             counted.require_some(
                 "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
                 "were no transactions, say so with --allow-empty."
             )
-        known = self._completeness(request, days, before, counted, recorder)
-        if request.is_partial:
-            replaced = (days.first, days.last)
-            publication, publish = self._some_days(request, recorder, before, counted, replaced, known)
+        known = self._completeness(days, before, counted, recorder)
+        if self.request.is_partial:
+            publication, publish = self._some_days(recorder, before, counted, (days.first, days.last), known)
         else:
-            publication, publish = self._everything(request, recorder, before, counted, known, watcher.publishing)
-        amended = before if request.is_partial else None
+            publication, publish = self._everything(recorder, before, counted, known)
+        amended = before if self.request.is_partial else None
         adopted = self._adoption_warnings(recorder.run, amended)
         recorder.update(
             phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
         )
-        self._publish_unless_interrupted(recorder, publication, publish, watcher)
+        self._publish_unless_interrupted(recorder, publication, publish)
         return publication
 
     def _completeness(
-        self,
-        request: RebuildRequest,
-        days: RequestedDays,
-        before: Publication | None,
-        counted: Counted,
-        recorder: RunRecorder,
+        self, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
     ) -> _Completeness:
         """The completeness of the new publication."""
-        known_ms = None if before is None else complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
-        says_first = days.first_key is not None
-        reading = self._reading(request.sources, days, counted, recorder.run, says_first=says_first)
+        known_ms = None if before is None else complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
+        reading = self._reading(days, counted, recorder.run, says_first=days.first_key is not None)
         complete_days = CompleteDays()
-        if request.is_partial:
+        if self.request.is_partial:
             # The replaced days may lack transactions that were published.
-            complete_days = CompleteDays.published(before, self._stores.runs).without([(days.first, days.last)])
-        complete_days = complete_days_after(complete_days, reading, self._calendar, self._local_days)
+            complete_days = CompleteDays.published(before, self.stores.runs).without([(days.first, days.last)])
+        complete_days = complete_days_after(complete_days, reading, self.calendar, self.local_days)
         return {
-            "complete_until_ms": complete_until_after(known_ms, reading, self._calendar, self._local_days),
-            "complete_days": complete_days.keys(self._calendar),
+            "complete_until_ms": complete_until_after(known_ms, reading, self.calendar, self.local_days),
+            "complete_days": complete_days.keys(self.calendar),
         }
 
     def _some_days(
         self,
-        request: RebuildRequest,
         recorder: RunRecorder,
         before: Publication | None,
         counted: Counted,
@@ -224,28 +198,19 @@ class Rebuild(Job):
         known: _Completeness,
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces `days` (first and last, inclusive), and the call that publishes it."""
-        summaries = self._stores.summaries
-        protection = protect_nothing if request.allow_shrink else require_half
-        daily = all_sums(counted.daily)
-        change = replace_days(summaries, before, self._calendar, self._local_days, daily, [days], protection)
+        change = self._change(before, counted, [days], protect_nothing if self.request.allow_shrink else require_half)
         recorder.update(days_changed=change.days_changed)
         publication = replace(
-            change.publication(before, recorder.run.id, recorder.run.fingerprint, self._clock()), **known
+            change.publication(before, recorder.run.id, recorder.run.fingerprint, self.clock()), **known
         )
-        return publication, partial(summaries.amend, publication, change.rows, change.ranges)
+        return publication, partial(self.stores.summaries.amend, publication, change.rows, change.ranges)
 
     def _everything(
-        self,
-        request: RebuildRequest,
-        recorder: RunRecorder,
-        before: Publication | None,
-        counted: Counted,
-        known: _Completeness,
-        progress: Callable[[int, int], None],
+        self, recorder: RunRecorder, before: Publication | None, counted: Counted, known: _Completeness
     ) -> tuple[Publication, Callable[[], None]]:
         """The publication that replaces everything, and the call that publishes it."""
-        derived = Derived.of(counted.daily, counted.days, self._calendar, self._local_days)
-        if before is not None and not request.allow_shrink:
+        derived = Derived.of(counted.daily, counted.days, self.calendar, self.local_days)
+        if before is not None and not self.request.allow_shrink:
             published, found = self._published_counts(before), day_counts(counted.days)
             if _DECIDES_DAYS.intersection(before.fingerprint.differing(recorder.run.fingerprint)):
                 published, found = as_one_day(published), as_one_day(found)
@@ -253,7 +218,7 @@ class Rebuild(Job):
         publication = Publication(
             generation=1 if before is None else before.generation + 1,
             run_id=recorder.run.id,
-            published_at_ms=self._clock(),
+            published_at_ms=self.clock(),
             fingerprint=recorder.run.fingerprint,
             rows=derived.rows,
             first_day_key=derived.first_day_key,
@@ -263,15 +228,15 @@ class Rebuild(Job):
             **known,
         )
         return publication, partial(
-            self._stores.summaries.publish,
+            self.stores.summaries.publish,
             publication,
             derived.frames(),
-            lambda written: progress(written, derived.rows),
+            lambda written: self.watcher.publishing(written, derived.rows),
         )
 
     def _published_counts(self, before: Publication) -> DayCounts:
         """The number of published transactions by day, in the publication's calendar."""
-        counts = dict(self._stores.summaries.series(Mode.DAILY, "count", None))
+        counts = dict(self.stores.summaries.series(Mode.DAILY, "count", None))
         days = days_of(counts, calendar_named(before.fingerprint.calendar))
         return {day: counts[key] for key, day in days.items()}
 

@@ -12,13 +12,11 @@ from core.stores.complete_days import CompleteDays, Days, united
 from core.stores.freshness import RUNS_READ
 from core.stores.runs import Run
 from core.stores.summaries import DayRange, Publication
-from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
-from jobs.job import Job, ReadRequest, Watcher
+from jobs.job import Job, ReadRequest
 from jobs.partitions.counting import Counted
-from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_thread
-from jobs.publish.replacing import Change, replace_days
+from jobs.publish.replacing import Change
 from jobs.publish.shrinking import LossLimits, Retention
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import last_quarantine, quarantine_path
@@ -63,10 +61,10 @@ class RefreshOutcome:
     plan: RefreshPlan | None
 
 
-class Refresh(Job):
+class Refresh(Job[RefreshRequest]):
     """Refreshes summaries from a live collection."""
 
-    def run(self, request: RefreshRequest, watcher: Watcher) -> RefreshOutcome:
+    def run(self) -> RefreshOutcome:
         """Update the summaries in one publication, or none if nothing has changed.
 
         A day whose documents may have been purged retains its published totals, with a warning:
@@ -77,32 +75,32 @@ class Refresh(Job):
         :raises WouldShrink: days would lose too many transactions.
         :raises ServiceError: see `core.errors`; nothing was published.
         """
-        fingerprint = self._fingerprint(request)
+        request, fingerprint = self.request, self._fingerprint()
         self._published(fingerprint)
-        draft = self._draft(request, (request.url,), fingerprint, incremental=True)
+        draft = self._draft((request.url,), fingerprint, incremental=True)
         draft = replace(draft, as_of_ms=draft.started_at_ms)
-        with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
+        with RunRecorder(self.stores.runs, draft, self.clock) as recorder:
             # Read now that no other run can publish without taking over, in which case publishing fails.
             before = self._published(fingerprint)
             with in_thread(partial(open_collection, request.url, request.collection, request.live)) as collection:
-                plan = self._plan(request, collection, before, recorder)
-                counted = self._count(request, collection, before, plan, recorder, watcher)
-                watcher.phase("checking")
-                retention = self._retention(request, collection, before, counted, plan)
-                change = self._change(before, counted, plan, retention)
+                plan = self._plan(collection, before, recorder)
+                counted = self._count(collection, before, plan, recorder)
+                self.watcher.phase("checking")
+                retention = self._retention(collection, before, counted, plan)
+                change = self._change(before, counted, self._days_read(plan), retention)
                 complete_days = self._complete_days(before, plan, change, retention.oldest_day(), recorder.run)
             warnings = (*recorder.run.warnings, *counted.warnings, *retention.warnings(change.protected, change.lost))
-            publication = self._publish_change(
-                recorder, before, change, warnings, recorder.run.as_of_ms, complete_days, watcher
-            )
+            as_of_ms = recorder.run.as_of_ms
+            publication = self._publish_change(recorder, before, change, warnings, as_of_ms, complete_days)
         return RefreshOutcome(recorder.run, publication, plan)
 
     def _plan(
-        self, request: RefreshRequest, collection: LiveCollection, before: Publication | None, recorder: RunRecorder
+        self, collection: LiveCollection, before: Publication | None, recorder: RunRecorder
     ) -> RefreshPlan | None:
         """Plan the days to read and record them in the ledger; None for all days."""
-        planner = RefreshPlanner(self._calendar, self._local_days, request.look_back_days)
-        earlier = [run for run in self._stores.runs.recent(RUNS_READ) if run.id != recorder.run.id]
+        request = self.request
+        planner = RefreshPlanner(self.calendar, self.local_days, request.look_back_days)
+        earlier = [run for run in self.stores.runs.recent(RUNS_READ) if run.id != recorder.run.id]
         begin_day = None if before is None else planner.begin_day(before, earlier, recorder.run.started_at_ms)
         warnings = _other_source_warning(collection, earlier)
         if begin_day is not None and not request.fields.times_are_dates:
@@ -113,53 +111,31 @@ class Refresh(Job):
             return None
         recorder.update(
             sources=(collection.name,),
-            first_day_key=self._calendar.period_of(Mode.DAILY, begin_day).key,
+            first_day_key=self.calendar.period_of(Mode.DAILY, begin_day).key,
             warnings=(*warnings, *in_thread(partial(_index_warnings, collection, request))),
         )
         if request.updated_field is None:
             plan = planner.plan(begin_day)
         else:
-            since_ms = self._local_days.start_ms(begin_day)
+            since_ms = self.local_days.start_ms(begin_day)
             changed = collection.changed_since(request.updated_field, request.fields.time, since_ms)
             plan = in_thread(partial(planner.plan, begin_day, changed))
-        named_ms = self._local_days.named_range_ms(self._calendar)
+        named_ms = self.local_days.named_range_ms(self.calendar)
         unread = in_thread(partial(_undated_warning, collection, request.fields, plan, named_ms))
         recorder.update(warnings=(*recorder.run.warnings, *unread))
         return plan
 
     def _count(
-        self,
-        request: RefreshRequest,
-        collection: LiveCollection,
-        before: Publication | None,
-        plan: RefreshPlan | None,
-        recorder: RunRecorder,
-        watcher: Watcher,
+        self, collection: LiveCollection, before: Publication | None, plan: RefreshPlan | None, recorder: RunRecorder
     ) -> Counted:
-        counting = self._counting(
-            request,
-            self._ever(),
-            recorder.while_current(watcher.reading),
-            recorder.update,
-            published=before,
-            reads_some_days=plan is not None,
-        )
-        open_source = partial(collection.source, request.fields, None if plan is None else plan.times)
-        earlier = last_quarantine(self._quarantine_dir, self._stores.runs.recent(RUNS_READ))
-        return counting.count([open_source], quarantine_path(self._quarantine_dir, recorder.run), earlier)
-
-    def _ever(self) -> Window:
-        """All instants of the calendar."""
-        named = self._local_days.named_range_ms(self._calendar)
-        return Window(*named, *named)
+        progress, is_partial = recorder.while_current(self.watcher.reading), plan is not None
+        counting = self._counting(self._ever(), progress, recorder.update, published=before, reads_some_days=is_partial)
+        open_source = partial(collection.source, self.request.fields, None if plan is None else plan.times)
+        earlier = last_quarantine(self.quarantine_dir, self.stores.runs.recent(RUNS_READ))
+        return counting.count([open_source], quarantine_path(self.quarantine_dir, recorder.run), earlier)
 
     def _retention(
-        self,
-        request: RefreshRequest,
-        collection: LiveCollection,
-        before: Publication | None,
-        counted: Counted,
-        plan: RefreshPlan | None,
+        self, collection: LiveCollection, before: Publication | None, counted: Counted, plan: RefreshPlan | None
     ) -> Retention:
         """The protection of published days whose documents may have been purged.
 
@@ -169,10 +145,9 @@ class Refresh(Job):
         # Queried after the days were read, so that documents purged meanwhile are older than the oldest one.
         @cache
         def oldest_day() -> int | None:
-            if plan is None and not request.fields.times_are_dates:
+            if plan is None and not self.request.fields.times_are_dates:
                 return counted.oldest_day  # of all documents
-            oldest_ms = in_thread(partial(collection.oldest_counted_ms, request.fields, self._ever()))
-            return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
+            return self._oldest_day(collection)
 
         if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
@@ -180,36 +155,23 @@ class Refresh(Job):
                 "collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
                 "--allow-shrink."
             )
-        return Retention(self._calendar, oldest_day, request.loss_limits)
-
-    def _change(
-        self, before: Publication | None, counted: Counted, plan: RefreshPlan | None, retention: Retention
-    ) -> Change:
-        return replace_days(
-            self._stores.summaries,
-            before,
-            self._calendar,
-            self._local_days,
-            all_sums(counted.daily),
-            self._days_read(plan),
-            retention,
-        )
+        return Retention(self.calendar, oldest_day, self.request.loss_limits)
 
     def _days_read(self, plan: RefreshPlan | None) -> Sequence[Days]:
-        return plan.days if plan is not None else [(self._calendar.first_day, self._calendar.last_day)]
+        return plan.days if plan is not None else [(self.calendar.first_day, self.calendar.last_day)]
 
     def _complete_days(
         self, before: Publication | None, plan: RefreshPlan | None, change: Change, oldest_day: int | None, run: Run
     ) -> tuple[DayRange, ...]:
         """The complete days of the new or unchanged publication."""
         lost = ((loss.day, loss.day) for loss in change.lost)
-        known = CompleteDays.published(before, self._stores.runs).without(lost)
+        known = CompleteDays.published(before, self.stores.runs).without(lost)
         first_day = known.whole_from(oldest_day)
         if first_day is not None:
             read = [(max(first, first_day), last) for first, last in self._days_read(plan)]
-            open_day = self._local_days.day_of(run.started_at_ms)
+            open_day = self.local_days.day_of(run.started_at_ms)
             known = known.after_reading(united(read), open_day, [loss.day for loss in change.protected])
-        return known.keys(self._calendar)
+        return known.keys(self.calendar)
 
 
 def _other_source_warning(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:

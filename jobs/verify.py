@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,19 +16,16 @@ from core.stores.complete_days import CompleteDays
 from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms
 from core.stores.runs import Counts, Run
 from core.stores.summaries import Fingerprint, Publication, require_published
-from jobs.decode.classify import Window
-from jobs.job import Job, SourcesRequest, Watcher
-from jobs.partitions.counting import Counted, Counting, Progress
-from jobs.partitions.daily_sums import all_sums
+from jobs.job import SourcesJob, SourcesRequest
+from jobs.partitions.counting import Counted, Progress
 from jobs.partitions.local_runner import in_thread
-from jobs.publish.replacing import Change, replace_days
+from jobs.publish.replacing import Change
 from jobs.publish.shrinking import DayLoss, LossLimits, Retention
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays, is_clean_cut
 from jobs.runs.source_age import Reading, complete_days_after, complete_until_after
 from jobs.sources.live.collection import open_collection
-from jobs.sources.partition import Source
 from jobs.sources.streams import STANDARD_INPUT
 from jobs.sources.url import is_live
 
@@ -46,21 +43,26 @@ DRIFT_COLUMNS: Final = ("mode", "key", "merchant_id", "amount", "recounted_amoun
 class VerifyRequest(SourcesRequest):
     """The parameters of a verification. Fields must not change.
 
-    :param sources: as for a rebuild; together they must have all transactions of the compared days.
+    The sources together must have all transactions of the compared days.
+
     :param first_key: compare only the days from this daily key on; `last_key` up to that one, inclusive. Without
         `last_key` a live collection is compared up to the day before those that the next refresh recomputes.
-        :param look_back_days: see `jobs.refresh.RefreshRequest`.
-        :param repair: whether to replace periods with drift.
-        :param loss_limits: limits of a repair for days after that of the oldest document.
+    :param look_back_days: see `jobs.refresh.RefreshRequest`.
+    :param repair: whether to replace periods with drift.
+    :param loss_limits: limits of a repair for days after that of the oldest document.
     """
 
-    sources: tuple[str, ...]
     first_key: str | None = None
     last_key: str | None = None
     look_back_days: int = 3
     repair: bool = False
     loss_limits: LossLimits = field(default_factory=LossLimits)
     command: str = field(default="verify", kw_only=True)
+
+    @property
+    def reads_some_days(self) -> bool:
+        # Without a first day they are read whole, which also detects missing documents.
+        return self.first_key is not None and self.fields.times_are_dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,10 @@ class VerifyOutcome:
     repaired_by: Run | None
 
 
-class Verify(Job):
+class Verify(SourcesJob[VerifyRequest]):
     """Compares summaries with their source."""
 
-    def run(self, request: VerifyRequest, watcher: Watcher) -> VerifyOutcome:
+    def run(self) -> VerifyOutcome:
         """Recount, compare, and repair if requested; without repair nothing is written to the store.
 
         Without repair, refreshes may run at the same time; with repair it is an exclusive run like any other. A day
@@ -106,16 +108,15 @@ class Verify(Job):
         :raises UsageError: a day has fewer transactions than before, but standard input cannot be read again.
         :raises ServiceError: nothing is published yet; or see `core.errors`; nothing was changed.
         """
-        fingerprint = self._fingerprint(request)
+        fingerprint = self._fingerprint()
         published = self._current(fingerprint)
-        days = self._days(request, published)
-        draft = self._draft_of_days(request, request.sources, fingerprint, days)
-        if request.repair:
-            return self._repair(request, draft, days, watcher)
-        counted = self._count(request, days, published, draft, _discard, watcher.reading)
-        watcher.phase("checking")
-        any_loss = replace(request, loss_limits=LossLimits(allow_shrink=True))
-        retention = self._retention(any_loss, days, counted, published, watcher)
+        days = self._days(published)
+        draft = self._draft_of_days(fingerprint, days)
+        if self.request.repair:
+            return self._repair(draft, days)
+        counted = self._count(days, published, draft, _discard, self.watcher.reading)
+        self.watcher.phase("checking")
+        retention = self._retention(days, counted, published, LossLimits(allow_shrink=True))
         before, change = self._compare(counted, days, fingerprint, retention)
         counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.protected)))
         if change and before != published:
@@ -124,132 +125,105 @@ class Verify(Job):
                 "early: run verify again to find out whether they differ"
             )
             counted = replace(counted, warnings=(*counted.warnings, meanwhile))
-        return self._outcome(request, days, counted, before, change, None)
+        return self._outcome(days, counted, before, change, None)
 
-    def _repair(self, request: VerifyRequest, draft: Run, days: RequestedDays, watcher: Watcher) -> VerifyOutcome:
+    def _repair(self, draft: Run, days: RequestedDays) -> VerifyOutcome:
         """Compare in a run of the ledger, which publishes the recount."""
-        with RunRecorder(self._stores.runs, draft, self._clock) as recorder:
+        with RunRecorder(self.stores.runs, draft, self.clock) as recorder:
             # Read before counting: if another run takes over and publishes, publishing fails.
             before = self._current(draft.fingerprint)
-            progress = recorder.while_current(watcher.reading)
-            counted = self._count(request, days, before, recorder.run, recorder.update, progress)
-            watcher.phase("checking")
-            retention = self._retention(request, days, counted, before, watcher)
+            progress = recorder.while_current(self.watcher.reading)
+            counted = self._count(days, before, recorder.run, recorder.update, progress)
+            self.watcher.phase("checking")
+            retention = self._retention(days, counted, before, self.request.loss_limits)
             try:
-                change = self._change(counted, days, before, retention)
+                change = self._change(before, counted, [(days.first, days.last)], retention)
             except _TORN:
                 self._require_current(before, recorder.run)
                 raise
-            reading = self._reading(request.sources, days, counted, recorder.run)
-            all_live = all(map(is_live, request.sources))
+            reading = self._reading(days, counted, recorder.run)
+            all_live = all(map(is_live, self.request.sources))
             complete_days = complete_days_after(
-                CompleteDays.published(before, self._stores.runs).without((loss.day, loss.day) for loss in change.lost),
+                CompleteDays.published(before, self.stores.runs).without((loss.day, loss.day) for loss in change.lost),
                 replace(reading, oldest_day=retention.oldest_day() if all_live else None),
-                self._calendar,
-                self._local_days,
+                self.calendar,
+                self.local_days,
                 [loss.day for loss in change.protected],
-            ).keys(self._calendar)
+            ).keys(self.calendar)
             warnings = (*counted.warnings, *retention.warnings(change.protected, change.lost))
             complete_until = self._complete_until_ms(reading, before)
-            self._publish_change(recorder, before, change, warnings, complete_until, complete_days, watcher)
+            self._publish_change(recorder, before, change, warnings, complete_until, complete_days)
             counted = replace(counted, warnings=recorder.run.warnings)
-        return self._outcome(request, days, counted, before, change, recorder.run)
+        return self._outcome(days, counted, before, change, recorder.run)
 
     def _current(self, fingerprint: Fingerprint) -> Publication:
         return require_published(self._published(fingerprint))
 
-    def _days(self, request: VerifyRequest, published: Publication) -> RequestedDays:
-        last_key = request.last_key
+    def _days(self, published: Publication) -> RequestedDays:
+        request, last_key = self.request, self.request.last_key
         if last_key is None and any(map(is_live, request.sources)):
-            last_key = self._calendar.period_of(Mode.DAILY, self._last_settled_day(request, published)).key
+            last_key = self.calendar.period_of(Mode.DAILY, self._last_settled_day(published)).key
         try:
-            return RequestedDays.of(request.first_key, last_key, self._calendar, self._local_days)
+            return RequestedDays.of(request.first_key, last_key, self.calendar, self.local_days)
         except UsageError as error:
             if request.last_key is None and last_key is not None:
                 hint = f"Without --to the days up to {last_key} are compared: later ones are for the next refresh."
                 raise UsageError(error.sentence, hint) from None
             raise
 
-    def _last_settled_day(self, request: VerifyRequest, published: Publication) -> int:
+    def _last_settled_day(self, published: Publication) -> int:
         """The day before those that the next refresh recomputes."""
-        freshness = Freshness.read(self._stores)
+        freshness = Freshness.read(self.stores)
         read_until_ms = published.published_at_ms if freshness is None else freshness.as_of_ms
-        day = self._local_days.day_of(min(read_until_ms, self._clock())) - request.look_back_days - 1
-        day = min(max(day, self._calendar.first_day), self._calendar.last_day)
-        while not is_clean_cut(self._local_days, day + 1):
+        day = self.local_days.day_of(min(read_until_ms, self.clock())) - self.request.look_back_days - 1
+        day = min(max(day, self.calendar.first_day), self.calendar.last_day)
+        while not is_clean_cut(self.local_days, day + 1):
             day -= 1
         return day
 
     def _count(
         self,
-        request: VerifyRequest,
         days: RequestedDays,
         published: Publication,
         run: Run,
         record: Callable[..., None],
         progress: Callable[[Progress], None],
     ) -> Counted:
-        counting = self._counting_of(request, days, published, record, progress)
-        return counting.count(self._sources(request, days), quarantine_path(self._quarantine_dir, run)).collected()
+        counting = self._counting_of_days(days, progress, record, published=published)
+        sources = self._open(self.request.sources, days)
+        return counting.count(sources, quarantine_path(self.quarantine_dir, run)).collected()
 
-    def _sources(self, request: VerifyRequest, days: RequestedDays) -> Iterator[Callable[[], Source]]:
-        # Without a first day, read a live collection whole, which also detects missing documents.
-        return self._open(request, request.sources, days.window if _searches(request, days) else None)
-
-    def _counting_of(
-        self,
-        request: VerifyRequest,
-        days: RequestedDays,
-        published: Publication,
-        record: Callable[..., None],
-        progress: Callable[[Progress], None],
-    ) -> Counting:
-        reads_some = _searches(request, days) and any(map(is_live, request.sources))
-        return self._counting(
-            request,
-            days.window,
-            progress,
-            record,
-            published=published if reads_some else None,
-            reads_some_days=reads_some,
-            collection=request.collection,
-            cluster=request.cluster,
-        )
-
-    def _retention(
-        self, request: VerifyRequest, days: RequestedDays, counted: Counted, before: Publication, watcher: Watcher
-    ) -> Retention:
+    def _retention(self, days: RequestedDays, counted: Counted, before: Publication, limits: LossLimits) -> Retention:
         """The protection of published days whose documents may have been purged.
 
         :raises NothingCounted: there are published transactions, but no document of the whole sources is counted.
         :raises UsageError: the oldest document is unknown, as standard input cannot be read again.
         """
+        request = self.request
 
         @cache
         def oldest_day() -> int | None:
             searched = [one for one in request.sources if is_live(one) and request.fields.times_are_dates]
-            found = [self._oldest_live_day(url, request, days) for url in searched]
+            found = [self._oldest_live_day(url) for url in searched]
             files = [one for one in request.sources if one not in searched]
             if files:
                 found.append(counted.oldest_day)
             if files and counted.counts.out_of_range:
                 # Some documents are outside of the compared days: read again to find the oldest valid one.
                 _require_readable_again(files)
-                again = self._sources(replace(request, sources=tuple(files)), days)
-                found.append(self._counting_of(request, days, before, _discard, watcher.reading).oldest_day(again))
+                counting = self._counting_of_days(days, self.watcher.reading, _discard, published=before)
+                found.append(counting.oldest_day(self._open(files, days)))
             return min((day for day in found if day is not None), default=None)
 
         if before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
                 "That does not prove that there were no transactions. Check the source, --collection and --where."
             )
-        return Retention(self._calendar, oldest_day, request.loss_limits)
+        return Retention(self.calendar, oldest_day, limits)
 
-    def _oldest_live_day(self, url: str, request: VerifyRequest, days: RequestedDays) -> int | None:
-        named = days.window.named_first_ms, days.window.named_end_ms
-        with in_thread(partial(open_collection, url, request.collection, request.live)) as collection:
-            oldest_ms = in_thread(partial(collection.oldest_counted_ms, request.fields, Window(*named, *named)))
-        return None if oldest_ms is None else self._local_days.day_of(oldest_ms)
+    def _oldest_live_day(self, url: str) -> int | None:
+        with in_thread(partial(open_collection, url, self.request.collection, self.request.live)) as collection:
+            return self._oldest_day(collection)
 
     def _compare(
         self, counted: Counted, days: RequestedDays, fingerprint: Fingerprint, retention: Retention
@@ -258,45 +232,32 @@ class Verify(Job):
         for _ in range(_COMPARISONS):
             before = self._current(fingerprint)
             try:
-                change = self._change(counted, days, before, retention)
+                change = self._change(before, counted, [(days.first, days.last)], retention)
             except _TORN:
-                if self._stores.summaries.published() == before:
+                if self.stores.summaries.published() == before:
                     raise
                 continue
-            if self._stores.summaries.published() == before:
+            if self.stores.summaries.published() == before:
                 return before, change
         raise StoreBusy(
             "other runs kept publishing while the counts were compared",
             "Nothing was published. Run it again while fewer refreshes are under way.",
         )
 
-    def _change(self, counted: Counted, days: RequestedDays, before: Publication, retention: Retention) -> Change:
-        """The change that would make the publication equal to the recount."""
-        daily, replaced = all_sums(counted.daily), [(days.first, days.last)]
-        return replace_days(
-            self._stores.summaries, before, self._calendar, self._local_days, daily, replaced, retention
-        )
-
     def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:
         """The instant before which no transaction is missing after a repair."""
-        known_ms = complete_until_ms(before, self._stores.runs.recent(RUNS_READ))
-        return complete_until_after(known_ms, reading, self._calendar, self._local_days)
+        known_ms = complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
+        return complete_until_after(known_ms, reading, self.calendar, self.local_days)
 
     def _outcome(
-        self,
-        request: VerifyRequest,
-        days: RequestedDays,
-        counted: Counted,
-        compared: Publication,
-        change: Change,
-        run: Run | None,
+        self, days: RequestedDays, counted: Counted, compared: Publication, change: Change, run: Run | None
     ) -> VerifyOutcome:
         return VerifyOutcome(
             drift=_drift(change),
-            protected={self._calendar.period_of(Mode.DAILY, loss.day).key: loss for loss in change.protected},
+            protected={self.calendar.period_of(Mode.DAILY, loss.day).key: loss for loss in change.protected},
             first_key=days.first_key,
             last_key=days.last_key,
-            left_to_refresh=request.last_key is None and days.last_key is not None,
+            left_to_refresh=self.request.last_key is None and days.last_key is not None,
             counts=counted.counts,
             rejects_by_reason=counted.rejects_by_reason,
             quarantine=counted.quarantine,
@@ -329,11 +290,6 @@ def _require_readable_again(files: Sequence[str]) -> None:
             "it has older documents",
             "Save it to a file first, and verify that.",
         )
-
-
-def _searches(request: VerifyRequest, days: RequestedDays) -> bool:
-    """Whether only the requested days of live collections are read."""
-    return days.first_key is not None and request.fields.times_are_dates
 
 
 def _discard(**_: object) -> None:

@@ -5,39 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from jobs.job import Watcher
 from jobs.partitions.counting import Progress as Done
+from jobs.runs.signals import ignore_signals
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
 _BAR_WIDTH: Final = 8
 
 
 class Silent(Watcher):
-    """Shows nothing; the same interface as `Bar`.
-
-    :param on_published: called after publishing.
-    """
-
-    def __init__(self, on_published: Callable[[], None]) -> None:
-        self._on_published = on_published
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Do nothing."""
+    """Shows nothing; ignores signals once the run has published, as the rest is short."""
 
     def phase(self, name: str) -> None:
-        """See `Watcher.phase`."""
         if name == "published":
-            self._on_published()
+            ignore_signals()
 
 
 @contextmanager
@@ -55,69 +40,58 @@ def counter(task: str, unit: str, *, shown: bool) -> Iterator[Callable[[int], No
         yield lambda done: progress.update(number, completed=done)
 
 
-class Bar(Silent):
+@contextmanager
+def bar() -> Iterator[Watcher]:
     """A progress bar on standard error, of one line of 80 columns: bytes, documents a second, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
 
-    def __init__(self, on_published: Callable[[], None]) -> None:
-        super().__init__(on_published)
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import BarColumn, DownloadColumn, Progress, Task, TextColumn, TimeRemainingColumn
-        from rich.table import Column
-        from rich.text import Text
+    class Done(DownloadColumn):
+        """The (done, total) amounts: bytes while sources are read, then summaries."""
 
-        class Done(DownloadColumn):
-            """The (done, total) amounts: bytes while sources are read, then summaries."""
+        def render(self, task: Task) -> Text:
+            if not task.fields["summaries"]:
+                return super().render(task)
+            return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} summaries")
 
-            def render(self, task: Task) -> Text:
-                if not task.fields["summaries"]:
-                    return super().render(task)
-                return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} summaries")
-
+    columns = (
         # The name gets the rest of the line, and is truncated.
-        name = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
-        self._progress = Progress(
-            name,
-            BarColumn(_BAR_WIDTH),
-            Done(table_column=Column(no_wrap=True)),
-            TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=True,
-            expand=True,
-        )
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        BarColumn(_BAR_WIDTH),
+        Done(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
+        yield _Bar(progress)
+
+
+class _Bar(Silent):
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._task = self._add_task("starting")
         self._began = time.monotonic()
-        self._escape = escape
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def reading(self, progress: Done) -> None:
-        """See `Watcher.reading`."""
+        from rich.markup import escape
+
         elapsed = max(time.monotonic() - self._began, 0.001)
         rate = f"{progress.documents:,} documents, {_short(progress.documents / elapsed)}/s"
-        name = self._escape(progress.name.rpartition("/")[2])
+        name = escape(progress.name.rpartition("/")[2])
         self._progress.update(
             self._task,
-            description=f"reading {name}" + (f" ({self._escape(progress.cluster)})" if progress.cluster else ""),
+            description=f"reading {name}" + (f" ({escape(progress.cluster)})" if progress.cluster else ""),
             completed=progress.done_bytes,
             total=progress.total_bytes,
             rate=rate,
         )
 
     def publishing(self, written: int, total: int) -> None:
-        """See `Watcher.publishing`."""
         self._progress.update(self._task, completed=written, total=total, summaries=True, refresh=True)
 
     def phase(self, name: str) -> None:
-        """See `Watcher.phase`."""
         super().phase(name)
         self._progress.refresh()  # else the end of a quick phase is never shown
         self._progress.remove_task(self._task)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import typer
 
@@ -14,25 +15,27 @@ from core.calendar.days import LocalDays
 from core.command_line import print_message
 from core.settings import Settings
 from core.stores import Clock, Stores, wall_clock_ms
-from core.stores.runs import Counts
+from core.stores.runs import Run
 from jobs.cli.advice import advised
-from jobs.cli.progress import Bar, Silent
+from jobs.cli.progress import Silent, bar
 from jobs.cli.reading_options import ReadingOptions
 from jobs.decode.jit import is_compiled
 from jobs.job import Watcher
 from jobs.runs.quarantine import describe_quarantine
-from jobs.runs.signals import ignore_signals
 
-RequestT = TypeVar("RequestT", contravariant=True)
+if TYPE_CHECKING:
+    from jobs.verify import VerifyOutcome
+
+RequestT = TypeVar("RequestT")
 OutcomeT = TypeVar("OutcomeT", covariant=True)
 
 
-class _Job(Protocol[RequestT, OutcomeT]):
-    def run(self, request: RequestT, watcher: Watcher) -> OutcomeT: ...
+class _Job(Protocol[OutcomeT]):
+    def run(self) -> OutcomeT: ...
 
 
 def run_job(
-    kind: Callable[[Stores, Calendar, LocalDays, Path, Clock], _Job[RequestT, OutcomeT]],
+    kind: Callable[[Stores, Calendar, LocalDays, Path, Clock, RequestT, Watcher], _Job[OutcomeT]],
     request: RequestT,
     reading: ReadingOptions,
     stores: Stores,
@@ -46,27 +49,22 @@ def run_job(
     if not is_compiled():
         print_message("Compiling the decoders, which happens once and takes five to fifteen seconds.")
     calendar, local_days = calendar_named(settings.calendar), LocalDays(settings.time_zone)
-    job = kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms)
-    watcher = (Silent if as_json or not sys.stderr.isatty() else Bar)(ignore_signals)
-    with watcher, advised(reading, settings):
-        return job.run(request, watcher)
+    shown = bar() if sys.stderr.isatty() and not as_json else nullcontext(Silent())
+    with shown as watcher, advised(reading, settings):
+        job = kind(stores, calendar, local_days, settings.quarantine_dir, wall_clock_ms, request, watcher)
+        return job.run()
 
 
-def print_counts(
-    counts: Counts,
-    rejects_by_reason: dict[str, int],
-    quarantine: object | None,
-    rejects_kept: int | None,
-    warnings: tuple[str, ...],
-) -> None:
-    """Print the numbers of counted, rejected and skipped documents."""
+def print_counts(run: Run | VerifyOutcome) -> None:
+    """Print the numbers of counted, rejected and skipped documents, and the warnings."""
+    counts = run.counts
     typer.echo(
         f"Counted {counts.counted:,}, rejected {counts.rejected:,}, filtered out {counts.filtered:,}, "
         f"out of range {counts.out_of_range:,}."
     )
-    for reason, count in sorted(rejects_by_reason.items()):
+    for reason, count in sorted(run.rejects_by_reason.items()):
         typer.echo(f"  {count:,} rejected: {reason}")
     if counts.rejected:
-        typer.echo(f"{describe_quarantine(quarantine, rejects_kept, counts.rejected)}.")
-    for warning in warnings:
+        typer.echo(f"{describe_quarantine(run.quarantine, run.rejects_kept, counts.rejected)}.")
+    for warning in run.warnings:
         print_message(f"{warning}.", "warning")

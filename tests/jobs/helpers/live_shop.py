@@ -120,24 +120,23 @@ class JobRunner:
         self.shop = shop
         self.now = now
         self.live = LiveOptions()
-        parts = (stores, calendar_named(calendar), LocalDays(zone), folder / "quarantine", lambda: ms_of(self.now))
-        self._refresh, self._verify, self._rebuild = Refresh(*parts), Verify(*parts), Rebuild(*parts)
+        days = calendar_named(calendar), LocalDays(zone)
+        self._parts = (stores, *days, folder / "quarantine", lambda: ms_of(self.now))
 
     def refresh(self, watcher: Watcher | None = None, **options: Any) -> RefreshOutcome:
         """Refresh with some `options` of `RefreshRequest`."""
-        request = RefreshRequest(self.shop.url, live=self.live)
-        return self._refresh.run(replace(request, **options), watcher or Watcher())
+        request = replace(RefreshRequest(self.shop.url, live=self.live), **options)
+        return Refresh(*self._parts, request, watcher or Watcher()).run()
 
     def verify(self, watcher: Watcher | None = None, **options: Any) -> VerifyOutcome:
         """Verify with some `options` of `VerifyRequest`."""
-        request = VerifyRequest((self.shop.url,), live=self.live)
-        return self._verify.run(replace(request, **options), watcher or Watcher())
+        request = replace(VerifyRequest((self.shop.url,), live=self.live), **options)
+        return Verify(*self._parts, request, watcher or Watcher()).run()
 
     def rebuild(self, watcher: Watcher | None = None, **options: Any) -> RebuildOutcome:
         """Rebuild with some `options` of `RebuildRequest`."""
-        return self._rebuild.run(
-            replace(RebuildRequest((self.shop.url,), live=self.live), **options), watcher or Watcher()
-        )
+        request = replace(RebuildRequest((self.shop.url,), live=self.live), **options)
+        return Rebuild(*self._parts, request, watcher or Watcher()).run()
 
 
 class FirstRefresh:

@@ -29,11 +29,11 @@ class Workshop:
     ) -> None:
         self.stores = stores
         self.quarantine = folder / "quarantine"
-        self._job = Rebuild(stores, calendar_named(calendar), LocalDays(zone), self.quarantine, clock)
+        self._parts = (stores, calendar_named(calendar), LocalDays(zone), self.quarantine, clock)
 
     def rebuild(self, request: RebuildRequest, watcher: Watcher | None = None) -> RebuildOutcome:
         """Do what `request` says."""
-        return self._job.run(request, watcher or Watcher())
+        return Rebuild(*self._parts, request, watcher or Watcher()).run()
 
 
 class AtPhase(Watcher):

@@ -326,10 +326,12 @@ def test_it_gives_up_when_one_publication_follows_another(filled: JobRunner, mon
     def find_and_refresh(*arguments: Any) -> Change:
         change = replace_days(*arguments)
         filled.shop.insert(Transaction("a", 1, filled.now))
-        filled.refresh()
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr("jobs.job.replace_days", replace_days)
+            filled.refresh()
         return change
 
-    monkeypatch.setattr("jobs.verify.replace_days", find_and_refresh)
+    monkeypatch.setattr("jobs.job.replace_days", find_and_refresh)
     with pytest.raises(StoreBusy, match="other runs kept publishing"):
         filled.verify()
 

@@ -104,7 +104,7 @@ def test_reads_that_do_not_fit_together_are_done_again_if_something_was_publishe
             raise failure()
         return replace_days(*arguments)
 
-    monkeypatch.setattr("jobs.verify.replace_days", torn)
+    monkeypatch.setattr("jobs.job.replace_days", torn)
     assert filled.verify().drift.is_empty()
     assert failed
 
@@ -116,7 +116,7 @@ def test_totals_that_do_not_match_although_nothing_was_published_are_reported(
     def broken(*arguments: Any) -> Change:
         raise ConservationBroken("weeks and days differ")
 
-    monkeypatch.setattr("jobs.verify.replace_days", broken)
+    monkeypatch.setattr("jobs.job.replace_days", broken)
     with pytest.raises(ConservationBroken, match="weeks and days differ"):
         filled.verify(repair=repair)
 
