@@ -85,7 +85,6 @@ def _drain_ours(cursors: int, url: str) -> Totals:
         buffer = Buffer(0)
         while opened.chunks.next(buffer) is not None:
             pass
-        opened.chunks.close()
         opened.close()
 
     options = LiveOptions(cursors=cursors, batch_documents=BATCH, split_from=1)

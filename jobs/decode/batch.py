@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import pyarrow as pa
 
 from core.stores.runs import Counts
 from jobs.decode.jit import Bytes
-from jobs.decode.merchants import MerchantTable
 
 ROW_SCHEMA: Final = pa.schema(
     [
@@ -92,15 +91,3 @@ class Batch:
     rejects: Iterable[Reject]
     rejects_by_reason: dict[str, int]
     leading: LeadingRejects
-
-
-class Decoder(Protocol):
-    """Turns chunks of one format into batches. One instance belongs to one thread."""
-
-    merchants: MerchantTable
-
-    def batches(self, chunk: Any) -> Iterator[Batch]:
-        """The transactions of `chunk`, in order, in batches of bounded size.
-
-        :raises SourceDamaged: the content breaks the format's rules; names the position.
-        """

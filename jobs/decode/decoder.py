@@ -1,4 +1,4 @@
-"""Implementations of `jobs.decode.batch.Decoder` that call the compiled kernels."""
+"""Decoders turn chunks of one format into batches, by the compiled kernels."""
 
 from __future__ import annotations
 
@@ -84,7 +84,10 @@ def _leading(outcomes: Int64s, read: int) -> LeadingRejects:
 
 
 class CompiledDecoder(ABC, Generic[C]):
-    """Base of the decoders: grows the merchant table and scratch memory on demand, and cuts batches to size."""
+    """Base of the decoders: grows the merchant table and scratch memory on demand, and cuts batches to size.
+
+    One instance belongs to one thread.
+    """
 
     def __init__(self, fields: Fields, window: Window) -> None:
         self.merchants = MerchantTable()
@@ -94,7 +97,10 @@ class CompiledDecoder(ABC, Generic[C]):
         self._scratch = np.zeros(_FIRST_SCRATCH, np.uint8)
 
     def batches(self, chunk: C) -> Iterator[Batch]:
-        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        """The transactions of `chunk`, in order, in batches of bounded size.
+
+        :raises SourceDamaged: the content breaks the format's rules; names the position.
+        """
         at, end = 0, chunk.end
         while at < end:
             outputs = new_outputs(min(ROWS, end - at), min(REJECTS, end - at))

@@ -15,7 +15,8 @@ from core.stores.runs import Counts
 from jobs.aggregate.groups import MAX_ROWS
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge
-from jobs.decode.batch import Decoder, LeadingRejects, Reject
+from jobs.decode.batch import LeadingRejects, Reject
+from jobs.decode.decoder import CompiledDecoder
 from jobs.runs.rejects import RejectLimits, Rejects
 from jobs.sources.chunks import Buffer
 from jobs.sources.partition import Opened, Partition, ReadOptions
@@ -149,7 +150,8 @@ class PartitionCount:
         self._reading = threading.Lock()
         self._delivering = threading.Lock()
         self._opened: Opened | None = None
-        self._ended = False
+        self.ended = False
+        """Whether there are no more chunks for another thread."""
         self._at_work = 0
         self._next_chunk = 0
         self._next_delivery = 0
@@ -163,18 +165,13 @@ class PartitionCount:
         self._daily: list[pl.DataFrame] = []
         self._kinds: list[pl.DataFrame] = []
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there may be more chunks for another thread."""
-        return not self._ended
-
     def work(self, buffer: Buffer) -> bool:
         """Decode chunks until there are no more; True for the last thread, after which the `result` is complete.
 
         :param buffer: the thread's chunk memory.
         """
         with self._delivering:
-            if self._ended:
+            if self.ended:
                 return False
             self._at_work += 1
         number = -1
@@ -183,7 +180,7 @@ class PartitionCount:
             while (found := self._take(buffer)) is not None:
                 number, chunk = found
                 if decoder is None or partial is None:
-                    decoder = self._decoder()
+                    decoder = self._opened.decoder()  # type: ignore[union-attr]  # open, as a chunk was taken
                     partial = Partial(decoder.merchants, self._plan.local_days)
                 self._deliver(number, self._decode(chunk, decoder, partial))
             if partial is not None:
@@ -193,18 +190,17 @@ class PartitionCount:
         except BaseException as error:
             self._fail(self._next_chunk if number < 0 else number, error)
         with self._delivering:
-            self._ended = True
+            self.ended = True
             self._at_work -= 1
             is_last = self._at_work == 0
         if is_last and self._opened is not None:
-            self._opened.chunks.close()
             self._opened.close()
         return is_last
 
     def _take(self, buffer: Buffer) -> tuple[int, Any] | None:
         """The next chunk and its number; None after the last."""
         with self._reading:
-            if self._ended or self._state.stop.is_set():
+            if self.ended or self._state.stop.is_set():
                 return None
             number = self._next_chunk
             try:
@@ -215,16 +211,12 @@ class PartitionCount:
                 self._fail(number, error)
                 return None
             if chunk is None:
-                self._ended = True
+                self.ended = True
                 return None
             self._next_chunk += 1
             return number, chunk
 
-    def _decoder(self) -> Decoder:
-        assert self._opened is not None, "a chunk was taken, so that it is open"
-        return self._opened.decoder()
-
-    def _decode(self, chunk: Any, decoder: Decoder, partial: Partial) -> _Decoded:
+    def _decode(self, chunk: Any, decoder: CompiledDecoder[Any], partial: Partial) -> _Decoded:
         decoded = _Decoded()
         # Chunks that are delivered later are later in the source, so they are not wanted either.
         keep_rejects = self._state.takes_rejects
@@ -251,7 +243,7 @@ class PartitionCount:
                 self._rejects_by_reason += following.rejects_by_reason
                 self._leading = self._leading.then(following.leading)
                 self._next_delivery += 1
-            self._ended = self._ended or self._plan.stops_after(self._leading)
+            self.ended = self.ended or self._plan.stops_after(self._leading)
 
     def _newly_consumed(self) -> int:
         """Stored bytes read since the last call."""
@@ -262,7 +254,7 @@ class PartitionCount:
 
     def _fail(self, number: int, error: BaseException) -> None:
         with self._delivering:
-            self._ended = True
+            self.ended = True
             if self._failure is None or number < self._failure[0]:
                 self._failure = (number, error)
 

@@ -170,7 +170,7 @@ class _LocalRun:
                 if self._waiting and self._may_begin(self._waiting[0].number):
                     return self._waiting.popleft(), None
                 for task, count in self._begun.values():
-                    if count.is_open:
+                    if not count.ended:
                         return task, count
                 self._changed.wait(_TICK_S)
             return None

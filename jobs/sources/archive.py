@@ -24,8 +24,9 @@ from jobs.decode.batch import Chunk
 from jobs.decode.bson_kernel import IMPOSSIBLE_LENGTH, SMALLEST_DOCUMENT, end_of_documents
 from jobs.decode.jit import PADDING
 from jobs.sources.bson_file import describe_trouble
-from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer, Stream
+from jobs.sources.chunks import CHUNK_BYTES, MAX_DOCUMENT_BYTES, Buffer
 from jobs.sources.collections import TIME_SERIES, VIEW, Namespace, choose_collection, refuse_without_documents
+from jobs.sources.streams import ByteStream
 
 MAGIC: Final = bytes.fromhex("6de29981")
 _TERMINATOR: Final = b"\xff\xff\xff\xff"
@@ -55,7 +56,7 @@ class ArchiveChunks:
     :raises SourceError: the archive lacks the collection (lists the others) or its documents (a view).
     """
 
-    def __init__(self, stream: Stream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(self, stream: ByteStream, collection: str | None, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.first: int | None = stream.position
         self.last: int | None = stream.position
         self._stream = stream
@@ -86,9 +87,6 @@ class ArchiveChunks:
                 buffer.data[size : size + PADDING] = 0
                 self.last = self._position + self._start
                 return Chunk(self._stream.name, buffer.data, size, self._position + start)
-
-    def close(self) -> None:
-        """See `jobs.sources.chunks.ChunkReader.close`."""
 
     def _read_prelude(self) -> None:
         if self._take(4, "the archive's magic number") != MAGIC:

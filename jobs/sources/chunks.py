@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import SourceDamaged
 from jobs.decode.batch import Chunk
 from jobs.decode.jit import PADDING, Bytes
+from jobs.sources.streams import ByteStream
 
 CHUNK_BYTES: Final = 2 * 1024 * 1024
 """Bytes per read, unless a document is larger."""
@@ -53,17 +54,6 @@ class Buffer:
         return len(content)
 
 
-class Stream(Protocol):
-    """The part of `jobs.sources.streams.ByteStream` that chunk readers use."""
-
-    name: str
-    position: int
-    """The position of the next byte in the uncompressed source."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill `buffer` with up to its size of bytes; 0 at the end."""
-
-
 class ChunkReader(Protocol):
     """Returns the chunks of one partition in order; not thread-safe."""
 
@@ -80,9 +70,6 @@ class ChunkReader(Protocol):
         :raises SourceError: reading failed.
         """
 
-    def close(self) -> None:
-        """Release the reader's own resources; does not close its stream."""
-
 
 class WholeDocuments:
     """A chunk reader that cuts a stream at document borders, which subclasses find.
@@ -98,12 +85,13 @@ class WholeDocuments:
     _max_document = MAX_TEXT_BYTES
     """The maximal size of a document in bytes."""
 
-    def __init__(self, stream: Stream, chunk_bytes: int, stop: int | None = None, *, guess: bool = False) -> None:
+    def __init__(self, stream: ByteStream, chunk_bytes: int, stop: int | None = None, *, guess: bool = False) -> None:
         self._stream = stream
         self._chunk_bytes = chunk_bytes
         self._stop = stop
         self._guess = guess
-        self._carried = b""
+        self.carried = b""
+        """The bytes that were read after the last returned document."""
         self._position = stream.position
         self._ended = False
         self.first: int | None = None if guess else stream.position
@@ -117,7 +105,7 @@ class WholeDocuments:
         if self._ended or (self._stop is not None and self._position >= self._stop):
             return None
         bound = None if self._stop is None else self._stop - self._position
-        used, at_end = buffer.put(self._carried), False
+        used, at_end = buffer.put(self.carried), False
         wanted = max(self._chunk_bytes, used + 1)
         while True:
             target = wanted if bound is None else min(wanted, bound)
@@ -134,19 +122,11 @@ class WholeDocuments:
         self._ended = at_end
         if end == 0:
             return None
-        self._carried = buffer.data[end:used].tobytes()
+        self.carried = buffer.data[end:used].tobytes()
         chunk = Chunk(self._stream.name, buffer.data, end, self._position)
         self._position += end
         self.last = self._position
         return chunk
-
-    @property
-    def carried(self) -> bytes:
-        """The bytes that were read after the last returned document."""
-        return self._carried
-
-    def close(self) -> None:
-        """See `ChunkReader.close`."""
 
     def _fill(self, buffer: Buffer, used: int, wanted: int) -> tuple[int, bool]:
         """Read until `buffer` has `wanted` bytes: (how many it has, whether the stream ended)."""
@@ -179,7 +159,7 @@ class WholeDocuments:
             content += block[:count]
             begin = self._first_border(content, at_end)
             if begin is not None and (self._stop is None or position + begin < self._stop):
-                self._carried = content[begin:]
+                self.carried = content[begin:]
                 self._position = position + begin
                 self.first = self.last = self._position
                 return

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -42,7 +41,7 @@ from jobs.decode.outputs import Outputs
 from jobs.decode.plan import NO_SLOT, Fields
 from jobs.decode.reasons import describe
 from jobs.decode.slots import Slots, new_slots
-from jobs.sources.chunks import Buffer, Stream, WholeDocuments
+from jobs.sources.chunks import Buffer, WholeDocuments
 from jobs.sources.streams import ByteStream
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -83,7 +82,7 @@ class CsvChunks(WholeDocuments):
 
     def __init__(
         self,
-        stream: Stream,
+        stream: ByteStream,
         chunk_bytes: int,
         stop: int | None = None,
         *,
@@ -123,7 +122,7 @@ def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bo
 class _FirstRow(CsvChunks):
     """The first row of a CSV file, by the delimiter that makes it longest: quoted fields may contain newlines."""
 
-    def __init__(self, stream: Stream, delimiters: Sequence[str]) -> None:
+    def __init__(self, stream: ByteStream, delimiters: Sequence[str]) -> None:
         super().__init__(stream, _HEADER_BYTES, delimiter=delimiters[0])
         self._delimiters = tuple(map(ord, delimiters))
 
@@ -132,20 +131,8 @@ class _FirstRow(CsvChunks):
         return max(ends) or super()._last_border(data, used, at_end)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The header of a CSV file.
-
-    :param names: the names of the columns.
-    :param delimiter: the character between two fields.
-    """
-
-    names: tuple[str, ...]
-    delimiter: str
-
-
-def read_header(stream: ByteStream, fields: Fields) -> Header:
-    """Read the header and leave `stream` after it.
+def read_header(stream: ByteStream, fields: Fields) -> tuple[tuple[str, ...], str]:
+    """Read the names of the columns and the delimiter, and leave `stream` after the header.
 
     Without a named delimiter it is the one with which the header has the wanted columns.
 
@@ -174,7 +161,7 @@ def read_header(stream: ByteStream, fields: Fields) -> Header:
             "with --csv-delimiter.",
             fields.wrong(missing[0], names),
         )
-    return Header(names, delimiter)
+    return names, delimiter
 
 
 def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...], int]:
@@ -217,7 +204,7 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         self._rows: _Rows | None = None
 
     def batches(self, chunk: Chunk) -> Iterator[Batch]:
-        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        """The transactions of `chunk`; see `jobs.decode.decoder.CompiledDecoder.batches`."""
         self._rows_before[0], self._rows = 0, None
         yield from super().batches(chunk)
 
@@ -267,7 +254,7 @@ class CsvDecoder(TableDecoder):
         self._is_plain = delimiter == DELIMITERS[0] and not (formats.converts or formats.csv_decimal_comma)
 
     def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
-        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`.
+        """The transactions of `chunk`; see `jobs.decode.decoder.CompiledDecoder.batches`.
 
         :raises SourceDamaged: a row has more or fewer fields than the header, or text after a quoted field.
         """

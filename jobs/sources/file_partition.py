@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from jobs.decode.batch import Decoder
-from jobs.decode.decoder import BsonDecoder, JsonDecoder
+from jobs.decode.decoder import BsonDecoder, CompiledDecoder, JsonDecoder
 from jobs.sources.archive import ArchiveChunks
 from jobs.sources.bson_file import BsonChunks
 from jobs.sources.chunks import ChunkReader
@@ -38,7 +37,6 @@ class FileFormat(StrEnum):
     PARQUET = "Parquet"
 
 
-_TEXT_LINES: Final = frozenset({FileFormat.JSON_LINES, FileFormat.CSV})
 RANGES: Final = frozenset({FileFormat.BSON, FileFormat.JSON_LINES, FileFormat.CSV})
 """The formats that can be split into byte ranges."""
 
@@ -66,34 +64,50 @@ class FilePartition(Partition):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """See `Partition`."""
         return self.stored.name
 
     @property
     def counts_rows(self) -> bool:  # type: ignore[override]
-        """See `Partition`."""
         return self.file_format is FileFormat.CSV
 
-    @property
-    def counts_positions(self) -> bool:  # type: ignore[override]
-        """See `Partition`."""
-        return self.file_format is FileFormat.CSV
+    counts_positions = counts_rows
 
     def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
-        """See `Partition.open`."""
         if self.file_format is FileFormat.PARQUET:
             return self._open_parquet(reading)
         # One byte earlier, so that a line that begins at `start` is found.
-        before = 1 if self.guessed and self.file_format in _TEXT_LINES else 0
+        before = 1 if self.guessed and self.file_format is not FileFormat.BSON else 0
         stream = self.stored.stream(self.compressed, 0 if self.compressed else self.start - before, self.end)
         began = 0 if self.compressed else stream.consumed_bytes
         try:
             _skip(stream, self.start - before)
-            chunks, decoder = _READERS[self.file_format](self, stream, reading)
+            chunks, decoder = self._chunks_and_decoder(stream, reading)
         except BaseException:
             stream.close()
             raise
         return Opened(chunks, decoder, lambda: stream.consumed_bytes - began, stream.close)
+
+    def _chunks_and_decoder(
+        self, stream: ByteStream, reading: ReadOptions
+    ) -> tuple[ChunkReader, Callable[[], CompiledDecoder[Any]]]:
+        how = (reading.fields, reading.window)
+        match self.file_format:
+            case FileFormat.BSON:
+                return BsonChunks(stream, reading.chunk_bytes, self.end, guess=self.guessed), partial(BsonDecoder, *how)
+            case FileFormat.ARCHIVE:
+                return ArchiveChunks(stream, reading.collection, reading.chunk_bytes), partial(BsonDecoder, *how)
+            case FileFormat.JSON_LINES:
+                lines = JsonLineChunks(stream, reading.chunk_bytes, self.end, guess=self.guessed)
+                return lines, partial(JsonDecoder, *how, one_line=True)
+            case FileFormat.CSV:
+                from jobs.sources.csv_text import CsvChunks, CsvDecoder
+
+                rows = CsvChunks(stream, reading.chunk_bytes, self.end, guess=self.guessed, delimiter=self.delimiter)
+                return rows, partial(CsvDecoder, *how, self.columns, self.delimiter)
+            case _:
+                is_array = self.file_format is FileFormat.JSON_ARRAY
+                documents = JsonStreamChunks(stream, reading.chunk_bytes, array=is_array)
+                return documents, partial(JsonDecoder, *how, one_line=False)
 
     def _open_parquet(self, reading: ReadOptions) -> Opened:
         # Imported on demand, as that is slow.
@@ -109,13 +123,7 @@ class FilePartition(Partition):
         except BaseException:
             table.close()
             raise
-
-        def close() -> None:
-            table.close()
-            if stream is not None:
-                stream.close()
-
-        return Opened(chunks, partial(ParquetDecoder, reading.fields, reading.window), chunks.consumed, close)
+        return Opened(chunks, partial(ParquetDecoder, reading.fields, reading.window), chunks.consumed, table.close)
 
     @property
     def is_copied(self) -> bool:
@@ -123,11 +131,9 @@ class FilePartition(Partition):
         return self.compressed or self.stored.size is None
 
     def beginning_at(self, start: int) -> Self:
-        """See `Partition.beginning_at`."""
         return replace(self, start=start, guessed=False)
 
     def identity(self) -> tuple[object, ...] | None:
-        """See `Partition.identity`."""
         stored = self.stored
         if stored.size is None or not stored.version:
             return None
@@ -135,11 +141,9 @@ class FilePartition(Partition):
         return *self.source_version(), *what, self.delimiter
 
     def source_version(self) -> tuple[object, ...]:
-        """See `Partition.source_version`."""
         return self.stored.key, self.stored.size, self.stored.version
 
     def require_unchanged(self) -> None:
-        """See `Partition.require_unchanged`."""
         self.stored.require_unchanged()
 
 
@@ -161,49 +165,3 @@ def _skip(stream: ByteStream, position: int) -> None:
     """Read up to `position`."""
     while stream.position < position and stream.readinto(bytearray(position - stream.position)):
         pass
-
-
-_Readers = Callable[[FilePartition, ByteStream, ReadOptions], tuple[ChunkReader, Callable[[], Decoder]]]
-
-
-def _bson(part: FilePartition, stream: ByteStream, reading: ReadOptions) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = BsonChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
-    return chunks, partial(BsonDecoder, reading.fields, reading.window)
-
-
-def _archive(
-    part: FilePartition, stream: ByteStream, reading: ReadOptions
-) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = ArchiveChunks(stream, reading.collection, reading.chunk_bytes)
-    return chunks, partial(BsonDecoder, reading.fields, reading.window)
-
-
-def _json_lines(
-    part: FilePartition, stream: ByteStream, reading: ReadOptions
-) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = JsonLineChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed)
-    return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=True)
-
-
-def _json_stream(
-    part: FilePartition, stream: ByteStream, reading: ReadOptions
-) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    chunks = JsonStreamChunks(stream, reading.chunk_bytes, array=part.file_format is FileFormat.JSON_ARRAY)
-    return chunks, partial(JsonDecoder, reading.fields, reading.window, one_line=False)
-
-
-def _csv(part: FilePartition, stream: ByteStream, reading: ReadOptions) -> tuple[ChunkReader, Callable[[], Decoder]]:
-    from jobs.sources.csv_text import CsvChunks, CsvDecoder
-
-    chunks = CsvChunks(stream, reading.chunk_bytes, part.end, guess=part.guessed, delimiter=part.delimiter)
-    return chunks, partial(CsvDecoder, reading.fields, reading.window, part.columns, part.delimiter)
-
-
-_READERS: Final[dict[FileFormat, _Readers]] = {
-    FileFormat.BSON: _bson,
-    FileFormat.ARCHIVE: _archive,
-    FileFormat.JSON_LINES: _json_lines,
-    FileFormat.JSON_ARRAY: _json_stream,
-    FileFormat.JSON_DOCUMENTS: _json_stream,
-    FileFormat.CSV: _csv,
-}

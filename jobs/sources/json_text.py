@@ -7,7 +7,8 @@ import numpy as np
 from core.errors import SourceDamaged
 from jobs.decode.jit import Bytes
 from jobs.decode.json_kernel import BEFORE_FIRST, CLOSED, end_of_json_documents
-from jobs.sources.chunks import Stream, WholeDocuments
+from jobs.sources.chunks import WholeDocuments
+from jobs.sources.streams import ByteStream
 
 _NEWLINE = b"\n"
 _TAIL_BYTES = 4096
@@ -43,7 +44,7 @@ class JsonStreamChunks(WholeDocuments):
     :param array: the first character is the opening bracket of the array.
     """
 
-    def __init__(self, stream: Stream, chunk_bytes: int, *, array: bool) -> None:
+    def __init__(self, stream: ByteStream, chunk_bytes: int, *, array: bool) -> None:
         super().__init__(stream, chunk_bytes)
         self._array = array
         self._state = np.array([BEFORE_FIRST], np.int64)

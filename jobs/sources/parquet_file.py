@@ -13,6 +13,7 @@ If all rows of a batch are counted, they are added as whole columns; otherwise e
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -273,7 +274,7 @@ class RowGroups(NamedTuple):
 class ParquetTable:
     """An open Parquet file; a context manager.
 
-    :param stream: its content; None to open the local file of `stored`.
+    :param stream: its content, which is copied; None to open `stored`.
     :param encoded: the path of a column that is read as a dictionary, if possible.
     :raises SourceError: it has types that Arrow cannot read.
     :raises SourceDamaged: this is not a complete Parquet file.
@@ -401,7 +402,6 @@ class ParquetRows:
 class ParquetChunks:
     """Chunks of the rows of `RowGroups`.
 
-    :param table: closed by `close`.
     :param fields: the columns to read; rejects are read whole.
     """
 
@@ -451,10 +451,6 @@ class ParquetChunks:
         rows = max(1, self._rows)
         return int(self._groups.size * (self._row - self._groups.first_row) // rows)
 
-    def close(self) -> None:
-        """See `jobs.sources.chunks.ChunkReader.close`."""
-        self._table.close()
-
 
 class _WholeRows:
     """A forward-only reader of rows with all columns.
@@ -484,7 +480,7 @@ class ParquetDecoder(TableDecoder):
         self._converts = fields.formats.converts
 
     def batches(self, chunk: ParquetRows) -> Iterator[Batch]:  # type: ignore[override]
-        """The transactions of `chunk`; see `jobs.decode.batch.Decoder.batches`."""
+        """The transactions of `chunk`; see `jobs.decode.decoder.CompiledDecoder.batches`."""
         whole = self._whole_batch(chunk.batch)
         if whole is not None:
             yield whole
@@ -558,10 +554,9 @@ def _as_text(values: pa.Array) -> pa.Array:
 
 
 def _copied(stream: ByteStream) -> IO[bytes]:
-    """A temporary copy with random access, as Parquet's footer is at the end."""
+    """A temporary copy with random access, as Parquet's footer is at the end; closes `stream`."""
     file = tempfile.TemporaryFile(prefix="parquet-")  # noqa: SIM115 - the table closes it
-    block = memoryview(bytearray(_COPY_BYTES))
-    while count := stream.readinto(block):
-        file.write(block[:count])
+    with stream:
+        shutil.copyfileobj(stream, file, _COPY_BYTES)
     file.seek(0)
     return file

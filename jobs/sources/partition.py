@@ -6,10 +6,10 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from jobs.decode.batch import Decoder
 from jobs.decode.classify import Window
+from jobs.decode.decoder import CompiledDecoder
 from jobs.decode.plan import Fields
 from jobs.sources.chunks import CHUNK_BYTES, ChunkReader
 
@@ -41,7 +41,7 @@ class Opened:
     """
 
     chunks: ChunkReader
-    decoder: Callable[[], Decoder]
+    decoder: Callable[[], CompiledDecoder[Any]]
     consumed: Callable[[], int]
     close: Callable[[], None]
 
@@ -98,13 +98,6 @@ class Partition(ABC):
         """
 
 
-def _no_warnings(documents: int) -> tuple[str, ...]:
-    return ()
-
-
-def _nothing() -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """A source of a detected format.
@@ -124,5 +117,5 @@ class Source:
     partitions: tuple[Partition, ...]
     readers: int = 1
     expected_bytes: Callable[[int, int], int | None] = lambda done, documents: None
-    finish: Callable[[int], tuple[str, ...]] = _no_warnings
-    close: Callable[[], None] = _nothing
+    finish: Callable[[int], tuple[str, ...]] = lambda documents: ()
+    close: Callable[[], None] = lambda: None

@@ -153,8 +153,7 @@ def _source(
     if file_format is FileFormat.CSV:
         from jobs.sources.csv_text import read_header
 
-        header = read_header(stream, fields)
-        columns, delimiter = header.names, header.delimiter
+        columns, delimiter = read_header(stream, fields)
     elif file_format is FileFormat.ARCHIVE and stored.size is not None:
         ArchiveChunks(stream, collection)  # raises if the collection is missing
     start = 0 if file_format in (FileFormat.ARCHIVE, FileFormat.PARQUET) else stream.position

@@ -78,12 +78,10 @@ class StoredFile(Stored):
 
     @property
     def key(self) -> str:  # type: ignore[override]
-        """See `Stored`."""
         return os.path.realpath(self.name)
 
     @property
     def version(self) -> str:  # type: ignore[override]
-        """See `Stored`."""
         return f"{self.modified_ns} {self.changed_ns} {self.inode}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -91,11 +89,9 @@ class StoredFile(Stored):
 
     @property
     def path(self) -> Path:
-        """See `Stored.path`."""
         return Path(self.place or self.name)
 
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
-        """See `Stored.open`."""
         try:
             opened = self.path.open("rb", buffering=0)
         except OSError as error:
@@ -109,7 +105,6 @@ class StoredFile(Stored):
         return opened
 
     def require_unchanged(self) -> None:
-        """See `Stored.require_unchanged`."""
         try:
             self._require_same(self.path.stat())
         except OSError as error:

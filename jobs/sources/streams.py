@@ -70,7 +70,6 @@ class ByteStream(io.RawIOBase):
         self.position -= len(content)
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
         return True
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from core.errors import ServiceError, WrongRow
 from core.stores.runs import Counts
-from jobs.decode.batch import Batch, Decoder, Reject
+from jobs.decode.batch import Batch, Reject
 from jobs.decode.classify import Window
-from jobs.decode.decoder import BsonDecoder, JsonDecoder
+from jobs.decode.decoder import BsonDecoder, CompiledDecoder, JsonDecoder
 from jobs.decode.plan import Fields
 from jobs.sources.bson_file import BsonChunks
 from jobs.sources.chunks import CHUNK_BYTES, Buffer, ChunkReader
@@ -41,7 +41,7 @@ class Decoded:
         return [(reject.field, reject.reason) for reject in self.rejects]
 
 
-def drain(chunks: ChunkReader, decoder: Decoder, *, counts_rows: bool = False) -> Decoded:
+def drain(chunks: ChunkReader, decoder: CompiledDecoder[Any], *, counts_rows: bool = False) -> Decoded:
     """Decode all `chunks`; see `jobs.sources.partition.Partition.counts_rows`."""
     decoded = Decoded()
     buffer = Buffer(0)
@@ -64,7 +64,7 @@ def _read_at_once(reject: Reject, before: int) -> Reject:
     return replace(reject, position=reject.position + before, document=lambda: document)
 
 
-def _batches(decoder: Decoder, chunk: Any, before: int) -> Iterator[Batch]:
+def _batches(decoder: CompiledDecoder[Any], chunk: Any, before: int) -> Iterator[Batch]:
     try:
         yield from decoder.batches(chunk)
     except WrongRow as error:
@@ -79,7 +79,6 @@ def read_partition(
     try:
         return drain(opened.chunks, opened.decoder(), counts_rows=partition.counts_rows)
     finally:
-        opened.chunks.close()
         opened.close()
 
 
