@@ -23,7 +23,7 @@ from jobs.decode.merchants import (
     intern_object_id,
     intern_string,
 )
-from jobs.decode.plan import Fields
+from jobs.decode.plan import Fields, integer_of
 from jobs.decode.slots import Slots
 
 
@@ -70,7 +70,6 @@ class Rules(NamedTuple):
     conversion: Int64s
 
 
-_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 
 
@@ -79,7 +78,7 @@ def rules_for(fields: Fields, window: Window) -> Rules:
     slot_of = {path: slot for slot, path in enumerate(fields.paths())}
     values = [value for _, value in fields.where]
     encoded = [value.encode() for value in values]
-    numbers = [int(v) if _INTEGER.fullmatch(v) and -(2**63) <= int(v) < 2**63 else None for v in values]
+    numbers = list(map(integer_of, values))
     object_ids = [bytes.fromhex(v) if _OBJECT_ID.fullmatch(v) else None for v in values]
     return Rules(
         np.array([slot_of[fields.time], slot_of[fields.merchant], slot_of[fields.amount]], np.int64),

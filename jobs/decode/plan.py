@@ -7,6 +7,7 @@ embedded documents, not into arrays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -22,6 +23,7 @@ NO_NODE: Final = -1
 MAX_DEPTH: Final = 16
 """The most names a field path may have."""
 _MAX_SLOTS: Final = 62
+_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Fields:
         """
         roles = {self.time: "time", self.merchant: "merchant", self.amount: "amount"}
         return WrongField(roles.get(path, "filter"), path, tuple(names))
+
+
+def integer_of(value: str) -> int | None:
+    """The 64-bit integer that a filter's `value` may denote, or None."""
+    return int(value) if _INTEGER.fullmatch(value) and -(2**63) <= int(value) < 2**63 else None
 
 
 class Plan(NamedTuple):

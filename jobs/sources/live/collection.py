@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Self, TypeVar, cast
 
-from bson import DatetimeMS, ObjectId
+from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
@@ -30,7 +30,7 @@ from jobs.sources.live.count_check import check_count
 from jobs.sources.live.cursors import parse_batch, projection_of, with_retries
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.live.partition import LivePartition, Server, share, unshare
-from jobs.sources.live.times import TimeRange, joined, split
+from jobs.sources.live.times import TimeRange, instant_at, joined, split
 from jobs.sources.live.undated import undated_query, where_condition
 from jobs.sources.partition import Source
 from jobs.sources.url import redacted_url
@@ -253,8 +253,7 @@ class LiveCollection:
         found = self._collection.find_one(
             {time_field: {"$type": "date"}}, {"_id": 0, time_field: 1}, sort=[(time_field, -1)]
         )
-        value = _value_at(found, time_field.split("."))
-        return int(value) if isinstance(value, DatetimeMS) else None
+        return instant_at(found, time_field.split("."))
 
     def _request(self, call: Callable[[], T]) -> T:
         return with_retries(call, self.name, self._options)
@@ -313,17 +312,10 @@ def open_live(
 def _distinct_times(documents: Iterable[Document], path: list[str], at_once: int) -> Iterator[list[int]]:
     found: set[int] = set()
     for document in documents:
-        value = _value_at(document, path)
-        if isinstance(value, DatetimeMS):
-            found.add(int(value))
+        if (instant := instant_at(document, path)) is not None:
+            found.add(instant)
         if len(found) >= at_once:
             yield sorted(found)
             found.clear()
     if found:
         yield sorted(found)
-
-
-def _value_at(document: Any, path: list[str]) -> Any:
-    for name in path:
-        document = document.get(name) if isinstance(document, dict) else None
-    return document

@@ -13,7 +13,7 @@ from core.errors import SourceError
 from jobs.sources.live.connecting import AS_STORED, Document
 
 # https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/; no `_id` is an array.
-_IN_ORDER: Final = (
+TYPES_IN_ORDER: Final = (
     (("minKey",), b"\xff"),
     (("undefined",), b"\x06"),
     (("null",), b"\x0a"),
@@ -34,6 +34,7 @@ _IN_ORDER: Final = (
 """Aliases and type bytes of the types that are comparable with each other, in sort order."""
 _NOT_IN_FERRETDB: Final = frozenset({"minKey", "undefined", "symbol", "dbPointer", "javascript", "javascriptWithScope"})
 """Types that FerretDB does not support."""
+TYPE_NAMES: Final = tuple(name for names, _ in TYPES_IN_ORDER for name in names)
 _ID: Final = b"_id\0"
 _FIXED_SIZES: Final = {
     0x01: 8, 0x06: 0, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16, 0x7F: 0, 0xFF: 0,
@@ -74,12 +75,13 @@ def query_after(last: bytes, *, names_all_types: bool) -> Document:
     :param last: a result of `id_of`.
     :param names_all_types: whether the server knows every type by name.
     """
-    place = next((i for i, (_, codes) in enumerate(_IN_ORDER) if last[0] in codes), len(_IN_ORDER))
+    place = next((i for i, (_, codes) in enumerate(TYPES_IN_ORDER) if last[0] in codes), len(TYPES_IN_ORDER))
     same_type = query_after_same_type(last)
     if names_all_types:
         # A list instead of a negation, which cannot use an index.
-        return {"$or": [same_type, {"_id": {"$type": [name for names, _ in _IN_ORDER[place + 1 :] for name in names]}}]}
-    up_to = [name for names, _ in _IN_ORDER[: place + 1] for name in names if name not in _NOT_IN_FERRETDB]
+        later = [name for names, _ in TYPES_IN_ORDER[place + 1 :] for name in names]
+        return {"$or": [same_type, {"_id": {"$type": later}}]}
+    up_to = [name for names, _ in TYPES_IN_ORDER[: place + 1] for name in names if name not in _NOT_IN_FERRETDB]
     return {"$or": [same_type, {"_id": {"$not": {"$type": up_to}}}]}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
@@ -70,7 +69,6 @@ class LivePartition(Partition):
     counts_positions = True
 
     def open(self, reading: ReadOptions, stop: threading.Event) -> Opened:
-        """See `jobs.sources.partition.Partition.open`."""
         options = self.server.options
         shared = _CLIENTS.get(self.server)
         client = connect(self.server.url, options)[0] if shared is None else shared
@@ -80,15 +78,14 @@ class LivePartition(Partition):
         chunks = LiveChunks(self.name, batches)
 
         def close() -> None:
-            chunks.close()
+            batches.close()
             if shared is None:
                 client.close()
 
         return Opened(chunks, partial(BsonDecoder, reading.fields, reading.window), lambda: chunks.received, close)
 
     def beginning_at(self, start: int) -> Self:
-        """See `jobs.sources.partition.Partition.beginning_at`; the beginning is never guessed."""
-        raise AssertionError(f"a cursor of {self.name} cannot begin at byte {start}")
+        raise AssertionError(f"a cursor of {self.name} cannot begin at byte {start}: this is never guessed")
 
 
 class LiveChunks:
@@ -110,8 +107,3 @@ class LiveChunks:
         self.received += batch.size
         self.last = self.received
         return chunk
-
-    def close(self) -> None:
-        """End the cursor."""
-        with closing(self._batches):
-            pass

@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from jobs.sources.live.connecting import Document
-from jobs.sources.live.id_order import can_be_sent, is_nan
+from jobs.sources.live.id_order import TYPES_IN_ORDER, can_be_sent, is_nan
 from jobs.sources.live.times import TimeRange
 
 _SAMPLES_A_PART: Final = 50
@@ -53,19 +53,10 @@ class Part:
     names_all_types: bool = True
 
 
-_CLASSES: Final[dict[str, tuple[str, ...]]] = {
-    "number": ("number",),
-    "string": ("string", "symbol"),
-    "object": ("object",),
-    "binData": ("binData",),
-    "objectId": ("objectId",),
-    "date": ("date",),
-}
+_SPLIT: Final = ("number", "string", "object", "binData", "objectId", "date")
+_CLASSES: Final = {names[0]: names for names, _ in TYPES_IN_ORDER if names[0] in _SPLIT}
 """Classes of comparable types that are split, with their aliases for ``$type``."""
-_OTHERS: Final = (
-    "bool", "dbPointer", "javascript", "javascriptWithScope", "maxKey", "minKey", "null", "regex", "timestamp",
-    "undefined",
-)  # fmt: skip
+_OTHERS: Final = [name for names, _ in TYPES_IN_ORDER if names[0] not in _SPLIT for name in names]
 """All other types except arrays, which `_id` cannot be."""
 _CLASS_OF: Final[dict[type, str]] = {
     bool: "",
@@ -139,7 +130,7 @@ def _ranges(types: list[str], borders: list[Any]) -> list[Document]:
 def knows_every_type(collection: Collection[Document]) -> bool:
     """See `Part.names_all_types`."""
     try:
-        collection.find_one({"_id": {"$type": list(_OTHERS)}}, {"_id": 1})
+        collection.find_one({"_id": {"$type": _OTHERS}}, {"_id": 1})
     except OperationFailure as error:
         if error.code not in _NOT_KNOWN:
             raise

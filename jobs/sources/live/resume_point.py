@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import bson
 from bson import DatetimeMS
@@ -13,6 +13,7 @@ from core.errors import SourceError
 from jobs.sources.live.connecting import AS_STORED, Document
 from jobs.sources.live.id_order import id_of, query_after, query_after_same_type
 from jobs.sources.live.partitions import Order, Part
+from jobs.sources.live.times import instant_at
 
 _MAX_UNDECIDED_BYTES: Final = 32 * 1024 * 1024
 """Limit of the stored documents that have the same sort key."""
@@ -126,12 +127,9 @@ class _ByTime:
 
     def _time_of(self, document: bytes) -> int | None:
         try:
-            value: Any = bson.decode(document, AS_STORED)
+            return instant_at(bson.decode(document, AS_STORED), self._path)
         except InvalidBSON:  # invalid inside: the decoder rejects it
             return None
-        for name in self._path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return int(value) if isinstance(value, DatetimeMS) else None
 
 
 def _documents(raw: bytes) -> Iterator[bytes]:

@@ -27,6 +27,13 @@ class TimeRange:
         return {"$gte": DatetimeMS(self.start_ms), **before}
 
 
+def instant_at(document: Any, path: Iterable[str]) -> int | None:
+    """The date in a decoded document, in milliseconds since 1970 UTC; None if there is none at `path`."""
+    for name in path:
+        document = document.get(name) if isinstance(document, dict) else None
+    return int(document) if isinstance(document, DatetimeMS) else None
+
+
 def joined(ranges: Iterable[TimeRange]) -> list[TimeRange]:
     """The union of `ranges` as disjoint ranges in order, so that nothing is read twice.
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from bson import DatetimeMS, Int64, ObjectId
 
+from jobs.decode.plan import integer_of
 from jobs.sources.live.connecting import Document
+from jobs.sources.live.id_order import TYPE_NAMES
 from jobs.sources.live.times import TimeRange
 
-_NO_DATES: Final = (
-    "bool", "binData", "dbPointer", "javascript", "javascriptWithScope", "maxKey", "minKey", "null", "number", "object",
-    "objectId", "regex", "string", "symbol", "timestamp", "undefined",
-)  # fmt: skip
+_NO_DATES: Final = [name for name in TYPE_NAMES if name != "date"]
 """All types except dates, and arrays, which are not indexed themselves."""
-_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 
 
 def undated_query(
@@ -33,7 +30,7 @@ def undated_query(
     """
     if names_all_types:
         # A list of types instead of a negation, which would scan the whole index. A missing field matches null.
-        found: list[Document] = [{time_field: None}, {time_field: {"$type": list(_NO_DATES)}}, {time_field: []}]
+        found: list[Document] = [{time_field: None}, {time_field: {"$type": _NO_DATES}}, {time_field: []}]
     else:
         found = [{time_field: {"$not": {"$type": "date"}}}, {time_field: {"$type": "array"}}]
     found += [{time_field: {"$lt": DatetimeMS(named_ms[0])}}, {time_field: {"$gte": DatetimeMS(named_ms[1])}}]
@@ -51,8 +48,8 @@ def where_condition(where: Iterable[tuple[str, str]]) -> Document:
 def _values_of(value: str) -> list[Any]:
     literals: dict[str, list[Any]] = {"true": [True], "false": [False], "null": [None]}
     found = [value, *literals.get(value, [])]
-    if _INTEGER.fullmatch(value) and -(2**63) <= int(value) < 2**63:
-        found.append(Int64(value))
+    if (number := integer_of(value)) is not None:
+        found.append(Int64(number))
     if ObjectId.is_valid(value):
         found.append(ObjectId(value))
     return found

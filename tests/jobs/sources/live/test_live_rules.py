@@ -152,7 +152,7 @@ def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
 
 def test_each_type_is_a_date_or_an_array_or_looked_for_as_neither() -> None:
     """The query for servers that know every type by name, which FerretDB does not."""
-    types = {name for names, _ in id_order._IN_ORDER for name in names}
+    types = {name for names, _ in id_order.TYPES_IN_ORDER for name in names}
     found = undated_query("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
     missing, other_types, *_ = found["$or"]
     assert missing == {"at": None}
