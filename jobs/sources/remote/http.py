@@ -19,7 +19,7 @@ from core.errors import SourceError
 from core.loopback import is_loopback
 from jobs.sources.dump_folder import FOLDER_LEVELS
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, raise_unless_missing
+from jobs.sources.remote.storage import Answered, RemoteObject, Storage, raise_unless_missing
 from jobs.sources.remote.url import redacted_remote
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -38,7 +38,7 @@ class _Files(HTTPFileSystem):  # type: ignore[misc]
         return links if detail else sorted(link["name"] for link in links)
 
 
-class HttpStorage:
+class HttpStorage(Storage):
     """Files of HTTP servers, read by range requests if supported; folders are the links of their index pages.
 
     Credentials are from the URL or ``~/.netrc``, proxies from the environment.
@@ -60,7 +60,7 @@ class HttpStorage:
         )
 
     async def describe(self, url: str) -> RemoteObject:
-        """See `Storage.describe`. A GET, as a URL may be signed for this method only."""
+        # By GET, as a URL may be signed for this method only.
         async with self._answer(url, 0, 1) as answer:
             if answer.status == 206 and (found := _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))):
                 size: int | None = int(found[3])
@@ -76,7 +76,6 @@ class HttpStorage:
             return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200)
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
-        """See `Storage.read`."""
         async with self._answer(found.url, start, end) as answer:
             if answer.status not in (200, 206, 416):
                 raise Answered(answer.status)
@@ -87,13 +86,9 @@ class HttpStorage:
                     f"{found.name} cannot be read: the server supported range requests at first, and then did not",
                     "Copy the file, and read the copy.",
                 )
-            content = await answer.read()
-        if len(content) != end - start:
-            raise CutOff(len(content), end - start)
-        return content
+            return await answer.read()
 
     async def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
-        """See `Storage.stream`."""
         async with self._answer(found.url) as answer:
             if answer.status != 200:
                 raise Answered(answer.status)
@@ -102,7 +97,7 @@ class HttpStorage:
                 yield piece
 
     async def below(self, url: str) -> Sequence[str]:
-        """See `Storage.below`. Links may be circular, so the levels are limited."""
+        # Links may be circular, so the levels are limited.
         files: set[str] = set()
         seen: set[str] = set()
         top = {url.rstrip("/") + "/"}
@@ -128,7 +123,6 @@ class HttpStorage:
         return sorted(files | folders)
 
     async def matching(self, url: str) -> Sequence[str]:
-        """See `Storage.matching`."""
         with suppress(FileNotFoundError), _statuses():
             found: list[str] = await self._fs._glob(url)
             return sorted(found)

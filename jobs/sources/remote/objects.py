@@ -22,6 +22,7 @@ from jobs.sources.remote.options import RemoteOptions
 from jobs.sources.remote.storage import (
     MISSING,
     Answered,
+    CutOff,
     RemoteObject,
     Storage,
     is_transient,
@@ -140,11 +141,9 @@ class RangeReader(io.RawIOBase):
         self._in_order = 0
 
     def readable(self) -> bool:
-        """Always True."""
         return True
 
     def seekable(self) -> bool:
-        """Always True."""
         return True
 
     def tell(self) -> int:
@@ -197,8 +196,14 @@ class RangeReader(io.RawIOBase):
         end = min(end, self._size)
         while (start := self._requested_until) < end:
             self._requested_until = min(start + RANGE_BYTES, end)
-            read = partial(self._storage.read, self._found, start, self._requested_until)
+            read = partial(self._read, start, self._requested_until)
             self._requests.append(self._remote.submit(self._found.url, self._storage, read))
+
+    async def _read(self, start: int, end: int) -> bytes:
+        content = await self._storage.read(self._found, start, end)
+        if len(content) != end - start:
+            raise CutOff(len(content), end - start)
+        return content
 
     def _cancel_requests(self) -> None:
         while self._requests:
@@ -220,7 +225,6 @@ class StreamReader(io.RawIOBase):
         self._pieces: AsyncGenerator[bytes] | None = None
 
     def readable(self) -> bool:
-        """Always True."""
         return True
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]

@@ -13,7 +13,7 @@ from fsspec.asyn import get_loop
 from s3fs import S3FileSystem
 
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.storage import Answered, CutOff, RemoteObject, Unauthenticated, raise_unless_missing
+from jobs.sources.remote.storage import Answered, RemoteObject, Storage, Unauthenticated, raise_unless_missing
 
 _CONNECTIONS: Final = 64
 _PIECE_BYTES: Final = 1024 * 1024
@@ -26,7 +26,7 @@ class _Files(S3FileSystem):  # type: ignore[misc]
     _walk = partialmethod(S3FileSystem._walk, on_error=raise_unless_missing)
 
 
-class S3Storage:
+class S3Storage(Storage):
     """Objects of S3, with botocore's credentials: environment, ``~/.aws``, instance roles.
 
     ``AWS_ENDPOINT_URL`` is the address of a compatible server; ``FSSPEC_S3_ANON=true`` reads public buckets.
@@ -47,7 +47,6 @@ class S3Storage:
         self._fs.retries = 1
 
     async def describe(self, url: str) -> RemoteObject:
-        """See `Storage.describe`."""
         bucket, key, version_id = self._fs.split_path(url)
         if not key or key.endswith("/"):
             raise FileNotFoundError
@@ -57,26 +56,20 @@ class S3Storage:
         return RemoteObject(url, head["ContentLength"], head["ETag"], modified_ms)
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
-        """See `Storage.read`."""
         async with self._body(found, Range=f"bytes={start}-{end - 1}") as body:
             content: bytes = await body.read()
-        if len(content) != end - start:
-            raise CutOff(len(content), end - start)
         return content
 
     async def stream(self, found: RemoteObject) -> AsyncGenerator[bytes]:
-        """See `Storage.stream`."""
         async with self._body(found) as body:
             async for piece in body.iter_chunks(_PIECE_BYTES):
                 yield piece
 
     async def below(self, url: str) -> Sequence[str]:
-        """See `Storage.below`."""
         with _botocore_errors():
             return _urls(url, await self._fs._find(url))
 
     async def matching(self, url: str) -> Sequence[str]:
-        """See `Storage.matching`."""
         with _botocore_errors():
             return _urls(url, await self._fs._glob(url))
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from core.errors import SourceChanged, SourceError, UsageError
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, require_readable, scheme_of
+from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, scheme_of
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that are retried; 503 is also SlowDown of S3."""
@@ -85,7 +85,7 @@ class Unauthenticated(Exception):
 
 
 class Storage(Protocol):
-    """One kind of object storage. All methods raise `Answered`, `CutOff`, and connection errors of the library."""
+    """One kind of object storage. All methods raise `Answered` and connection errors of the library."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -96,7 +96,7 @@ class Storage(Protocol):
         """
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
-        """The bytes ``[start, end)``.
+        """The bytes ``[start, end)``, perhaps fewer.
 
         :raises SourceChanged: the object's version has changed.
         """
@@ -117,21 +117,20 @@ class Storage(Protocol):
         """The URLs of the objects that match a URL with wildcards."""
 
 
-_KINDS: Final = (
-    *((scheme, ("s3fs", "jobs.sources.remote.s3", "S3Storage")) for scheme in S3),
-    *((scheme, ("gcsfs", "jobs.sources.remote.google", "GoogleStorage")) for scheme in GOOGLE),
-    *((scheme, ("aiohttp", "jobs.sources.remote.http", "HttpStorage")) for scheme in HTTP),
-)
+_KINDS: Final = {
+    **dict.fromkeys(S3, ("s3fs", "jobs.sources.remote.s3", "S3Storage")),
+    **dict.fromkeys(GOOGLE, ("gcsfs", "jobs.sources.remote.google", "GoogleStorage")),
+    **dict.fromkeys(HTTP, ("aiohttp", "jobs.sources.remote.http", "HttpStorage")),
+}
+"""The package, module and class of the storage for each scheme."""
 
 
 def new_storage(url: str, options: RemoteOptions) -> Storage:
-    """The storage for `url`.
+    """The storage for `url`, whose scheme is supported.
 
-    :raises UsageError: its scheme is not supported.
     :raises SourceError: the packages for it are not installed.
     """
-    require_readable(url)
-    package, module, name = dict(_KINDS)[scheme_of(url)]
+    package, module, name = _KINDS[scheme_of(url)]
     try:
         kind: Any = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:

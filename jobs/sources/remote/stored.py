@@ -29,31 +29,26 @@ class StoredObject(Stored):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """See `Stored`."""
         return self.found.name
 
     @property
     def key(self) -> str:  # type: ignore[override]
-        """See `Stored`."""
         return remote_key(self.found.url)
 
     @property
     def size(self) -> int | None:  # type: ignore[override]
-        """See `Stored`; None if it can only be read as a whole."""
+        """None if it can only be read as a whole."""
         return self.found.size if self.found.has_ranges else None
 
     @property
     def version(self) -> str:  # type: ignore[override]
-        """See `Stored`."""
         return self.found.version
 
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
-        """See `Stored.open`."""
         opened: Any = remote(self.options).open(self.found, start, end)
         return opened  # type: ignore[no-any-return]
 
     def require_unchanged(self) -> None:
-        """See `Stored.require_unchanged`."""
         now = remote(self.options).describe(self.found.url)
         if now is None:
             raise self.found.changed("it was removed")
