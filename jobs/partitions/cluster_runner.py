@@ -35,7 +35,6 @@ from jobs.partitions.cluster_work import (
     ExpectedCounts,
     WorkerResult,
     WorkerTask,
-    apply,
     bucket_of,
     concat_sorted,
     count,
@@ -52,8 +51,8 @@ from jobs.partitions.cluster_work import (
     zones_of,
 )
 from jobs.partitions.count_partition import CountingState, CountPlan, PartitionResult
-from jobs.partitions.daily_sums import PART_ROWS, ranges_of
-from jobs.partitions.merging import ConfirmedResult, Merger, Task
+from jobs.partitions.daily_sums import PART_ROWS, DailySums, ranges_of
+from jobs.partitions.merging import Merger, Task
 from jobs.runs.rejects import RejectLimits
 
 _LOCAL: Final = re.compile(r"local:([1-9]\d{0,3})")
@@ -123,11 +122,11 @@ class Cluster:
         self._buckets = 1
         self._threads = 1
 
-    def take(self, confirmed: ConfirmedResult) -> None:
+    def take(self, task: Task, confirmed: PartitionResult) -> None:
         """Record a result that the `Merger` has confirmed."""
-        result, future = self._counted.pop(confirmed.task.number)
-        if result is confirmed.result:  # else no document begins in the partition: the first guess was wrong
-            self._confirmed.append((ExpectedCounts(confirmed.task.partition.name, result.counts), future))
+        result, future = self._counted.pop(task.number)
+        if result is confirmed:  # else no document begins in the partition: the first guess was wrong
+            self._confirmed.append((ExpectedCounts(task.partition.name, result.counts), future))
         if len(self._confirmed) >= _REDUCED_TOGETHER:
             self._reduce()
 
@@ -316,7 +315,7 @@ class Cluster:
         )
 
 
-class ClusterSums:
+class ClusterSums(DailySums):
     """`jobs.partitions.daily_sums.DailySums` on the workers, valid while the cluster is connected.
 
     :param parts: futures of the frames.
@@ -329,12 +328,10 @@ class ClusterSums:
         self.mixed_types = mixed_types
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
-        """See `jobs.partitions.daily_sums.DailySums.map`."""
-        futures = [self._cluster.submit("map", apply, function, part) for part in self._parts]
+        futures = [self._cluster.submit("map", function, part) for part in self._parts]
         return [self._cluster.wait_for(future, _nothing) for future in futures]
 
     def parts(self) -> Iterator[pl.DataFrame]:
-        """See `jobs.partitions.daily_sums.DailySums.parts`."""
         for part in self._parts:
             frame: pl.DataFrame = self._cluster.wait_for(part, _nothing)
             yield frame

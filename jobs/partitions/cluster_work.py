@@ -12,12 +12,12 @@ import platform
 import threading
 import traceback
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import polars as pl
 
@@ -55,7 +55,6 @@ SAME: Final = (
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
 """Partial sums of `PARTIAL_SCHEMA`, and kinds of merchants of `KIND_SCHEMA`."""
-T = TypeVar("T")
 
 
 def zones_of(plan: CountPlan) -> tuple[str, ...]:
@@ -288,11 +287,6 @@ def rows_between(frame: pl.DataFrame, first: str | None, end: str | None) -> pl.
 def concat_sorted(*frames: pl.DataFrame) -> pl.DataFrame:
     """Concatenate a range of merchants of all buckets, `in_order`."""
     return in_order(pl.concat(frames))
-
-
-def apply(function: Callable[[pl.DataFrame], T], frame: pl.DataFrame) -> T:
-    """Call `function` with `frame`."""
-    return function(frame)
 
 
 def visibility_error(folder: CheckpointFolder, name: str) -> str | None:

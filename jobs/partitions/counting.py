@@ -23,10 +23,10 @@ from jobs.aggregate.summaries import mixed_type_merchants
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
 from jobs.partitions.checkpoint import Checkpoint
-from jobs.partitions.count_partition import CountingState, CountPlan
+from jobs.partitions.count_partition import CountingState, CountPlan, PartitionResult
 from jobs.partitions.daily_sums import DailySums, LocalSums, day_totals
 from jobs.partitions.local_runner import in_thread, run_locally
-from jobs.partitions.merging import ConfirmedResult, Merged, Merger
+from jobs.partitions.merging import Merged, Merger, Task
 from jobs.runs.quarantine import QUARANTINE_BYTES, Quarantine, describe_quarantine
 from jobs.runs.rejects import RejectLimits
 from jobs.sources.chunks import CHUNK_BYTES
@@ -123,18 +123,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """The sums of all sources.
-
-    :param mixed_types: merchants seen with several types, such as 42 and "42"; ascending.
-    """
-
-    daily: DailySums
-    mixed_types: list[str]
-    file_formats: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Counting:
     """Counts documents of any source.
 
@@ -187,7 +175,7 @@ class Counting:
         merged, warnings = Merged(), list[str]()
         with ExitStack() as stack:
             try:
-                read = self._read(sources, merged, quarantine, warnings, stack)
+                daily, file_formats = self._read(sources, merged, quarantine, warnings, stack)
             finally:
                 quarantine.close()
                 if earlier_quarantine is not None:
@@ -201,17 +189,17 @@ class Counting:
             self.record(phase="checking")
             merged.counts.require_conservation()
             self._require_few_rejects(merged, quarantine)
-            days = day_totals(read.daily)
+            days = day_totals(daily)
             _require_all_in_sums(days, merged.counts)
             return Counted(
-                read.daily,
+                daily,
                 days,
                 merged.counts,
                 dict(merged.rejects_by_reason),
                 quarantine.path,
                 quarantine.stored,
-                read.file_formats,
-                (*warnings, *_warnings(read.mixed_types)),
+                file_formats,
+                tuple(warnings),
                 self._wrong_field(merged.counts, merged.rejects_by_reason, quarantine.first_names),
                 stack.pop_all(),
             )
@@ -226,8 +214,8 @@ class Counting:
         window, merged = self.window, Merged()
         ever = Window(window.named_first_ms, window.named_end_ms, window.named_first_ms, window.named_end_ms)
         with ExitStack() as stack:
-            read = replace(self, window=ever)._read(sources, merged, None, [], stack)
-            return day_totals(read.daily)["day"].min()  # type: ignore[return-value]
+            daily, _ = replace(self, window=ever)._read(sources, merged, None, [], stack)
+            return day_totals(daily)["day"].min()  # type: ignore[return-value]
 
     def _read(
         self,
@@ -236,8 +224,8 @@ class Counting:
         quarantine: Quarantine | None,
         warnings: list[str],
         stack: ExitStack,
-    ) -> _Read:
-        """Read `sources`.
+    ) -> tuple[DailySums, tuple[str, ...]]:
+        """Read `sources`; returns the sums, and the format of each source.
 
         :param stack: closes the cluster with the sums.
         """
@@ -252,11 +240,11 @@ class Counting:
                 from jobs.partitions.cluster_runner import cluster_at
 
                 cluster = stack.enter_context(cluster_at(self.cluster))
-            daily, mixed_types = self._count_all(listed, merged, quarantine, warnings, cluster)
+            daily = self._count_all(listed, merged, quarantine, warnings, cluster)
         finally:
             for source in listed:
                 source.close()
-        return _Read(daily, mixed_types, tuple(source.file_format for source in listed))
+        return daily, tuple(source.file_format for source in listed)
 
     def _count_all(
         self,
@@ -265,21 +253,20 @@ class Counting:
         quarantine: Quarantine | None,
         warnings: list[str],
         cluster: Cluster | None,
-    ) -> tuple[DailySums, list[str]]:
+    ) -> DailySums:
         state = CountingState()
         documents = [0] * len(sources)
 
-        def take(confirmed: ConfirmedResult) -> None:
-            number, result = confirmed.task.source, confirmed.result
-            documents[number] += result.counts.read
+        def take(task: Task, result: PartitionResult, positions_before: int) -> None:
+            documents[task.source] += result.counts.read
             leading = merged.leading
             merged.add(result)
             if cluster is not None:
-                cluster.take(confirmed)
-            if number:
+                cluster.take(task, result)
+            if task.source:
                 merged.leading = leading  # of the first source only
             if quarantine is not None:
-                quarantine.write(result.rejects, confirmed.positions_before)
+                quarantine.write(result.rejects, positions_before)
                 state.takes_rejects = quarantine.takes_more
                 self._require_some_accepted(sources[0], merged, quarantine)
 
@@ -293,7 +280,8 @@ class Counting:
             warnings += self.checkpoint.begin([task.partition for task in merger.tasks], plan)
         daily: DailySums
         if cluster is None:
-            run_locally(merger, plan, self._readers(sources), state, tick, self.checkpoint)
+            threads = max(self.threads, *(source.readers for source in sources))
+            run_locally(merger, plan, threads, state, tick, self.checkpoint)
             daily, mixed_types = merged.daily(), mixed_type_merchants([merged.kinds()])
         else:
             sums = cluster.count(merger, plan, state, tick, self.checkpoint)
@@ -302,7 +290,8 @@ class Counting:
             for partition in source.partitions[:1]:
                 partition.require_unchanged()
             warnings += in_thread(partial(source.finish, read))
-        return daily, mixed_types
+        warnings += _mixed_warning(mixed_types)
+        return daily
 
     def _plan(self, quarantine: Quarantine | None) -> CountPlan:
         reading = ReadOptions(self.fields, self.window, self.collection, self.chunk_bytes)
@@ -312,9 +301,6 @@ class Counting:
         return CountPlan(
             reading, self.local_days, RejectLimits(size, quarantine_path), _LEADING_REJECTS if may_stop else None
         )
-
-    def _readers(self, sources: list[Source]) -> int:
-        return max(self.threads, *(source.readers for source in sources))
 
     def _require_some_accepted(self, source: Source, merged: Merged, quarantine: Quarantine) -> None:
         if self.reads_some_days:
@@ -447,7 +433,7 @@ def _require_all_in_sums(days: pl.DataFrame, counts: Counts) -> None:
         )
 
 
-def _warnings(mixed: Sequence[str]) -> tuple[str, ...]:
+def _mixed_warning(mixed: Sequence[str]) -> tuple[str, ...]:
     if not mixed:
         return ()
     named = ", ".join(mixed[:_NAMED_MERCHANTS]) + (", …" if len(mixed) > _NAMED_MERCHANTS else "")

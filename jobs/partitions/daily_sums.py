@@ -36,7 +36,7 @@ class DailySums(Protocol):
         """The frames, each `in_order`; can be called repeatedly."""
 
 
-class LocalSums:
+class LocalSums(DailySums):
     """`DailySums` in this process."""
 
     def __init__(self, frames: Sequence[pl.DataFrame]) -> None:
@@ -45,11 +45,9 @@ class LocalSums:
         """Number of leading frames that are sorted: they are sorted on first use, as not every caller needs it."""
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
-        """See `DailySums.map`."""
         return list(map(function, self._frames))
 
     def parts(self) -> Iterator[pl.DataFrame]:
-        """See `DailySums.parts`."""
         for place, frame in enumerate(self._frames):
             if place == self._ordered:
                 self._frames[place] = frame = in_order(frame)

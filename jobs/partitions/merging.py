@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -38,7 +38,6 @@ class Merged:
     _kinds: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, result: PartitionResult) -> None:
-        """Add one result."""
         self.counts += result.counts
         self.rejects_by_reason.update(result.rejects_by_reason)
         self.leading = self.leading.then(result.leading)
@@ -69,16 +68,8 @@ class Task:
     partition: Partition
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmedResult:
-    """A result whose beginning is confirmed.
-
-    :param positions_before: the offset of the positions of its rejects.
-    """
-
-    task: Task
-    result: PartitionResult
-    positions_before: int
+Take: TypeAlias = Callable[[Task, PartitionResult, int], None]
+"""Receives a confirmed result, and the offset of the positions of its rejects."""
 
 
 class Merger:
@@ -87,8 +78,7 @@ class Merger:
     :param take: called with each confirmed result; its exceptions end the merging.
     """
 
-    def __init__(self, sources: Sequence[Source], take: Callable[[ConfirmedResult], None]) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sequence[Source], take: Take) -> None:
         self._take = take
         listed = [(number, partition) for number, one in enumerate(sources) for partition in one.partitions]
         self.tasks: Final = tuple(Task(place, source, partition) for place, (source, partition) in enumerate(listed))
@@ -133,7 +123,7 @@ class Merger:
     def _accept(self, task: Task, result: PartitionResult) -> None:
         before = self._positions if task.partition.counts_positions else 0
         try:
-            self._take(ConfirmedResult(task, result, before))
+            self._take(task, result, before)
         finally:
             result.rejects.close()
         if result.failure is not None:

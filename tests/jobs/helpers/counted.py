@@ -14,10 +14,10 @@ from decoded import EVER
 from core.calendar.days import LocalDays
 from core.stores.runs import Counts
 from jobs.decode.plan import Fields
-from jobs.partitions.count_partition import CountingState, CountPlan, count_partition
+from jobs.partitions.count_partition import CountingState, CountPlan, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import run_locally
-from jobs.partitions.merging import ConfirmedResult, Merged, Merger
+from jobs.partitions.merging import Merged, Merger, Task
 from jobs.runs.rejects import RejectLimits
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.partition import Partition, ReadOptions, Source
@@ -57,10 +57,10 @@ class CountedSources:
         """The daily sums."""
         return {(merchant, day): (amount, count) for merchant, day, amount, count in self.daily.iter_rows()}
 
-    def take(self, confirmed: ConfirmedResult) -> None:
+    def take(self, task: Task, result: PartitionResult, positions_before: int) -> None:
         """Add a result."""
-        self.merged.add(confirmed.result)
-        self.rejects += [loads(line.after(confirmed.positions_before)) for line in confirmed.result.rejects]
+        self.merged.add(result)
+        self.rejects += [loads(line.after(positions_before)) for line in result.rejects]
 
 
 def plan_of(fields: Fields | None = None, chunk_bytes: int = CHUNK_BYTES, **options: Any) -> CountPlan:

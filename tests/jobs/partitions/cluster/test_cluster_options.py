@@ -44,7 +44,9 @@ def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> No
 
 def test_standard_input_stays_with_this_process() -> None:
     stored = SinglePass("standard input", io.BytesIO(b""))
-    merger = Merger([Source("standard input", "BSON", (FilePartition(stored, FileFormat.BSON, None),))], lambda _: None)
+    merger = Merger(
+        [Source("standard input", "BSON", (FilePartition(stored, FileFormat.BSON, None),))], lambda *_: None
+    )
     with pytest.raises(UsageError, match="standard input can be read by this process only"):
         _require_picklable(merger)
 

@@ -37,7 +37,7 @@ from jobs.partitions.cluster_work import (
 )
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
-from jobs.partitions.merging import ConfirmedResult, Merger
+from jobs.partitions.merging import Merger, Task
 from jobs.sources.partition import Opened, Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 
@@ -59,10 +59,10 @@ def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSourc
     """What the cluster counts of `source`, the results that reached this client, and the sums."""
     cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
 
-    def take(confirmed: ConfirmedResult) -> None:
-        cluster.take(confirmed)
-        found.take(confirmed)
-        results.append(confirmed.result)
+    def take(task: Task, result: PartitionResult, positions_before: int) -> None:
+        cluster.take(task, result)
+        found.take(task, result, positions_before)
+        results.append(result)
 
     sums = cluster.count(Merger([source], take), plan_of(), state, lambda: None)
     return found, results, sums
