@@ -14,12 +14,13 @@ import io
 import json
 import os
 import secrets
-import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 from urllib.parse import unquote
@@ -37,9 +38,10 @@ from jobs.sources.partition import Partition
 
 _ROOT: Final = Path(__file__).parents[2]
 _ENDING: Final = ".partition"
-_MAGIC: Final = b"partition-1\n"
-_LENGTHS: Final = struct.Struct("<4Q")
-_DIGEST_BYTES: Final = 32
+_UNREADABLE: Final = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, pl.exceptions.PolarsError
+)  # fmt: skip
+"""Errors of results that are truncated, damaged or foreign."""
 _BLOCK_BYTES: Final = 1024 * 1024
 _LOCAL_SCHEMES: Final = frozenset({"file", "local"})
 _PACKAGES: Final = ("numba", "numpy", "polars", "pyarrow", "pymongo")
@@ -76,7 +78,7 @@ class CheckpointFolder(Protocol):
         """
 
 
-class LocalFolder:
+class LocalFolder(CheckpointFolder):
     """A local folder, created on demand with mode 0700, as rejects have whole documents."""
 
     def __init__(self, path: Path) -> None:
@@ -84,18 +86,15 @@ class LocalFolder:
         self._path = path.absolute()
 
     def names(self) -> list[str]:
-        """See `CheckpointFolder.names`."""
         try:
             return sorted(one.name for one in self._path.iterdir())
         except FileNotFoundError:
             return []
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """See `CheckpointFolder.open`."""
         return (self._path / name).open("rb")
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `CheckpointFolder.write`; atomic."""
         try:
             self._write(name, content)
         except FileNotFoundError:  # another run has just removed the folder
@@ -118,13 +117,12 @@ class LocalFolder:
             raise
 
     def remove(self, name: str) -> None:
-        """See `CheckpointFolder.remove`."""
         (self._path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty
             self._path.rmdir()
 
 
-class RemoteFolder:
+class RemoteFolder(CheckpointFolder):
     """A folder at a URL such as ``s3://bucket/folder``, by fsspec with credentials of the environment."""
 
     def __init__(self, url: str, shown: str) -> None:
@@ -134,7 +132,6 @@ class RemoteFolder:
         self._files, self._path = file_system_at(url, f"--checkpoint {shown}")
 
     def names(self) -> list[str]:
-        """See `CheckpointFolder.names`."""
         with _os_errors():
             self._files.invalidate_cache()
             try:
@@ -145,19 +142,16 @@ class RemoteFolder:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """See `CheckpointFolder.open`."""
         with _os_errors(), self._files.open(f"{self._path}/{name}", "rb") as file:
             yield file
 
     def write(self, name: str, content: IO[bytes]) -> None:
-        """See `CheckpointFolder.write`. The digest detects a partial write."""
-        # Without fsspec's transactions: a file system has only one at a time.
+        # A partial write is no whole archive. Without fsspec's transactions: a file system has only one at a time.
         with _os_errors(), self._files.open(f"{self._path}/{name}", "wb") as file:
             while block := content.read(_BLOCK_BYTES):
                 file.write(block)
 
     def remove(self, name: str) -> None:
-        """See `CheckpointFolder.remove`."""
         with _os_errors(), contextlib.suppress(FileNotFoundError):
             self._files.rm_file(f"{self._path}/{name}")
 
@@ -327,8 +321,8 @@ class Entry:
         try:
             with self.folder.open(self.name) as file:
                 return _result(file, plan)
-        except (OSError, ValueError, KeyError, struct.error, pl.exceptions.PolarsError):
-            return None  # truncated or foreign: count the partition again
+        except _UNREADABLE:
+            return None  # count the partition again
 
     def store(self, plan: CountPlan, result: PartitionResult, *, takes_rejects: bool) -> bool:
         """Store a result, if it is reproducible; returns whether it was stored.
@@ -388,7 +382,7 @@ def program_digest() -> str:
 
 
 def _write(result: PartitionResult, file: IO[bytes]) -> None:
-    """Write `result`: the lengths of four parts, the parts, and the SHA-256 of everything."""
+    """Write `result` as a ZIP archive, whose checksums show damage. Rejects are copied in blocks: they may be large."""
     about = {
         "first": result.first,
         "last": result.last,
@@ -398,54 +392,29 @@ def _write(result: PartitionResult, file: IO[bytes]) -> None:
         "length": result.length,
         "first_names": result.rejects.first_names,
     }
-    parts = [json.dumps(about).encode()]
-    for frame in (result.daily, result.kinds):
-        content = io.BytesIO()
-        frame.write_ipc(content, compression="zstd")
-        parts.append(content.getvalue())
-    digest = hashlib.sha256()
-
-    def put(content: bytes) -> None:
-        digest.update(content)
-        file.write(content)
-
-    put(_MAGIC + _LENGTHS.pack(*map(len, parts), result.rejects.size))
-    for part in parts:
-        put(part)
-    for block in result.rejects.blocks():
-        put(block)
-    file.write(digest.digest())
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("about", json.dumps(about))
+        for name, frame in (("daily", result.daily), ("kinds", result.kinds)):
+            content = io.BytesIO()
+            frame.write_ipc(content, compression="zstd")
+            archive.writestr(name, content.getvalue())
+        with archive.open("rejects", "w", force_zip64=True) as rejects:
+            rejects.writelines(result.rejects.blocks())
 
 
 def _result(file: IO[bytes], plan: CountPlan) -> PartitionResult:
-    """Read the output of `_write`; rejects are copied in blocks, as they may be large.
+    """Read the output of `_write`.
 
-    :raises ValueError: the content is foreign or truncated.
+    :raises zipfile.BadZipFile: the content is foreign or damaged; or one of `_UNREADABLE`.
     """
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    digest = hashlib.sha256()
-
-    def take(count: int) -> bytes:
-        content = file.read(count)
-        digest.update(content)
-        return content
-
-    head = take(len(_MAGIC) + _LENGTHS.size)
-    lengths = _LENGTHS.unpack_from(head, len(_MAGIC))
-    if not head.startswith(_MAGIC) or len(head) + sum(lengths) + _DIGEST_BYTES != size:
-        raise ValueError("it is no whole result of a partition")
-    *parts, rejects_bytes = *map(take, lengths[:-1]), lengths[-1]
-    rejects = Rejects.of(
-        plan.rejects, (take(min(_BLOCK_BYTES, rejects_bytes - at)) for at in range(0, rejects_bytes, _BLOCK_BYTES))
-    )
-    if digest.digest() != file.read():
-        raise ValueError("it was changed since it was written")
-    about: dict[str, Any] = json.loads(parts[0])
-    daily, kinds = (pl.read_ipc(io.BytesIO(part)) for part in parts[1:3])
-    if daily.schema != PARTIAL_SCHEMA or kinds.schema != KIND_SCHEMA:
-        raise ValueError("its frames have other columns")
-    rejects.first_names = tuple(about["first_names"])
+    with zipfile.ZipFile(file) as archive:
+        about: dict[str, Any] = json.loads(archive.read("about"))
+        daily, kinds = (pl.read_ipc(io.BytesIO(archive.read(name))) for name in ("daily", "kinds"))
+        if daily.schema != PARTIAL_SCHEMA or kinds.schema != KIND_SCHEMA:
+            raise ValueError("its frames have other columns")
+        with archive.open("rejects") as content:
+            blocks = iter(partial(content.read, _BLOCK_BYTES), b"")
+            rejects = Rejects.of(plan.rejects, blocks, tuple(about["first_names"]))
     return PartitionResult(
         first=about["first"],
         last=about["last"],
