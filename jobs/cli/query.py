@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
-from typing import Any, Final, NamedTuple
 
-import polars as pl
 import typer
 
 from core.analysis import Query, all_queries, query_named, run_query
-from core.command_line import edge, print_json, printable, settings_and_store
+from core.command_line import edge, print_json, settings_and_store
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
-from core.money import grouped
 from core.stores.summaries import DEFAULT_CURRENCY
 from core.tables import aligned
+from jobs.cli.output_formats import FORMS, Column
 from jobs.runs.signals import signals_as_errors
-
-_DECIMALS: Final = 2
 
 
 def run(
@@ -57,7 +52,7 @@ def run(
             scale = 0 if fingerprint is None else fingerprint.amount_scale
             if form == "csv" and not raw:
                 answer = spreadsheet_safe(answer)
-            typer.echo(_FORMS[form](answer, _columns(query, currency, scale)), nl=False)
+            typer.echo(FORMS[form](answer, _columns(query, currency, scale)), nl=False)
 
 
 def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
@@ -106,51 +101,5 @@ def _option(name: str) -> str:
     return name.replace("_", "-")
 
 
-class _Column(NamedTuple):
-    """The heading of a column, and the decimal places of its amounts."""
-
-    heading: str
-    scale: int = 0
-
-
-def _columns(query: Query, currency: str, scale: int) -> Sequence[_Column]:
-    return [_Column(f"{c.name} {currency}", scale) if c.is_amount else _Column(c.name) for c in query.columns]
-
-
-def _table(answer: pl.DataFrame, columns: Sequence[_Column]) -> str:
-    rows = [[_shown(value, column.scale) for value, column in zip(row, columns, strict=True)] for row in answer.rows()]
-    numbers = [place for place, dtype in enumerate(answer.dtypes) if dtype.is_numeric()]
-    return aligned([[column.heading for column in columns], *rows], numbers)
-
-
-def _shown(value: Any, scale: int) -> str:
-    """A value for people: with thousands separators, amounts in major units, fractions rounded."""
-    match value:
-        case None:
-            return "-"
-        case float():
-            return f"{value / 10**scale:,.{max(_DECIMALS, scale)}f}"
-        case int():
-            return grouped(value, scale)
-        case _:
-            return printable(str(value))
-
-
-def _json(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
-    return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
-
-
-def _json_lines(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
-
-
-def _csv(answer: pl.DataFrame, _: Sequence[_Column]) -> str:
-    return answer.write_csv()
-
-
-_FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[_Column]], str]]] = {
-    "table": _table,
-    "json": _json,
-    "jsonl": _json_lines,
-    "csv": _csv,
-}
+def _columns(query: Query, currency: str, scale: int) -> Sequence[Column]:
+    return [Column(f"{c.name} {currency}", scale) if c.is_amount else Column(c.name) for c in query.columns]

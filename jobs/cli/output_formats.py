@@ -1,0 +1,62 @@
+"""Writes frames in each value of ``--format``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from core.command_line import printable
+from core.money import grouped
+from core.tables import aligned
+
+_DECIMALS: Final = 2
+
+
+class Column(NamedTuple):
+    """The heading of a column, and the decimal places of its amounts."""
+
+    heading: str
+    scale: int = 0
+
+
+def _table(answer: pl.DataFrame, columns: Sequence[Column]) -> str:
+    rows = [[_shown(value, column.scale) for value, column in zip(row, columns, strict=True)] for row in answer.rows()]
+    numbers = [place for place, dtype in enumerate(answer.dtypes) if dtype.is_numeric()]
+    return aligned([[column.heading for column in columns], *rows], numbers)
+
+
+def _shown(value: Any, scale: int) -> str:
+    """A value for people: with thousands separators, amounts in major units, fractions rounded."""
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value / 10**scale:,.{max(_DECIMALS, scale)}f}"
+        case int():
+            return grouped(value, scale)
+        case _:
+            return printable(str(value))
+
+
+def _json(answer: pl.DataFrame, _: Sequence[Column]) -> str:
+    return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
+
+
+def _json_lines(answer: pl.DataFrame, _: Sequence[Column]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
+
+
+def _csv(answer: pl.DataFrame, _: Sequence[Column]) -> str:
+    return answer.write_csv()
+
+
+FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[Column]], str]]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+}
+"""The text of a frame; only tables have the headings of columns."""
