@@ -11,7 +11,7 @@ from typing import Any, Self
 from core.errors import SourceError, UsageError
 from core.settings import Settings
 from jobs.cli.live_options import live_options, sources_or_setting
-from jobs.decode.formats import Formats, delimiter_named, format_words
+from jobs.decode.formats import Formats, delimiter_named, format_words, option_words
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
 from jobs.sources.dump_folder import sources_in
@@ -103,7 +103,6 @@ class ReadingOptions(FormatOptions):
         return replace(self, sources=sources, threads=threads)
 
     def live(self, settings: Settings) -> LiveOptions:
-        """The options for live collections."""
         return live_options(settings, self.cursors, self.batch_size)
 
     def request(self, fields: Fields, settings: Settings) -> dict[str, Any]:
@@ -125,24 +124,17 @@ class ReadingOptions(FormatOptions):
         :param formats: formats of amounts and times.
         :param between: the verb's own options, after the sources.
         """
-        words = [*map(redacted_url, self.sources), *between]
+        usual, ratio = Fields(), self.max_reject_ratio
         given = {
-            "--collection": (self.collection, None),
-            "--merchant-field": (self.merchant_field, Fields().merchant),
-            "--amount-field": (self.amount_field, Fields().amount),
-            "--time-field": (self.time_field, Fields().time),
+            "--collection": self.collection,
+            "--merchant-field": self.merchant_field != usual.merchant and self.merchant_field,
+            "--amount-field": self.amount_field != usual.amount and self.amount_field,
+            "--time-field": self.time_field != usual.time and self.time_field,
         }
-        words += [
-            word
-            for name, (value, usual) in given.items()
-            if value is not None and value != usual
-            for word in (name, value)
-        ]
-        words += [word for condition in self.where or () for word in ("--where", condition)]
-        words += format_words(formats)
-        if self.max_reject_ratio != usual_reject_ratio:
-            words += ["--max-reject-ratio", f"{self.max_reject_ratio:g}"]
-        return words
+        where = [word for condition in self.where or () for word in ("--where", condition)]
+        allowed = [] if ratio == usual_reject_ratio else ["--max-reject-ratio", f"{ratio:g}"]
+        sources = map(redacted_url, self.sources)
+        return [*sources, *between, *option_words(given), *where, *format_words(formats), *allowed]
 
 
 def _sources_of(source: str, collection: str | None) -> list[str]:
@@ -161,5 +153,4 @@ def _sources_of(source: str, collection: str | None) -> list[str]:
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
-    """The limits of a refresh or repair."""
     return LossLimits(settings.refresh_max_loss_ratio, settings.refresh_max_loss_count, allow_shrink)

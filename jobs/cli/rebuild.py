@@ -12,6 +12,7 @@ from jobs.cli.context import amount_words, publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
 from jobs.cli.reading_options import ReadingOptions
 from jobs.cli.running import print_counts, run_job
+from jobs.decode.formats import option_words
 from jobs.rebuild import Rebuild, RebuildOutcome, RebuildRequest
 from jobs.runs.signals import signals_as_errors
 
@@ -29,15 +30,12 @@ def run(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Rebuild, and print the result."""
     began = time.monotonic()
     with edge(as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()
         fields = options.fields(settings)
-        own = ["--truncate"] if truncate else []
-        own += [word for name, key in (("--from", first), ("--to", last)) if key for word in (name, key)]
-        own += ["--allow-empty"] if allow_empty else []
-        own += ["--allow-shrink"] if allow_shrink else []
+        days = option_words({"--truncate": truncate, "--from": first, "--to": last})
+        own = (*days, *option_words({"--allow-empty": allow_empty, "--allow-shrink": allow_shrink}))
         with store_named(settings, store_url, create=True) as stores:
             reading = options.completed(settings)
             request = RebuildRequest(
@@ -73,7 +71,7 @@ def _print(outcome: RebuildOutcome, seconds: float) -> None:
     )
     if outcome.partitions_reused:
         typer.echo(f"Took the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")
-    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
+    print_counts(run)
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(
         f"Published {publication.rows:,} summaries of {days} as generation {publication.generation} (run {run.id}): "

@@ -12,6 +12,7 @@ from core.errors import UsageError
 from jobs.cli.context import amount_words, publication_as_json, run_as_json
 from jobs.cli.reading_options import ReadingOptions, loss_limits
 from jobs.cli.running import print_counts, run_job
+from jobs.decode.formats import option_words
 from jobs.decode.plan import plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.runs.signals import signals_as_errors
@@ -28,7 +29,6 @@ def run(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Refresh, and print the result."""
     began = time.monotonic()
     with edge(as_json, after_defect="status shows what is published."), signals_as_errors():
         settings = command_settings()
@@ -37,8 +37,7 @@ def run(
             plan_paths((updated_field,), b"\0")
         look_back = settings.refresh_look_back_days if look_back_days is None else look_back_days
         own = ["--look-back", str(look_back)]
-        own += [] if updated_field is None else ["--updated-field", updated_field]
-        own += ["--allow-shrink"] if allow_shrink else []
+        own += option_words({"--updated-field": updated_field, "--allow-shrink": allow_shrink})
         with store_named(settings, store_url, create=True) as stores:
             reading = options.completed(settings)
             if len(reading.sources) != 1 or not is_live(reading.sources[0]):
@@ -66,7 +65,7 @@ def _print(outcome: RefreshOutcome, seconds: float) -> None:
     older = "" if plan is None or not plan.older_days else f" and {plan.older_days:,} older day(s)"
     which = "all days" if plan is None else f"the days from {run.first_day_key} on{older}"
     typer.echo(f"Read {run.counts.read:,} documents of {which} from {', '.join(run.sources)}.")
-    print_counts(run.counts, run.rejects_by_reason, run.quarantine, run.rejects_kept, run.warnings)
+    print_counts(run)
     total = f"{publication.total_count:,} transactions, {amount_words(publication)}"
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import asdict
 from typing import Any, Final
 
 import polars as pl
@@ -17,6 +18,7 @@ from jobs.cli.context import publication_as_json, run_as_json
 from jobs.cli.live_options import remote_options
 from jobs.cli.reading_options import ReadingOptions, loss_limits
 from jobs.cli.running import print_counts, run_job
+from jobs.decode.formats import option_words
 from jobs.runs.signals import signals_as_errors
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
@@ -42,10 +44,9 @@ def run(
     with edge(as_json, after_defect="status shows what is published.") as result, signals_as_errors():
         settings = command_settings()
         fields = options.fields(settings)
-        own = [word for name, key in (("--from", first), ("--to", last)) if key for word in (name, key)]
-        own += [] if look_back_days is None else ["--look-back", str(look_back_days)]
-        own += ["--repair"] if repair else []
-        own += ["--allow-shrink"] if allow_shrink else []
+        look_back = None if look_back_days is None else str(look_back_days)
+        own = option_words({"--from": first, "--to": last, "--look-back": look_back, "--repair": repair})
+        own += option_words({"--allow-shrink": allow_shrink})
         with store_named(settings, store_url, create=False) as stores:
             reading = options.completed(settings)
             request = VerifyRequest(
@@ -81,13 +82,7 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
         "first_day_key": outcome.first_key,
         "last_day_key": outcome.last_key,
         "left_to_refresh": outcome.left_to_refresh,
-        "counts": {
-            "read": outcome.counts.read,
-            "counted": outcome.counts.counted,
-            "rejected": outcome.counts.rejected,
-            "filtered": outcome.counts.filtered,
-            "out_of_range": outcome.counts.out_of_range,
-        },
+        "counts": asdict(outcome.counts),
         "rejects_by_reason": outcome.rejects_by_reason,
         "quarantine": None if outcome.quarantine is None else str(outcome.quarantine),
         "rejects_kept": outcome.rejects_kept,
@@ -103,7 +98,7 @@ def _print(outcome: VerifyOutcome, limit: int, currency: str, seconds: float) ->
     typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
         typer.echo("The next refresh recomputes the days after that; --to compares them as well.")
-    print_counts(outcome.counts, outcome.rejects_by_reason, outcome.quarantine, outcome.rejects_kept, outcome.warnings)
+    print_counts(outcome)
     generation = outcome.compared.generation
     if not len(outcome.drift):
         but_protected = f", but for {len(outcome.protected):,} day(s) that are kept" if outcome.protected else ""

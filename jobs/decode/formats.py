@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,17 +97,24 @@ class Formats:
             )
 
 
+def option_words(options: Mapping[str, object]) -> list[str]:
+    """The command line for `options` by name, without those that are None, False, empty or 0; True is a flag."""
+    given = [(name,) if value is True else (name, str(value)) for name, value in options.items() if value]
+    return [word for words in given for word in words]
+
+
 def format_words(formats: Formats) -> list[str]:
     """`formats` as command-line options, without defaults."""
-    words = ["--amount-scale", str(formats.amount_scale)] if formats.amount_scale else []
-    words += ["--amount-text"] if formats.amount_text else []
-    texts = {
-        "--time-format": formats.time_format,
-        "--time-zone-of-text": formats.text_zone,
-        "--csv-delimiter": "tab" if formats.csv_delimiter == "\t" else formats.csv_delimiter,
-    }
-    words += [word for name, value in texts.items() if value is not None for word in (name, value)]
-    return words + (["--csv-decimal-comma"] if formats.csv_decimal_comma else [])
+    return option_words(
+        {
+            "--amount-scale": formats.amount_scale,
+            "--amount-text": formats.amount_text,
+            "--time-format": formats.time_format,
+            "--time-zone-of-text": formats.text_zone,
+            "--csv-delimiter": "tab" if formats.csv_delimiter == "\t" else formats.csv_delimiter,
+            "--csv-decimal-comma": formats.csv_decimal_comma,
+        }
+    )
 
 
 def delimiter_named(text: str) -> str:
