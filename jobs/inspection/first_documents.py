@@ -39,7 +39,8 @@ Document: TypeAlias = Mapping[str, Any]
 _AS_STORED: Final[CodecOptions[Document]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS, unicode_decode_error_handler="surrogateescape"
 )
-_BLOCK_BYTES: Final = 256 * 1024
+_BLOCK: Final = 256 * 1024
+"""Characters of JSON per read, unless a document is longer."""
 _SMALLEST_DOCUMENT: Final = 5
 _BETWEEN: Final = re.compile(r"[ \t\r\n,\[\]]*")
 """Characters between documents: brackets and commas of an array, and white space."""
@@ -167,8 +168,8 @@ def _bson_documents(name: str, content: io.BufferedReader | io.BytesIO) -> Itera
 
 def _json_documents(stream: ByteStream) -> Iterator[Document]:
     decoder = json.JSONDecoder(parse_int=_integer)
-    text, at, position, wanted, at_end = "", 0, 0, _BLOCK_BYTES, False
-    rest = b""
+    content = _text_of(stream)
+    text, at, position, wanted, at_end = "", 0, 0, _BLOCK, False
     while True:
         start = _BETWEEN.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         try:
@@ -178,7 +179,7 @@ def _json_documents(stream: ByteStream) -> Iterator[Document]:
         if end is not None and (end < len(text) or at_end):
             yield json_document(text[start:end], document)
             position += len(text[at:end].encode("utf-8", "surrogateescape"))
-            at, wanted = end, _BLOCK_BYTES
+            at, wanted = end, _BLOCK
             continue
         if at_end:
             if text[start:].strip():
@@ -186,12 +187,9 @@ def _json_documents(stream: ByteStream) -> Iterator[Document]:
             return
         if len(text) - at > MAX_TEXT_BYTES:
             raise SourceDamaged(stream.name, position, "the document that begins here is too long")
-        block = bytearray(wanted)
-        count = stream.readinto(block)
-        at_end, wanted = count < wanted, 2 * wanted
-        rest += bytes(block[:count])
-        cut = len(rest) if at_end else _whole_characters(rest)
-        text, at, rest = text[at:] + rest[:cut].decode("utf-8", "surrogateescape"), 0, rest[cut:]
+        block = content.read(wanted)
+        at_end, wanted = len(block) < wanted, 2 * wanted
+        text, at = text[at:] + block, 0
 
 
 def _integer(digits: str) -> int:
@@ -199,12 +197,9 @@ def _integer(digits: str) -> int:
     return int(digits) if len(digits) < _MOST_DIGITS else 1 << 64
 
 
-def _whole_characters(raw: bytes) -> int:
-    """The number of bytes without an incomplete UTF-8 character at the end."""
-    for back in range(1, min(4, len(raw)) + 1):
-        if raw[-back] & 0xC0 != 0x80:
-            return len(raw) - back if raw[-back] >= 0xC0 else len(raw)
-    return len(raw)
+def _text_of(stream: ByteStream) -> io.TextIOWrapper:
+    """The content as text, which encodes to the same bytes again also where it is not UTF-8."""
+    return io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "surrogateescape", newline="")
 
 
 def json_document(text: str, document: Any) -> Document:
@@ -226,7 +221,7 @@ def csv_rows(stream: ByteStream, delimiter: str | None) -> Iterator[_csv.Reader]
     if delimiter is None:
         header = stream.peek().split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
         delimiter = max(DELIMITERS, key=header.count)
-    text = io.TextIOWrapper(io.BufferedReader(stream), "utf-8", "surrogateescape", newline="")
+    text = _text_of(stream)
     before = csv.field_size_limit(MAX_TEXT_BYTES)
     try:
         yield csv.reader(text, delimiter=delimiter, strict=True)
@@ -263,16 +258,13 @@ def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:
     with ParquetTable(stored, stream if is_copied else None) as table:
         try:
             for batch in table.parquet.iter_batches(batch_size=1000):
-                types = {name: batch.schema.field(name).type for name in batch.schema.names if _is_unique(batch, name)}
+                names = batch.schema.names
+                types = {name: batch.schema.field(name).type for name in names if names.count(name) == 1}
                 for row in range(batch.num_rows):
                     document = row_document(batch, row)
                     yield {name: _as_bson(kind, document[name]) for name, kind in types.items()}
         except pa.ArrowException as error:
             raise SourceError(f"{stream.name} cannot be read: {error}", "Export the data again.") from None
-
-
-def _is_unique(batch: Any, name: str) -> bool:
-    return bool(batch.schema.names.count(name) == 1)
 
 
 def _as_bson(kind: Any, value: Any) -> Any:

@@ -13,21 +13,9 @@ from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, MAX_SCALE, Formats, form
 from jobs.inspection.values import reason_against
 
 _FRACTION: Final = re.compile(r"[.,٫](\d+)$")
-_PATTERNS: Final = (
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d",
-    "%d/%m/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y",
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y",
-    "%Y%m%d%H%M%S",
-)
+_DATES: Final = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y")
+_TIMES: Final = (" %H:%M:%S", " %H:%M", "")
+_PATTERNS: Final = (*(date + time for date in _DATES for time in _TIMES), "%Y%m%d%H%M%S")
 _LIKELY_MS: Final = (631_152_000_000, 4_102_444_800_000)
 """1990 to 2100: no number is in these years both as seconds and as milliseconds."""
 _ALMOST: Final = 0.99

@@ -15,25 +15,8 @@ from bson import DatetimeMS, Decimal128, Int64, ObjectId
 
 from core.calendar.digits import ascii_digits
 from core.calendar.zones import zone_named
+from jobs.decode import reasons as why
 from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, Formats, steps_of
-from jobs.decode.reasons import (
-    AMBIGUOUS_TIME,
-    BOOLEAN_VALUE,
-    EMPTY,
-    FRACTION,
-    INFINITY,
-    NAN,
-    NO_OFFSET,
-    NO_SUCH_TIME,
-    NOT_UTF8,
-    NULL_VALUE,
-    OUT_OF_CALENDAR,
-    REASON_NAMES,
-    TEXT,
-    TOO_LARGE,
-    UNREADABLE_VALUE,
-    WRONG_TYPE,
-)
 from jobs.inspection.first_documents import Cell, OtherType
 
 _EXACT_DOUBLE: Final = 2**53
@@ -90,10 +73,10 @@ def _fits(value: int, bits: int) -> bool:
 
 def _wrong(value: Any) -> int:
     if value is None:
-        return NULL_VALUE
+        return why.NULL_VALUE
     if isinstance(value, bool):
-        return BOOLEAN_VALUE
-    return TEXT if isinstance(value, str) else WRONG_TYPE
+        return why.BOOLEAN_VALUE
+    return why.TEXT if isinstance(value, str) else why.WRONG_TYPE
 
 
 def _time(value: Any, named_ms: tuple[int, int], formats: Formats) -> int:
@@ -108,41 +91,41 @@ def _time(value: Any, named_ms: tuple[int, int], formats: Formats) -> int:
         found = _number(value, formats)
         found = found.scaleb(_EPOCHS[formats.time_format]) if isinstance(found, Decimal) else found
     if isinstance(found, int):
-        return OUT_OF_CALENDAR if found == TOO_LARGE else found or _wrong(value)
+        return why.OUT_OF_CALENDAR if found == why.TOO_LARGE else found or _wrong(value)
     since = (found - _EPOCH) / timedelta(milliseconds=1) if isinstance(found, datetime) else found
-    return 0 if named_ms[0] <= since < named_ms[1] else OUT_OF_CALENDAR
+    return 0 if named_ms[0] <= since < named_ms[1] else why.OUT_OF_CALENDAR
 
 
 def _instant_of_text(text: str, formats: Formats) -> Decimal | datetime | int:
     """The instant of `text`, as milliseconds or as a date; or the reason why it is invalid."""
     form = formats.time_format or ISO
     if not text:
-        return EMPTY
+        return why.EMPTY
     if form in _EPOCHS:
         number = _plain_number(text)
         if isinstance(number, int):
             return number
-        return number.scaleb(_EPOCHS[form]) if number.adjusted() < _LONGEST_EPOCH else UNREADABLE_VALUE
+        return number.scaleb(_EPOCHS[form]) if number.adjusted() < _LONGEST_EPOCH else why.UNREADABLE_VALUE
     try:
         if form == ISO:
             if not (_INSTANT.fullmatch(text) or (formats.time_format and _LOCAL.fullmatch(text))):
-                return UNREADABLE_VALUE
+                return why.UNREADABLE_VALUE
             instant = datetime.fromisoformat(text)
         else:
             instant = datetime.strptime(ascii_digits(text), form)
     except ValueError:
-        return UNREADABLE_VALUE
+        return why.UNREADABLE_VALUE
     if instant.tzinfo is not None:
         return instant
     if formats.text_zone is None:
-        return NO_OFFSET
+        return why.NO_OFFSET
     early, late = (instant.replace(tzinfo=zone_named(formats.text_zone), fold=fold) for fold in (0, 1))
     if early.utcoffset() == late.utcoffset():
         return early
     is_date = len(text) == _DATE_LENGTH if form == ISO else _HOURS.isdisjoint(steps_of(form))
     if early.astimezone(UTC).astimezone(early.tzinfo).replace(tzinfo=None) == instant:
-        return early if formats.takes_earlier or is_date else AMBIGUOUS_TIME
-    return late if is_date else NO_SUCH_TIME
+        return early if formats.takes_earlier or is_date else why.AMBIGUOUS_TIME
+    return late if is_date else why.NO_SUCH_TIME
 
 
 def _merchant(value: Any, _: tuple[int, int], formats: Formats) -> int:
@@ -152,10 +135,10 @@ def _merchant(value: Any, _: tuple[int, int], formats: Formats) -> int:
         try:
             value.encode()
         except UnicodeEncodeError:
-            return NOT_UTF8
-        return 0 if value else EMPTY
+            return why.NOT_UTF8
+        return 0 if value else why.EMPTY
     if isinstance(value, int) and not isinstance(value, bool):
-        return 0 if _fits(value, 64) else WRONG_TYPE
+        return 0 if _fits(value, 64) else why.WRONG_TYPE
     return _wrong(value)
 
 
@@ -164,12 +147,12 @@ def _amount(value: Any, _: tuple[int, int], formats: Formats) -> int:
     if isinstance(number, int):
         return number or _wrong(value)
     if number and number.adjusted() > _MOST_PLACES:
-        return TOO_LARGE
+        return why.TOO_LARGE
     sign, digits, exponent = number.as_tuple()
     minor = Decimal((sign, digits, int(exponent) + formats.amount_scale))
     if minor != minor.to_integral_value():
-        return FRACTION
-    return 0 if _fits(int(minor), 64) else TOO_LARGE
+        return why.FRACTION
+    return 0 if _fits(int(minor), 64) else why.TOO_LARGE
 
 
 def _number(value: Any, formats: Formats) -> Decimal | int:
@@ -182,7 +165,7 @@ def _number(value: Any, formats: Formats) -> Decimal | int:
         return _finite(value.to_decimal())
     if isinstance(value, float):
         number = _finite(Decimal(repr(value)))
-        return TOO_LARGE if isinstance(number, Decimal) and abs(number) > _EXACT_DOUBLE else number
+        return why.TOO_LARGE if isinstance(number, Decimal) and abs(number) > _EXACT_DOUBLE else number
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
     return OTHER
@@ -190,35 +173,35 @@ def _number(value: Any, formats: Formats) -> Decimal | int:
 
 def _finite(number: Decimal) -> Decimal | int:
     if number.is_nan():
-        return NAN
-    return INFINITY if number.is_infinite() else number
+        return why.NAN
+    return why.INFINITY if number.is_infinite() else number
 
 
 def _plain_number(text: str) -> Decimal | int:
     if not text:
-        return EMPTY
+        return why.EMPTY
     plain = text.translate(_PERSIAN)
-    return Decimal(plain) if _PLAIN.fullmatch(plain) else UNREADABLE_VALUE
+    return Decimal(plain) if _PLAIN.fullmatch(plain) else why.UNREADABLE_VALUE
 
 
 def _number_of_cell(text: str, formats: Formats) -> Decimal | int:
     if text in ("true", "false"):
-        return BOOLEAN_VALUE
+        return why.BOOLEAN_VALUE
     if formats.csv_decimal_comma:
         text = text.replace(".", "x").replace(",", ".")
     if _INTEGER.fullmatch(text):
-        return Decimal(text) if len(text) < _MOST_DIGITS else TOO_LARGE
+        return Decimal(text) if len(text) < _MOST_DIGITS else why.TOO_LARGE
     if not _NUMBER.fullmatch(text):
-        words = {"nan": NAN, "inf": INFINITY, "infinity": INFINITY}
+        words = {"nan": why.NAN, "inf": why.INFINITY, "infinity": why.INFINITY}
         if (word := words.get(text.lower().lstrip("+-"))) is not None:
             return word
-        return _plain_number(text) if formats.amount_text else TEXT
+        return _plain_number(text) if formats.amount_text else why.TEXT
     try:
         number = Decimal(text)
     except InvalidOperation:
-        return TOO_LARGE
+        return why.TOO_LARGE
     is_whole = number == number.to_integral_value() if number.adjusted() < _MOST_PLACES else True
-    return TOO_LARGE if abs(number) > _EXACT_DOUBLE and is_whole else number
+    return why.TOO_LARGE if abs(number) > _EXACT_DOUBLE and is_whole else number
 
 
 _RULES: Final[Mapping[str, Callable[[Any, tuple[int, int], Formats], int]]] = {
@@ -236,4 +219,4 @@ def reason_against(role: str, value: Any, named_ms: tuple[int, int], formats: Fo
     :param formats: the accepted formats of amounts and times.
     """
     reason = _RULES[role](value, named_ms, formats)
-    return REASON_NAMES[reason] if reason else None
+    return why.REASON_NAMES[reason] if reason else None
