@@ -50,7 +50,6 @@ class NameFields:
     one_language: Locale | None = None
 
     def paths(self) -> tuple[str, ...]:
-        """All paths."""
         return (self.merchant, self.name, *((self.language,) if self.one_language is None else ()))
 
 
@@ -277,7 +276,6 @@ class NameChange:
     add: Names = field(default_factory=dict)
 
     def of(self, before: Names) -> Names:
-        """The names `before` with this change."""
         return updated(without(before, self.remove, self.language), self.add)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from typing import Any, Final
 
 from celery import signals
@@ -18,23 +17,18 @@ _TO_END_S: Final = 120.0
 """Celery's time limit is this much longer than that of the refresh, which has ended by then."""
 
 
-def _task(name: str, time_limit_s: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a task that is acknowledged before it runs.
-
-    It may take longer than the visibility timeout, and would then be redelivered to a second worker. If its worker
-    dies, the next scheduled task catches up.
-    """
-    made: Callable[[Callable[..., None]], Callable[..., None]] = app.task(
-        name=name,
-        acks_late=False,
-        reject_on_worker_lost=False,
-        soft_time_limit=time_limit_s,
-        time_limit=time_limit_s,
-    )
-    return made
+_TIME_LIMIT_S: Final = read_settings().refresh_time_limit_s + _TO_END_S
 
 
-@_task(REFRESH, read_settings().refresh_time_limit_s + _TO_END_S)
+# Acknowledged before it runs: it may take longer than the visibility timeout, and would then be redelivered to a second
+# worker. If its worker dies, the next scheduled task catches up.
+@app.task(  # type: ignore[untyped-decorator]
+    name=REFRESH,
+    acks_late=False,
+    reject_on_worker_lost=False,
+    soft_time_limit=_TIME_LIMIT_S,
+    time_limit=_TIME_LIMIT_S,
+)
 def refresh_task() -> None:
     """Refresh the summaries from ``SOURCE_URL``; the result is in the log and in the ledger."""
     settings = read_settings()

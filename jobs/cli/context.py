@@ -52,7 +52,6 @@ def amount_words(publication: Publication) -> str:
 
 
 def publication_as_json(publication: Publication | None) -> dict[str, Any] | None:
-    """A publication as JSON."""
     return None if publication is None else _with_fingerprint(asdict(publication))
 
 

@@ -31,7 +31,6 @@ def run(
     store_url: str | None,
     as_json: bool,
 ) -> None:
-    """Export, and print what was written."""
     with edge(as_json), signals_as_errors():
         mode, file_format = Mode(mode_name), _format(out, form, partitioned)
         if as_json and out == STANDARD_OUTPUT:

@@ -24,7 +24,6 @@ def live_options(settings: Settings, cursors: int | None = None, batch_size: int
 
 
 def remote_options(settings: Settings) -> RemoteOptions:
-    """The options for remote objects."""
     return RemoteOptions(settings.source_timeout_s, Backoff(settings.source_retries))
 
 

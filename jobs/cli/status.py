@@ -55,7 +55,6 @@ def run(number: int | None, limit: int, store_url: str | None, as_json: bool) ->
 
 
 def _print_state(condition: Condition, now_ms: int) -> None:
-    """Print the publication and its problems."""
     freshness = condition.freshness
     if freshness is None:
         typer.echo("Nothing is published yet.")

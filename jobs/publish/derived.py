@@ -29,6 +29,7 @@ class Derived:
     :param periods: the periods of its days, see `core.calendar.period_table`.
     :param overall: the overall summaries.
     :param rows: number of summaries of all modes, per merchant and overall.
+    :param first_day_key: the earliest day with transactions, or None; likewise `last_day_key`.
     :param total_amount: over all days, may exceed int64; likewise `total_count`.
     """
 
@@ -36,6 +37,8 @@ class Derived:
     periods: pl.DataFrame
     overall: dict[Mode, pl.DataFrame]
     rows: int
+    first_day_key: str | None
+    last_day_key: str | None
     total_amount: int
     total_count: int
 
@@ -54,19 +57,11 @@ class Derived:
             periods,
             overall,
             of_merchants + sum(map(len, overall.values())),
+            overall[Mode.DAILY]["key"].min(),  # type: ignore[arg-type]
+            overall[Mode.DAILY]["key"].max(),  # type: ignore[arg-type]
             int(days["amount"].sum()),
             int(days["count"].sum()),
         )
-
-    @property
-    def first_day_key(self) -> str | None:
-        """The earliest day with transactions, or None."""
-        return self.overall[Mode.DAILY]["key"].min()  # type: ignore[return-value]
-
-    @property
-    def last_day_key(self) -> str | None:
-        """The latest day with transactions, or None."""
-        return self.overall[Mode.DAILY]["key"].max()  # type: ignore[return-value]
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """The summaries, as `core.stores.frames.Frames`.

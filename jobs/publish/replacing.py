@@ -52,11 +52,9 @@ class Change:
 
     @property
     def days_changed(self) -> int:
-        """Number of changed days."""
         return len(self.periods[Mode.DAILY])
 
     def __bool__(self) -> bool:
-        """Whether anything changes."""
         return bool(self.ranges)
 
     def publication(self, before: Publication | None, run_id: int, fingerprint: Fingerprint, at_ms: int) -> Publication:

@@ -24,7 +24,6 @@ class DayLoss(NamedTuple):
 
     @property
     def lost(self) -> int:
-        """The difference."""
         return self.published - self.counted
 
 

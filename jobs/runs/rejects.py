@@ -114,7 +114,8 @@ class Rejects:
         self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
         self._limits = limits
         self._size = 0
-        self._written = 0
+        self.size = 0
+        """Total bytes of `blocks`."""
         self._full = limits.size <= 0
         self.first_names: tuple[str, ...] = ()
 
@@ -128,7 +129,7 @@ class Rejects:
             if self._full:
                 return
             document = reject.document()
-            if not self._written and isinstance(document, dict):
+            if not self.size and isinstance(document, dict):
                 self.first_names = tuple(document)[:_NAMES]
             line = line_of(reject, document)
             sizes = b"%d %d %d\n" % (len(line.head), line.position + positions_before, len(line.tail))
@@ -150,11 +151,6 @@ class Rejects:
         while sizes := self._file.readline():
             head, position, tail = map(int, sizes.split())
             yield RejectLine(self._file.read(head), position, self._file.read(tail))
-
-    @property
-    def size(self) -> int:
-        """Total bytes of `blocks`."""
-        return self._written
 
     def blocks(self) -> Iterator[bytes]:
         """The content as blocks of bytes, for `of`."""
@@ -179,7 +175,7 @@ class Rejects:
             self._file.write(content)
         except OSError as error:
             raise unwritable(self._limits.quarantine or Path(tempfile.gettempdir()), error) from None
-        self._written += len(content)
+        self.size += len(content)
 
     def close(self) -> None:
         """Release memory and temporary file."""
