@@ -24,7 +24,7 @@ from jobs.decode.plan import Fields
 from jobs.partitions.counting import Counted, Counting, Progress, fingerprint_of
 from jobs.partitions.daily_sums import all_sums
 from jobs.partitions.local_runner import in_thread
-from jobs.publish.replacing import Change, replace_days
+from jobs.publish.replacing import Change, StoreTotals, replace_days
 from jobs.publish.shrinking import Protection
 from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
@@ -218,17 +218,24 @@ class Job(Generic[RequestT]):
             recorder.unchanged(before.generation)
             self.watcher.phase("published")
             return before
-        publication = replace(
-            change.publication(before, recorder.run.id, recorder.run.fingerprint, self.clock()),
-            complete_until_ms=complete_until_ms,
-            complete_days=complete_days,
-        )
+        publication = self._publication(change, before, recorder.run, complete_until_ms, complete_days)
         if before is None or before.rows == 0:
             publish = partial(summaries.publish, publication, change.rows)
         else:
             publish = partial(summaries.amend, publication, change.rows, change.ranges)
         self._publish_unless_interrupted(recorder, publication, publish)
         return publication
+
+    def _publication(
+        self,
+        totals: StoreTotals,
+        before: Publication | None,
+        run: Run,
+        complete_until_ms: int | None,
+        complete_days: tuple[DayRange, ...],
+    ) -> Publication:
+        publication = totals.publication(before, run.id, run.fingerprint, self.clock())
+        return replace(publication, complete_until_ms=complete_until_ms, complete_days=complete_days)
 
     def _publish_unless_interrupted(
         self, recorder: RunRecorder, publication: Publication, publish: Callable[[], None]

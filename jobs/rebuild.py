@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypedDict
+from typing import Final
 
 from core.calendar import calendar_named
 from core.calendar.periods import Mode
@@ -19,7 +19,7 @@ from jobs.job import SourcesJob, SourcesRequest
 from jobs.partitions.checkpoint import Checkpoint, folder_at
 from jobs.partitions.counting import Counted
 from jobs.publish.derived import Derived
-from jobs.publish.replacing import day_counts, days_of
+from jobs.publish.replacing import StoreTotals, day_counts, days_of
 from jobs.publish.shrinking import DayCounts, as_one_day, protect_nothing, require_half
 from jobs.runs.fingerprint import require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
@@ -79,13 +79,6 @@ class RebuildOutcome:
     publication: Publication
     file_formats: tuple[str, ...]
     partitions_reused: int = 0
-
-
-class _Completeness(TypedDict):
-    """The fields of a publication about completeness."""
-
-    complete_until_ms: int | None
-    complete_days: tuple[DayRange, ...]
 
 
 class Rebuild(SourcesJob[RebuildRequest]):
@@ -160,23 +153,22 @@ class Rebuild(SourcesJob[RebuildRequest]):
                 "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
                 "were no transactions, say so with --allow-empty."
             )
-        known = self._completeness(days, before, counted, recorder)
+        until_ms, complete_days = self._completeness(days, before, counted, recorder)
         if self.request.is_partial:
-            publication, publish = self._some_days(recorder, before, counted, (days.first, days.last), known)
+            totals, publish = self._some_days(recorder, before, counted, (days.first, days.last))
         else:
-            publication, publish = self._everything(recorder, before, counted, known)
+            totals, publish = self._everything(recorder, before, counted)
+        publication = self._publication(totals, before, recorder.run, until_ms, complete_days)
         amended = before if self.request.is_partial else None
         adopted = self._adoption_warnings(recorder.run, amended)
-        recorder.update(
-            phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=publication.complete_days
-        )
-        self._publish_unless_interrupted(recorder, publication, publish)
+        recorder.update(phase="publishing", warnings=(*adopted, *counted.warnings), complete_days=complete_days)
+        self._publish_unless_interrupted(recorder, publication, partial(publish, publication))
         return publication
 
     def _completeness(
         self, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
-    ) -> _Completeness:
-        """The completeness of the new publication."""
+    ) -> tuple[int | None, tuple[DayRange, ...]]:
+        """``complete_until_ms`` and ``complete_days`` of the new publication."""
         known_ms = None if before is None else complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
         reading = self._reading(days, counted, recorder.run, says_first=days.first_key is not None)
         complete_days = CompleteDays()
@@ -184,55 +176,33 @@ class Rebuild(SourcesJob[RebuildRequest]):
             # The replaced days may lack transactions that were published.
             complete_days = CompleteDays.published(before, self.stores.runs).without([(days.first, days.last)])
         complete_days = complete_days_after(complete_days, reading, self.calendar, self.local_days)
-        return {
-            "complete_until_ms": complete_until_after(known_ms, reading, self.calendar, self.local_days),
-            "complete_days": complete_days.keys(self.calendar),
-        }
+        until_ms = complete_until_after(known_ms, reading, self.calendar, self.local_days)
+        return until_ms, complete_days.keys(self.calendar)
 
     def _some_days(
-        self,
-        recorder: RunRecorder,
-        before: Publication | None,
-        counted: Counted,
-        days: tuple[int, int],
-        known: _Completeness,
-    ) -> tuple[Publication, Callable[[], None]]:
-        """The publication that replaces `days` (first and last, inclusive), and the call that publishes it."""
+        self, recorder: RunRecorder, before: Publication | None, counted: Counted, days: tuple[int, int]
+    ) -> tuple[StoreTotals, Callable[[Publication], None]]:
+        """The totals after replacing `days` (first and last, inclusive), and the call that publishes it."""
         change = self._change(before, counted, [days], protect_nothing if self.request.allow_shrink else require_half)
         recorder.update(days_changed=change.days_changed)
-        publication = replace(
-            change.publication(before, recorder.run.id, recorder.run.fingerprint, self.clock()), **known
-        )
-        return publication, partial(self.stores.summaries.amend, publication, change.rows, change.ranges)
+        return change, lambda publication: self.stores.summaries.amend(publication, change.rows, change.ranges)
 
     def _everything(
-        self, recorder: RunRecorder, before: Publication | None, counted: Counted, known: _Completeness
-    ) -> tuple[Publication, Callable[[], None]]:
-        """The publication that replaces everything, and the call that publishes it."""
+        self, recorder: RunRecorder, before: Publication | None, counted: Counted
+    ) -> tuple[StoreTotals, Callable[[Publication], None]]:
+        """The totals after replacing everything, and the call that publishes it."""
         derived = Derived.of(counted.daily, counted.days, self.calendar, self.local_days)
         if before is not None and not self.request.allow_shrink:
             published, found = self._published_counts(before), day_counts(counted.days)
             if _DECIDES_DAYS.intersection(before.fingerprint.differing(recorder.run.fingerprint)):
                 published, found = as_one_day(published), as_one_day(found)
             require_half(published, found)
-        publication = Publication(
-            generation=1 if before is None else before.generation + 1,
-            run_id=recorder.run.id,
-            published_at_ms=self.clock(),
-            fingerprint=recorder.run.fingerprint,
-            rows=derived.rows,
-            first_day_key=derived.first_day_key,
-            last_day_key=derived.last_day_key,
-            total_amount=derived.total_amount,
-            total_count=derived.total_count,
-            **known,
-        )
-        return publication, partial(
-            self.stores.summaries.publish,
-            publication,
-            derived.frames(),
-            lambda written: self.watcher.publishing(written, derived.rows),
-        )
+
+        def publish(publication: Publication) -> None:
+            show = partial(self.watcher.publishing, total=derived.total_rows)
+            self.stores.summaries.publish(publication, derived.frames(), show)
+
+        return derived, publish
 
     def _published_counts(self, before: Publication) -> DayCounts:
         """The number of published transactions by day, in the publication's calendar."""

@@ -20,27 +20,20 @@ from jobs.aggregate.summaries import (
     summarise_overall,
 )
 from jobs.partitions.daily_sums import DailySums, in_order
+from jobs.publish.replacing import StoreTotals
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(StoreTotals):
     """The summaries of `daily`, one frame in memory at a time.
 
     :param periods: the periods of its days, see `core.calendar.period_table`.
     :param overall: the overall summaries.
-    :param rows: number of summaries of all modes, per merchant and overall.
-    :param first_day_key: the earliest day with transactions, or None; likewise `last_day_key`.
-    :param total_amount: over all days, may exceed int64; likewise `total_count`.
     """
 
     daily: DailySums
     periods: pl.DataFrame
     overall: dict[Mode, pl.DataFrame]
-    rows: int
-    first_day_key: str | None
-    last_day_key: str | None
-    total_amount: int
-    total_count: int
 
     @classmethod
     def of(cls, daily: DailySums, days: pl.DataFrame, calendar: Calendar, local_days: LocalDays) -> Self:
@@ -52,15 +45,16 @@ class Derived:
         periods = periods_of(days, calendar, local_days)
         overall = {mode: summarise_overall(mode, days, periods) for mode in sorted(Mode)}
         of_merchants = sum(daily.map(partial(_count_rows, periods=periods)))
+        keys = overall[Mode.DAILY]["key"]
         return cls(
-            daily,
-            periods,
-            overall,
-            of_merchants + sum(map(len, overall.values())),
-            overall[Mode.DAILY]["key"].min(),  # type: ignore[arg-type]
-            overall[Mode.DAILY]["key"].max(),  # type: ignore[arg-type]
-            int(days["amount"].sum()),
-            int(days["count"].sum()),
+            total_rows=of_merchants + sum(map(len, overall.values())),
+            first_day_key=keys.min(),  # type: ignore[arg-type]
+            last_day_key=keys.max(),  # type: ignore[arg-type]
+            total_amount=int(days["amount"].sum()),
+            total_count=int(days["count"].sum()),
+            daily=daily,
+            periods=periods,
+            overall=overall,
         )
 
     def frames(self) -> Iterator[pl.DataFrame]:

@@ -25,42 +25,22 @@ _SUMS: Final = ("merchant_id", "day", "amount", "count")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """The arguments of `SummaryStore.amend`, and the totals of the store afterwards.
+class StoreTotals:
+    """The totals of a store after a publication.
 
-    :param periods: the periods whose summaries differ from the stored ones, of any merchant; ascending.
-    :param ranges: the same periods as ranges.
-    :param rows: all new summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
-    :param replaced: the stored summaries of these periods.
-    :param protected: days that retain their published totals although the source has fewer of their transactions.
-    :param lost: days with fewer transactions afterwards; ascending.
-    :param total_rows: summaries of all modes in the store afterwards; likewise `total_amount` and `total_count`.
-    :param first_day_key: the earliest day with transactions afterwards, or None; likewise `last_day_key`.
+    :param total_rows: summaries of all modes; likewise `total_amount` (may exceed int64) and `total_count`.
+    :param first_day_key: the earliest day with transactions, or None; likewise `last_day_key`.
     """
 
-    periods: Mapping[Mode, tuple[str, ...]]
-    ranges: tuple[KeyRange, ...]
-    rows: pl.DataFrame
-    replaced: pl.DataFrame
-    protected: tuple[DayLoss, ...]
-    lost: tuple[DayLoss, ...]
     total_rows: int
     first_day_key: str | None
     last_day_key: str | None
     total_amount: int
     total_count: int
 
-    @property
-    def days_changed(self) -> int:
-        return len(self.periods[Mode.DAILY])
-
-    def __bool__(self) -> bool:
-        return bool(self.ranges)
-
     def publication(self, before: Publication | None, run_id: int, fingerprint: Fingerprint, at_ms: int) -> Publication:
-        """The publication of this change.
+        """The publication after `before`, with unknown completeness.
 
-        :param before: the publication from which the change was computed.
         :param at_ms: time of publication, milliseconds since 1970 UTC.
         """
         return Publication(
@@ -74,6 +54,33 @@ class Change:
             total_amount=self.total_amount,
             total_count=self.total_count,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Change(StoreTotals):
+    """The arguments of `SummaryStore.amend`, and the totals of the store afterwards.
+
+    :param periods: the periods whose summaries differ from the stored ones, of any merchant; ascending.
+    :param ranges: the same periods as ranges.
+    :param rows: all new summaries of these periods, a frame of `core.stores.summaries.SUMMARY_COLUMNS`.
+    :param replaced: the stored summaries of these periods.
+    :param protected: days that retain their published totals although the source has fewer of their transactions.
+    :param lost: days with fewer transactions afterwards; ascending.
+    """
+
+    periods: Mapping[Mode, tuple[str, ...]]
+    ranges: tuple[KeyRange, ...]
+    rows: pl.DataFrame
+    replaced: pl.DataFrame
+    protected: tuple[DayLoss, ...]
+    lost: tuple[DayLoss, ...]
+
+    @property
+    def days_changed(self) -> int:
+        return len(self.periods[Mode.DAILY])
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
 
 
 def replace_days(
