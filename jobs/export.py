@@ -303,15 +303,14 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
 
 def schema_of(dictionary: Mapping[str, Any]) -> pa.Schema:
     """The schema of an export, with the data dictionary in the metadata of columns and table."""
-    about = {column["name"]: column for column in dictionary["columns"]}
     fields = [
         pa.field(
             column.name,
             column.type,
-            nullable=about[column.name]["nullable"],
-            metadata={key: about[column.name][key] for key in ("about", "unit") if about[column.name][key]},
+            nullable=about["nullable"],
+            metadata={key: about[key] for key in ("about", "unit") if about[key]},
         )
-        for column in COLUMNS
+        for column, about in zip(COLUMNS, dictionary["columns"], strict=True)
     ]
     return pa.schema(fields, {"dictionary": json.dumps(dictionary, ensure_ascii=False)})
 

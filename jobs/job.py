@@ -17,6 +17,7 @@ from core.calendar.periods import Calendar
 from core.errors import Interrupted, PublicationLost
 from core.stores import Clock, Stores, current_holder
 from core.stores.complete_days import Days
+from core.stores.freshness import RUNS_READ, complete_until_ms
 from core.stores.runs import Run, RunStatus
 from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.decode.classify import Window
@@ -30,7 +31,7 @@ from jobs.runs.fingerprint import adoption_warnings, require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import QUARANTINE_BYTES
 from jobs.runs.requested_days import RequestedDays
-from jobs.runs.source_age import Reading, as_of_ms
+from jobs.runs.source_age import Reading, as_of_ms, complete_until_after
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.partition import Source
 from jobs.sources.recognise import expanded, open_source
@@ -314,3 +315,8 @@ class SourcesJob(Job[SourcesRequestT]):
             counted.days,
             says_first=says_first,
         )
+
+    def _complete_until_ms(self, reading: Reading, before: Publication | None) -> int | None:
+        """The instant before which the publication has all transactions, after publishing `reading`; None: unknown."""
+        known_ms = None if before is None else complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
+        return complete_until_after(known_ms, reading, self.calendar, self.local_days)

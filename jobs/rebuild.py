@@ -12,7 +12,6 @@ from core.calendar import calendar_named
 from core.calendar.periods import Mode
 from core.errors import ServiceError, UsageError
 from core.stores.complete_days import CompleteDays
-from core.stores.freshness import RUNS_READ, complete_until_ms
 from core.stores.runs import Run
 from core.stores.summaries import DayRange, Fingerprint, Publication
 from jobs.job import SourcesJob, SourcesRequest
@@ -25,7 +24,7 @@ from jobs.runs.fingerprint import require_same_fingerprint
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays
-from jobs.runs.source_age import complete_days_after, complete_until_after, file_status
+from jobs.runs.source_age import complete_days_after, file_status
 from jobs.sources.chunks import CHUNK_BYTES
 from jobs.sources.remote.url import is_remote
 from jobs.sources.streams import STANDARD_INPUT
@@ -169,15 +168,13 @@ class Rebuild(SourcesJob[RebuildRequest]):
         self, days: RequestedDays, before: Publication | None, counted: Counted, recorder: RunRecorder
     ) -> tuple[int | None, tuple[DayRange, ...]]:
         """``complete_until_ms`` and ``complete_days`` of the new publication."""
-        known_ms = None if before is None else complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
         reading = self._reading(days, counted, recorder.run, says_first=days.first_key is not None)
         complete_days = CompleteDays()
         if self.request.is_partial:
             # The replaced days may lack transactions that were published.
             complete_days = CompleteDays.published(before, self.stores.runs).without([(days.first, days.last)])
         complete_days = complete_days_after(complete_days, reading, self.calendar, self.local_days)
-        until_ms = complete_until_after(known_ms, reading, self.calendar, self.local_days)
-        return until_ms, complete_days.keys(self.calendar)
+        return self._complete_until_ms(reading, before), complete_days.keys(self.calendar)
 
     def _some_days(
         self, recorder: RunRecorder, before: Publication | None, counted: Counted, days: tuple[int, int]

@@ -13,7 +13,7 @@ import polars as pl
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, UsageError
 from core.stores.complete_days import CompleteDays
-from core.stores.freshness import RUNS_READ, Freshness, complete_until_ms
+from core.stores.freshness import Freshness
 from core.stores.runs import Counts, Run
 from core.stores.summaries import Fingerprint, Publication, require_published
 from jobs.job import SourcesJob, SourcesRequest
@@ -24,7 +24,7 @@ from jobs.publish.shrinking import DayLoss, LossLimits, Retention
 from jobs.runs.ledger_row import RunRecorder
 from jobs.runs.quarantine import quarantine_path
 from jobs.runs.requested_days import RequestedDays, is_clean_cut
-from jobs.runs.source_age import Reading, complete_days_after, complete_until_after
+from jobs.runs.source_age import complete_days_after
 from jobs.sources.live.collection import open_collection
 from jobs.sources.streams import STANDARD_INPUT
 from jobs.sources.url import is_live
@@ -243,11 +243,6 @@ class Verify(SourcesJob[VerifyRequest]):
             "other runs kept publishing while the counts were compared",
             "Nothing was published. Run it again while fewer refreshes are under way.",
         )
-
-    def _complete_until_ms(self, reading: Reading, before: Publication) -> int | None:
-        """The instant before which no transaction is missing after a repair."""
-        known_ms = complete_until_ms(before, self.stores.runs.recent(RUNS_READ))
-        return complete_until_after(known_ms, reading, self.calendar, self.local_days)
 
     def _outcome(
         self, days: RequestedDays, counted: Counted, compared: Publication, change: Change, run: Run | None

@@ -336,11 +336,9 @@ def minor_units(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, conversion
             if minor > limit or minor < -limit:
                 return 0, why.TOO_LARGE
         return minor, reason
-    if conversion.amount_text != 0 and kind == kinds.STRING:
-        magnitude, power, negative, reason = _decimal_of_text(data, start, end)
-        return integer_of_decimal(magnitude, power + places, negative, reason)
-    if conversion.amount_text != 0 and kind == kinds.UNESCAPED:
-        magnitude, power, negative, reason = _decimal_of_text(scratch, start, end)
+    if conversion.amount_text != 0 and (kind == kinds.STRING or kind == kinds.UNESCAPED):
+        text = data if kind == kinds.STRING else scratch
+        magnitude, power, negative, reason = _decimal_of_text(text, start, end)
         return integer_of_decimal(magnitude, power + places, negative, reason)
     return 0, kinds.reason_by_kind(kind)
 
@@ -353,10 +351,8 @@ def instant_of_slot(slots: Slots, slot: Int, data: Bytes, scratch: Bytes, conver
     end = start + slots.length[slot]
     if conversion.time_form == _NO_FORM:
         return 0, kinds.reason_by_kind(kind)
-    if kind == kinds.STRING:
-        return _instant_of_text(data, start, end, conversion)
-    if kind == kinds.UNESCAPED:
-        return _instant_of_text(scratch, start, end, conversion)
+    if kind == kinds.STRING or kind == kinds.UNESCAPED:
+        return _instant_of_text(data if kind == kinds.STRING else scratch, start, end, conversion)
     if conversion.time_form == _EPOCH and (kind == kinds.INTEGER or kind == kinds.DOUBLE or kind == kinds.DECIMAL):
         instant, reason = _number_of_slot(slots, slot, data, scratch, conversion.time_places, True)
         return (_NO_DAY, 0) if reason == why.TOO_LARGE else (instant, reason)

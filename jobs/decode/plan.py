@@ -86,19 +86,16 @@ class Plan(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Node:
+class _Edge:
+    """An edge with the node that it leads to, which exists if it has edges."""
+
+    slot: int = NO_SLOT
+    below: int = 0
     edges: dict[str, _Edge] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Edge:
-    slot: int = NO_SLOT
-    node: _Node | None = None
-    below: int = 0
-
-
-def _tree(paths: tuple[str, ...]) -> _Node:
-    root = _Node()
+def _tree(paths: tuple[str, ...]) -> _Edge:
+    root = _Edge()
     for slot, path in enumerate(paths):
         parts = path.split(".")
         if not all(parts) or len(parts) > MAX_DEPTH or "\0" in path:
@@ -106,15 +103,11 @@ def _tree(paths: tuple[str, ...]) -> _Node:
                 f"{path!r} is not a field path",
                 f"A path is one to {MAX_DEPTH} field names separated by dots, such as amount or payment.amount.",
             )
-        node = root
-        for depth, part in enumerate(parts):
-            edge = node.edges.setdefault(part, _Edge())
+        edge = root
+        for part in parts:
+            edge = edge.edges.setdefault(part, _Edge())
             edge.below |= 1 << slot
-            if depth == len(parts) - 1:
-                edge.slot = slot
-            else:
-                edge.node = edge.node or _Node()
-                node = edge.node
+        edge.slot = slot
     return root
 
 
@@ -147,9 +140,9 @@ def plan_paths(paths: tuple[str, ...], terminator: bytes) -> Plan:
             names += encoded
             slots.append(edge.slot)
             below.append(edge.below)
-            children.append(NO_NODE if edge.node is None else len(nodes))
-            if edge.node is not None:
-                nodes.append(edge.node)
+            children.append(len(nodes) if edge.edges else NO_NODE)
+            if edge.edges:
+                nodes.append(edge)
         node_edges.append(len(head))
         position += 1
     return Plan(

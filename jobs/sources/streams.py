@@ -48,9 +48,10 @@ class ByteStream(io.RawIOBase):
         stored = io.BufferedReader(self._counted, _BUFFER_BYTES)
         self._stored = stored
         self.compressed = stored.peek(2)[:2] == _GZIP_MAGIC if compressed is None else compressed
-        self._content: io.BufferedReader[Any] = (
-            io.BufferedReader(_unzipped(stored), _BUFFER_BYTES) if self.compressed else stored
-        )
+        self._content: io.BufferedReader[Any] = stored
+        if self.compressed:
+            unzipped: Any = igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call]
+            self._content = io.BufferedReader(unzipped, _BUFFER_BYTES)
 
     @property
     def consumed_bytes(self) -> int:
@@ -133,7 +134,3 @@ class _Counted(io.RawIOBase):
     def close(self) -> None:
         self._opened.close()
         super().close()
-
-
-def _unzipped(stored: io.BufferedReader[Any]) -> io.RawIOBase:
-    return igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call, return-value]

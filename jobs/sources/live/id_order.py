@@ -90,7 +90,8 @@ def query_after_same_type(last: bytes) -> Document:
 
     The value is sent unchanged as bytes: its text may not be UTF-8.
     """
-    greater = _document_of(b"$gt", last)
+    content = last[:1] + b"$gt\0" + last[1:] + b"\0"
+    greater = (len(content) + 4).to_bytes(4, "little") + content
     # NaN sorts before all other numbers, but no comparison with it holds.
     return {
         "_id": {"$gte": float("-inf")} if is_nan(bson.decode(greater, AS_STORED)["$gt"]) else RawBSONDocument(greater)
@@ -104,9 +105,3 @@ def can_be_sent(value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _document_of(name: bytes, element: bytes) -> bytes:
-    """A BSON document with one field `name`, of the type and value `element`."""
-    content = element[:1] + name + b"\0" + element[1:] + b"\0"
-    return (len(content) + 4).to_bytes(4, "little") + content

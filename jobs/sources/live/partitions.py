@@ -143,12 +143,9 @@ def _classes_that_occur(collection: Collection[Document]) -> list[str]:
     ends = [collection.find_one({}, {"_id": 1}, sort=[("_id", way)]) for way in (1, -1)]
     found = {_class_of(end["_id"]) for end in ends if end is not None}
     if len(found) > 1:
-        found |= {name for name, (alias, *_) in _CLASSES.items() if _has_type(collection, alias)}
+        of_type = {name: {"_id": {"$type": aliases[0]}} for name, aliases in _CLASSES.items()}
+        found |= {name for name, query in of_type.items() if collection.find_one(query, {"_id": 1}) is not None}
     return [name for name in _CLASSES if name in found]
-
-
-def _has_type(collection: Collection[Document], alias: str) -> bool:
-    return collection.find_one({"_id": {"$type": alias}}, {"_id": 1}) is not None
 
 
 def _borders(collection: Collection[Document], classes: list[str], cursors: int) -> dict[str, list[Any]]:
