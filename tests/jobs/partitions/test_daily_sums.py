@@ -83,7 +83,7 @@ def test_summaries_of_one_range_after_another_are_those_of_all_at_once(
     found = derived(added([whole.slice(first, 9) for first in range(0, len(whole), 9)], size))
     expected = summarise(all_sums(LocalSums([whole])), CALENDAR, TEHRAN)
     assert_frame_equal(pl.concat([expected.clear(), *found.frames()]), expected)
-    assert found.rows == len(expected)
+    assert found.total_rows == len(expected)
     assert (found.total_amount, found.total_count) == require_conservation(expected, all_sums(LocalSums([whole])))
     keys = expected.filter(pl.col("mode") == "daily")["key"]
     assert (found.first_day_key, found.last_day_key) == (keys.min(), keys.max())
