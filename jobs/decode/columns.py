@@ -13,7 +13,7 @@ from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch, Reject
 from jobs.decode.classify import Rules, classify, intern_merchant, reason_of_merchant
 from jobs.decode.decoder import CompiledDecoder, batch_of
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
 from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
 from jobs.decode.numbers import instant_of_similar_text, integer_of_decimal128, object_id_of_hex
@@ -97,19 +97,17 @@ def read_text_amount(text: Bytes, slot: Int, slots: Slots, decimal: Bool) -> Non
 
 
 @helper
-def read_text_id(text: Bytes, slot: Int, slots: Slots, words: Uint64s) -> None:
-    """Convert a string slot of the form ``ObjectId(…)`` to an id; empty text is a missing value.
-
-    :param words: scratch for the two words of an ObjectId.
-    """
+def read_text_id(text: Bytes, slot: Int, slots: Slots) -> None:
+    """Convert a string slot of the form ``ObjectId(…)`` to an id; empty text is a missing value."""
     start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
     if start == end:
         slots.kind[slot] = kinds.MISSING
     elif end - start == 34 and _is(text, start, start + 9, _OBJECT_ID_OPEN) and text[end - 1] == 0x29:
-        if object_id_of_hex(text, start + 9, end - 1, words):
+        first, last, valid = object_id_of_hex(text, start + 9, end - 1)
+        if valid:
             slots.kind[slot] = kinds.OBJECT_ID
-            slots.number[slot] = np.int64(words[0])
-            slots.extra[slot] = np.int64(words[1])
+            slots.number[slot] = np.int64(first)
+            slots.extra[slot] = np.int64(last)
 
 
 @kernel
@@ -151,11 +149,11 @@ def read_decimal128s(text: Bytes, column: Slots) -> None:
 
 
 @kernel
-def read_text_ids(text: Bytes, column: Slots, words: Uint64s) -> None:
+def read_text_ids(text: Bytes, column: Slots) -> None:
     """Convert string slots to ids, in place; see `read_text_id`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
-            read_text_id(text, row, column, words)
+            read_text_id(text, row, column)
 
 
 @kernel

@@ -15,7 +15,7 @@ import numpy as np
 from jobs.decode import slots as kinds
 from jobs.decode.classify import Rules, classify
 from jobs.decode.columns import read_text_amount, read_text_id, read_text_time
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel, load_u64, trailing_zeros
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, helper, kernel, load_u64, trailing_zeros
 from jobs.decode.merchants import MerchantState
 from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, Outputs, record, what_is_full
 from jobs.decode.plan import NO_SLOT
@@ -119,7 +119,6 @@ def decode_plain_rows(
     slot_of_column: Int64s,
     readers: Bytes,
     rules: Rules,
-    words: Uint64s,
     minute: Int64s,
     rows_before: Int64s,
     slots: Slots,
@@ -132,7 +131,6 @@ def decode_plain_rows(
 
     :param slot_of_column: the slot of each column, or `NO_SLOT`.
     :param readers: for each slot `AS_TIME`, `AS_AMOUNT` or `AS_ID`.
-    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     :param rows_before: in and out, the number of rows before `start`; rejects are identified by row number.
     :param outputs: out, their results.
@@ -168,7 +166,7 @@ def decode_plain_rows(
             elif readers[slot] == AS_AMOUNT:
                 read_text_amount(data, slot, slots, False)
             else:
-                read_text_id(data, slot, slots, words)
+                read_text_id(data, slot, slots)
         outcome, code, amount, instant = classify(slots, data, data, rules, merchants)
         row = rows_before[0]
         if not record(outcome, code, amount, instant, row, row + 1, outputs):

@@ -182,7 +182,6 @@ class JsonDecoder(_TextDecoder):
         self._buffers = new_walk_buffers()
         self._templates = new_json_templates(len(self._paths))
         self._found = new_found(len(self._paths))
-        self._words = np.zeros(2, np.uint64)
         self._minute = np.zeros(3, np.int64)
         self._one_line = one_line
 
@@ -197,7 +196,6 @@ class JsonDecoder(_TextDecoder):
             self._buffers,
             self._templates,
             self._found,
-            self._words,
             self._minute,
             self._slots,
             self._scratch,

@@ -143,22 +143,67 @@ if TYPE_CHECKING or CHECKED:
         return count
 
     @helper
+    def string_marks(data: Bytes, at: Int) -> np.uint64:
+        """Bit i: whether byte ``at + i`` is a quotation mark, a backslash or a control character; for 32 bytes."""
+        bits = np.uint64(0)
+        for i in range(32):
+            if data[at + i] == 0x22 or data[at + i] == 0x5C or data[at + i] < 0x20:
+                bits |= np.uint64(1) << np.uint64(i)
+        return bits
+
+    @helper
+    def differing_bits(data: Bytes, at: Int, other: Bytes, other_at: Int) -> np.uint64:
+        """Bit i: whether byte ``at + i`` differs from byte ``other_at + i`` of `other`; for 32 bytes."""
+        bits = np.uint64(0)
+        for i in range(32):
+            if data[at + i] != other[other_at + i]:
+                bits |= np.uint64(1) << np.uint64(i)
+        return bits
+
+    @helper
     def double_of_bits(word: np.uint64) -> float:
         """Read the bits of `word` as an IEEE 754 double."""
         return np.full(1, word).view(np.float64)[0]
 
 else:
+    _BYTES_32: Final = ir.VectorType(ir.IntType(8), 32)
+
+    def _load(kind: Any, context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+        data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
+        return builder.load(builder.bitcast(builder.gep(data, [at]), kind.as_pointer()), align=1)
 
     def _loader(bits: int, result: Any) -> Any:
         def load(typing_context: Any, data: Any, at: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=arguments[0])
-                address = builder.gep(array.data, [arguments[1]])
-                return builder.load(builder.bitcast(address, ir.IntType(bits).as_pointer()), align=1)
+                return _load(ir.IntType(bits), context, builder, signature.args[0], *arguments)
 
             return result(data, types.intp), generate
 
         return intrinsic(load)
+
+    def _as_bits(builder: Any, flags: Any) -> Any:
+        return builder.zext(builder.bitcast(flags, ir.IntType(32)), ir.IntType(64))
+
+    @intrinsic
+    def string_marks(typing_context, data, at):
+        def generate(context, builder, signature, arguments):
+            loaded = _load(_BYTES_32, context, builder, signature.args[0], *arguments)
+            marks = ir.Constant(ir.VectorType(ir.IntType(1), 32), None)
+            for comparison, byte in (("==", 0x22), ("==", 0x5C), ("<", 0x20)):
+                found = builder.icmp_unsigned(comparison, loaded, ir.Constant(_BYTES_32, [byte] * 32))
+                marks = builder.or_(marks, found)
+            return _as_bits(builder, marks)
+
+        return types.uint64(data, types.intp), generate
+
+    @intrinsic
+    def differing_bits(typing_context, data, at, other, other_at):
+        def generate(context, builder, signature, arguments):
+            left = _load(_BYTES_32, context, builder, signature.args[0], *arguments[:2])
+            right = _load(_BYTES_32, context, builder, signature.args[2], *arguments[2:])
+            return _as_bits(builder, builder.icmp_unsigned("!=", left, right))
+
+        return types.uint64(data, types.intp, other, types.intp), generate
 
     load_u64 = _loader(64, types.uint64)
     load_u32 = _loader(32, types.uint32)

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from jobs.decode.jit import Bool, Bytes, Int, helper, load_u32, load_u64, outlined, trailing_zeros
+from jobs.decode.jit import Bool, Bytes, Int, helper, load_u32, load_u64, outlined, string_marks, trailing_zeros
+from jobs.decode.numbers import leading_digits
 
 TAB: Final = 0x09
 NEWLINE: Final = 0x0A
@@ -30,12 +31,6 @@ CLOSE_BRACE: Final = 0x7D
 
 MAX_NESTING: Final = 1000
 """Values nested deeper than this are damage; MongoDB allows 100 levels."""
-
-_ONES: Final = np.uint64(0x0101010101010101)
-_HIGHS: Final = np.uint64(0x8080808080808080)
-_QUOTES: Final = np.uint64(0x2222222222222222)
-_BACKSLASHES: Final = np.uint64(0x5C5C5C5C5C5C5C5C)
-_CONTROLS: Final = np.uint64(0x2020202020202020)
 
 _TRUE: Final = np.uint32(int.from_bytes(b"true", "little"))
 _NULL: Final = np.uint32(int.from_bytes(b"null", "little"))
@@ -63,19 +58,23 @@ def skip_space(data: Bytes, at: Int, end: Int, one_line: Bool) -> Int:
 
 
 @helper
+def next_mark(data: Bytes, at: Int, end: Int) -> Int:
+    """The position of the next quotation mark, backslash or control character, or `end`."""
+    while at < end:
+        marks = string_marks(data, at)
+        if marks != np.uint64(0):
+            return min(at + trailing_zeros(marks), end)
+        at += 32
+    return end
+
+
+@outlined
 def end_of_string(data: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
     """For a string with its content at `at`: (position after the closing quotation mark, whether it has escapes)."""
     escaped = False
     while at < end:
-        word = load_u64(data, at)
-        quotes = word ^ _QUOTES
-        slashes = word ^ _BACKSLASHES
-        marks = (((quotes - _ONES) & ~quotes) | ((slashes - _ONES) & ~slashes) | ((word - _CONTROLS) & ~word)) & _HIGHS
-        if marks == np.uint64(0):
-            at += 8
-            continue
-        at += trailing_zeros(marks) >> 3
-        if at >= end:
+        at = next_mark(data, at, end)
+        if at == end:
             break
         c = data[at]
         if c == QUOTE:
@@ -188,8 +187,11 @@ def _write_utf8(point: Int, scratch: Bytes, out: Int) -> Int:
 @helper
 def _after_digits(data: Bytes, at: Int, end: Int) -> Int:
     first = at
-    while at < end and 0x30 <= data[at] <= 0x39:
-        at += 1
+    digits = 8
+    while digits == 8 and at < end:
+        digits = leading_digits(load_u64(data, at))
+        at += digits
+    at = min(at, end)
     return at if at > first else failed(at)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from jobs.decode.classify import Rules, classify
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, kernel
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, helper, kernel
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     CLOSE_BRACKET,
@@ -47,7 +47,6 @@ def decode_json(
     buffers: WalkBuffers,
     templates: JsonTemplates,
     found: Found,
-    words: Uint64s,
     minute: Int64s,
     slots: Slots,
     scratch: Bytes,
@@ -58,7 +57,6 @@ def decode_json(
 
     :param one_line: one document per line; else documents are separated by white space and commas, which have been
         validated.
-    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     :param outputs: out, their results.
     """
@@ -83,7 +81,7 @@ def decode_json(
             if after < 0:
                 return DAMAGED, -1 - after
             learn_template(data, at, after, templates, found)
-        if not read_slots(data, found, slots, scratch, words, minute):
+        if not read_slots(data, found, slots, scratch, minute):
             return SCRATCH_FULL, at
         if one_line:
             rest = skip_space(data, after, end, True)

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, helper, load_u64, outlined
-from jobs.decode.json_grammar import COLON, MINUS, QUOTE, end_of_number, end_of_string, failed, skip_space
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, differing_bits, helper, outlined
+from jobs.decode.json_grammar import COLON, MINUS, QUOTE, end_of_number, end_of_string, failed, next_mark, skip_space
 from jobs.decode.json_values import LAST_OF_TEXT, READ_DOUBLE, READ_INTEGER, READ_NOTHING, Found
 
 _TEMPLATES: Final = 4
@@ -60,14 +60,12 @@ def new_json_templates(slot_count: int) -> JsonTemplates:
 
 @helper
 def _same(data: Bytes, at: Int, text: Bytes, start: Int, length: Int) -> Bool:
-    whole = length & ~7
-    for i in range(0, whole, 8):
-        if load_u64(data, at + i) != load_u64(text, start + i):
+    whole = length & ~31
+    for i in range(0, whole, 32):
+        if differing_bits(data, at + i, text, start + i) != np.uint64(0):
             return False
-    if whole == length:
-        return True
-    mask = (np.uint64(1) << np.uint64(8 * (length - whole))) - np.uint64(1)
-    return (load_u64(data, at + whole) ^ load_u64(text, start + whole)) & mask == np.uint64(0)
+    rest = (np.uint64(1) << np.uint64(length - whole)) - np.uint64(1)
+    return differing_bits(data, at + whole, text, start + whole) & rest == np.uint64(0)
 
 
 @helper
@@ -85,10 +83,9 @@ def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, fou
         slot = templates.slot[t, piece]
         reader = READ_NOTHING
         if templates.is_string[t, piece] != 0:
-            after, escaped = end_of_string(data, at, end)
-            if after < 0 or escaped:
+            after = next_mark(data, at, end)
+            if after == end or data[after] != QUOTE:
                 return -1
-            after -= 1
         else:
             c = data[at]
             if c != MINUS and not 0x30 <= c <= 0x39:

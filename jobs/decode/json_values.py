@@ -13,7 +13,7 @@ import numpy as np
 
 from jobs.decode import reasons as why
 from jobs.decode import slots as kinds
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, Uint64s, helper, load_u64, outlined
+from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, helper, load_u64, outlined
 from jobs.decode.json_grammar import (
     CLOSE_BRACE,
     MINUS,
@@ -315,19 +315,18 @@ def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Sl
 
 
 @helper
-def _read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots, words: Uint64s) -> None:
-    slots.kind[slot] = kinds.UNREADABLE
-    if object_id_of_hex(data, at, end, words):
-        slots.kind[slot] = kinds.OBJECT_ID
-        slots.number[slot] = np.int64(words[0])
-        slots.extra[slot] = np.int64(words[1])
+def _read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
+    first, last, valid = object_id_of_hex(data, at, end)
+    slots.kind[slot] = kinds.OBJECT_ID if valid else kinds.UNREADABLE
+    slots.number[slot] = np.int64(first)
+    slots.extra[slot] = np.int64(last)
 
 
 @outlined
-def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots, words: Uint64s) -> None:
+def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots) -> None:
     """Read the unescaped text of a wrapper."""
     if reader == READ_OBJECT_ID:
-        _read_object_id(scratch, at, end, slot, slots, words)
+        _read_object_id(scratch, at, end, slot, slots)
     elif reader == READ_DATE:
         instant, valid = instant_of_text(scratch, at, end)
         slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
@@ -338,10 +337,9 @@ def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, s
 
 
 @helper
-def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: Uint64s, minute: Int64s) -> Bool:
+def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, minute: Int64s) -> Bool:
     """Read all located values into the slots; False if `scratch` is too small for the unescaped strings.
 
-    :param words: scratch for the two words of an ObjectId.
     :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
     """
     used = np.int64(0)
@@ -352,7 +350,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
         if reader == READ_INTEGER:
             set_integer(data, at, end, slot, slots)
         elif reader == READ_OBJECT_ID:
-            _read_object_id(data, at, end, slot, slots, words)
+            _read_object_id(data, at, end, slot, slots)
         elif reader == READ_DATE:
             instant, valid = instant_of_similar_text(data, at, end, minute)
             slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
@@ -370,7 +368,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, words: U
                 slots.start[slot] = used
                 slots.length[slot] = last - used
             else:
-                _read_unescaped(scratch, used, last, np.int64(reader) - WITH_ESCAPES, slot, slots, words)
+                _read_unescaped(scratch, used, last, np.int64(reader) - WITH_ESCAPES, slot, slots)
             used = last
         else:
             _read_rare(data, at, end, np.int64(reader), slot, slots)

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from jobs.decode.jit import Bool, Bytes, Int, Int64s, Uint64s, helper, load_i64, outlined
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, helper, load_i64, load_u64, outlined, trailing_zeros
 from jobs.decode.reasons import FRACTION, INFINITY, NAN, TOO_LARGE, UNREADABLE_VALUE
 
 INT64_MAX: Final = 2**63 - 1
@@ -23,6 +23,12 @@ _POINT: Final = 0x2E
 DAY_MS: Final = 86_400_000
 NO_DATE: Final = -10_000_000
 _LARGEST_BEFORE_A_DIGIT: Final = np.uint64((2**64 - 10) // 10)
+_ZEROS: Final = np.uint64(0x3030303030303030)
+_SIXES: Final = np.uint64(0x0606060606060606)
+_SPACES: Final = np.uint64(0x2020202020202020)
+_HIGHS: Final = np.uint64(0x8080808080808080)
+_HIGH_HALVES: Final = np.uint64(0xF0F0F0F0F0F0F0F0)
+_LOW_HALVES: Final = np.uint64(0x0F0F0F0F0F0F0F0F)
 _MONTH_DAYS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 
 
@@ -119,19 +125,37 @@ _INFINITY_WORD: Final = np.frombuffer(b"infinity", np.uint8)
 
 
 @helper
+def leading_digits(word: np.uint64) -> Int:
+    """The number of bytes of `word`, from the lowest on, that are ASCII digits before one that is none."""
+    # Only digits have the high half 3 both as they are and plus 6. A carry only reaches bytes after one that is none.
+    others = ((word & _HIGH_HALVES) ^ _ZEROS) | (((word + _SIXES) & _HIGH_HALVES) ^ _ZEROS)
+    return 8 if others == np.uint64(0) else trailing_zeros(others) >> 3
+
+
+@helper
+def _number_of_digits(word: np.uint64) -> Int:
+    """The number that 8 ASCII digits denote, the first in the lowest byte; NUL is 0."""
+    word = (word & _LOW_HALVES) * np.uint64(10 << 8 | 1) >> np.uint64(8)
+    word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(100 << 16 | 1) >> np.uint64(16)
+    return np.int64((word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(10_000 << 32 | 1) >> np.uint64(32))
+
+
+@helper
 def _short_integer(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
     """The common case, up to 18 digits with an optional minus: (integer, whether the text has this form)."""
     negative = start < end and text[start] == _MINUS
     at = start + 1 if negative else start
-    if at == end or end - at > 18:
+    if at >= end or end - at > 18:
         return 0, False
     number = np.int64(0)
+    count = ((end - at - 1) & 7) + 1  # of the first digits; all others are whole words
     while at < end:
-        digit = np.int64(text[at]) - _ZERO
-        if digit < 0 or digit > 9:
+        word = load_u64(text, at)
+        if leading_digits(word) < count:
             return 0, False
-        number = number * 10 + digit
-        at += 1
+        number = number * 100_000_000 + _number_of_digits(word << np.uint64(64 - 8 * count))
+        at += count
+        count = 8
     return (-number if negative else number), True
 
 
@@ -326,18 +350,18 @@ def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> 
     :param last: in and out, the 16 bytes of the last minute as two integers, and its instant; initially zeros.
     """
     length = end - start
-    if (length != 20 and length != 24) or text[end - 1] != 0x5A or text[start + 16] != 0x3A:
+    if length < 20 or length == 21 or length > 24 or text[end - 1] != 0x5A or text[start + 16] != 0x3A:
         return instant_of_text(text, start, end)
     date = load_i64(text, start)
     minute = load_i64(text, start + 8)
     second = two_digits(text, start + 17)
     milliseconds: Int = 0
-    if length == 24:
-        hundredths = two_digits(text, start + 20)
-        thousandth = np.int64(text[start + 22]) - _ZERO
-        milliseconds = hundredths * 10 + thousandth
-        if text[start + 19] != _POINT or hundredths < 0 or thousandth < 0 or thousandth > 9:
+    if length > 20:
+        fraction = load_u64(text, start + 20)
+        if text[start + 19] != _POINT or leading_digits(fraction) != length - 21:
             return instant_of_text(text, start, end)
+        digits = fraction & ((np.uint64(1) << np.uint64(8 * (length - 21))) - np.uint64(1))
+        milliseconds = _number_of_digits(digits << np.uint64(40))
     if second < 0 or second > 59:
         return 0, False
     if date != last[0] or minute != last[1]:
@@ -371,33 +395,26 @@ def offset_of_text(text: Bytes, at: Int, end: Int) -> tuple[Int, Bool]:
     return (-total if mark == _MINUS else total), True
 
 
-def _hex_values() -> Int64s:
-    values = np.full(256, -1, np.int64)
-    for digit in "0123456789abcdefABCDEF":
-        values[ord(digit)] = int(digit, 16)
-    return values
-
-
-# A table, as the digits of an id are random: comparisons would be mispredicted half the time.
-_HEX: Final = _hex_values()
+@helper
+def _bytes_of_hex(word: np.uint64) -> tuple[np.uint64, Bool]:
+    """(The 4 bytes that 8 ASCII characters denote, whether all are hex digits)."""
+    lower = word | _SPACES
+    # The high bit of each byte. Without carries, as a byte above 0x7F makes all invalid.
+    digit = (word + np.uint64(0x5050505050505050)) & ~(word + np.uint64(0x4646464646464646))
+    letter = (lower + np.uint64(0x1F1F1F1F1F1F1F1F)) & ~(lower + np.uint64(0x1919191919191919)) & _HIGHS
+    valid = (digit | letter) & ~word & _HIGHS == _HIGHS
+    halves = (word & _LOW_HALVES) + (letter >> np.uint64(7)) * np.uint64(9)
+    pairs = (halves << np.uint64(4) | halves >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    fours = (pairs | pairs >> np.uint64(8)) & np.uint64(0x0000FFFF0000FFFF)
+    return (fours | fours >> np.uint64(16)) & np.uint64(0xFFFFFFFF), valid
 
 
 @helper
-def object_id_of_hex(text: Bytes, start: Int, end: Int, out: Uint64s) -> Bool:
-    """Read 24 hex digits into ``out[0]`` (first 8 bytes, little-endian) and ``out[1]`` (last 4); False if invalid."""
+def object_id_of_hex(text: Bytes, start: Int, end: Int) -> tuple[np.uint64, np.uint64, Bool]:
+    """Read 24 hex digits: (the first 8 bytes, the last 4, whether they are valid); both little-endian."""
     if end - start != 24:
-        return False
-    first = np.uint64(0)
-    second = np.uint64(0)
-    bad = np.int64(0)
-    for i in range(8):
-        byte = _HEX[text[start + 2 * i]] << 4 | _HEX[text[start + 2 * i + 1]]
-        bad |= byte
-        first |= np.uint64(byte & 0xFF) << np.uint64(8 * i)
-    for i in range(4):
-        byte = _HEX[text[start + 16 + 2 * i]] << 4 | _HEX[text[start + 17 + 2 * i]]
-        bad |= byte
-        second |= np.uint64(byte & 0xFF) << np.uint64(8 * i)
-    out[0] = first
-    out[1] = second
-    return bad >= 0
+        return np.uint64(0), np.uint64(0), False
+    low, low_valid = _bytes_of_hex(load_u64(text, start))
+    high, high_valid = _bytes_of_hex(load_u64(text, start + 8))
+    last, last_valid = _bytes_of_hex(load_u64(text, start + 16))
+    return low | high << np.uint64(32), last, low_valid and high_valid and last_valid

@@ -198,7 +198,6 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         readers = {fields.amount: AS_AMOUNT, fields.time: AS_TIME}
         self._slot_of_column = np.array([slots.get(name, NO_SLOT) for name in names], np.int64)
         self._readers = np.array([readers.get(path, AS_ID) for path in self._paths], np.uint8)
-        self._words = np.zeros(2, np.uint64)
         self._minute = np.zeros(3, np.int64)
         self._rows_before = np.zeros(1, np.int64)
         self._rows: _Rows | None = None
@@ -216,7 +215,6 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
             self._slot_of_column,
             self._readers,
             self._rules,
-            self._words,
             self._minute,
             self._rows_before,
             self._slots,
@@ -247,7 +245,6 @@ class CsvDecoder(TableDecoder):
         self._fields = fields
         self._names = names
         self._delimiter = delimiter
-        self._words = np.zeros(2, np.uint64)
         self._minute = np.zeros(3, np.int64)
         self._plain = _PlainDecoder(fields, window, names, self.merchants)
         formats = fields.formats
@@ -277,7 +274,7 @@ class CsvDecoder(TableDecoder):
             elif path == self._fields.amount:
                 read_text_amounts(text, column, False)
             else:
-                read_text_ids(text, column, self._words)
+                read_text_ids(text, column)
         yield from super().batches(TableChunk(chunk.source, columns, text, 1, rows.document))
 
 

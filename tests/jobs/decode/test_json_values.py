@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from decoded import read_json_lines, read_one_json
 
+from core.errors import SourceDamaged
 from jobs.decode.plan import Fields
 
 
@@ -135,3 +136,33 @@ def test_values_with_escapes_are_read_one_after_another_and_between_others() -> 
     escaped = '{"m":"x\\u0079","a":{"$numberLong":"1\\u0032"},"t":{"$date":"1970-01-01T00:00\\u005a"}}\n'
     plain = '{"m":"xy","a":{"$numberLong":"12"},"t":{"$date":"1970-01-01T00:00:00Z"}}\n'
     assert read_json_lines(((escaped + plain) * 90).encode(), Fields("m", "a", "t")).rows == [("xy", 12, 0)] * 180
+
+
+def test_times_of_one_minute_are_read_with_any_fraction_and_without() -> None:
+    fractions = {"": 0, ".0": 0, ".5": 500, ".07": 70, ".12": 120, ".987": 987, ".9876": 987, ".9999999": 999}
+    wrong = (".", ".x", ".1x", ".-1", ".12:", ",123", ".1 3", "1")
+    texts = [f"2024-03-19T20:39:{second:02}{rest}Z" for second in (0, 59) for rest in (*fractions, *wrong)]
+    lines = "".join(f'{{"m":"x","a":1,"t":{{"$date":"{text}"}}}}\n' for text in [*texts, *reversed(texts)])
+    instants = [1_710_880_740_000 + second * 1000 + ms for second in (0, 59) for ms in fractions.values()]
+    decoded = read_json_lines(lines.encode(), Fields("m", "a", "t"))
+    assert [instant for _, _, instant in decoded.rows] == [*instants, *reversed(instants)]
+    assert decoded.reasons == [("time", "unreadable")] * 4 * len(wrong)
+
+
+def test_integers_are_exact_with_any_number_of_digits() -> None:
+    numbers = [sign * int("1234567890123456789"[:digits]) for digits in range(1, 20) for sign in (1, -1)]
+    lines = "".join(f'{{"m":"x","a":{number},"t":{{"$date":0}}}}\n' for number in numbers)
+    assert [amount for _, amount, _ in read_json_lines(lines.encode(), Fields("m", "a", "t")).rows] == numbers
+
+
+def test_a_string_of_any_length_is_read_and_a_control_character_anywhere_in_it_is_damage() -> None:
+    fields = Fields("m", "a", "t")
+    lines = [f'{{"m":"{"é" * (size % 2)}{"x" * size}","a":1,"t":{{"$date":0}}}}\n' for size in range(1, 75)]
+    assert [len(name) for name, _, _ in read_json_lines("".join(lines).encode(), fields).rows] == [
+        size + size % 2 for size in range(1, 75)
+    ]
+    for place in (0, 1, 30, 31, 32, 33, 63, 64, 74):
+        text = f'{{"m":"{"x" * place}\x1f{"x" * (75 - place)}","a":1,"t":{{"$date":0}}}}\n'
+        with pytest.raises(SourceDamaged) as caught:
+            read_json_lines((lines[0] + text).encode(), fields)
+        assert caught.value.offset == len(lines[0].encode()) + 6 + place
