@@ -9,6 +9,7 @@ Nothing heavy is imported until a verb runs, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 
@@ -16,6 +17,10 @@ if __name__ == "__main__":
     # Until a verb handles signals, Ctrl-C ends the program without a traceback from the middle of an import.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()  # until everything is imported: see `importing`
+    # NumPy's linear algebra, which is not used, starts a thread per core, and these wait actively at first. Pydantic
+    # searches all installed packages for plug-ins.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from collections.abc import Callable
 from functools import update_wrapper
