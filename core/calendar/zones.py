@@ -59,15 +59,15 @@ def rules_source() -> str:
     """The source of rules, for people: ``tzdata 2026.6``, or the folders of ``PYTHONTZPATH``."""
     if path := os.environ.get("PYTHONTZPATH"):
         return f"PYTHONTZPATH={path}"
-    from importlib.metadata import version  # slow to load, and most commands do not need it
+    import tzdata  # not needed with PYTHONTZPATH
 
-    return f"tzdata {version('tzdata')}"
+    return f"tzdata {tzdata.__version__}"
 
 
 def rules_digest(zone: ZoneInfo, calendar: Calendar) -> str:
     """A digest of the offset changes of `zone` over all days of `calendar`.
 
-    Versions of the rules with the same offsets have the same digest. Takes about 50 ms, once per process.
+    Versions of the rules with the same offsets have the same digest. Takes about 15 ms, once per process.
 
     :returns: SHA-256, 64 hexadecimal digits.
 
