@@ -84,6 +84,8 @@ def main() -> int:
     options = _parser().parse_args()
     sizes = (options.transactions, options.merchants, options.seconds, options.messages, options.summaries)
     is_usual = not options.quick and not any(sizes)
+    # Every installation has the bytecode of the program; without it each process would compile a hundred modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         for name, parts in _PARTS.items():
             only = [part for part in parts if not options.only or part in options.only]
