@@ -30,10 +30,18 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames
 
 _BATCH_ROWS: Final = 48_000
-"""Rows written or deleted per transaction, in some tenths of a second, so that other writers hardly wait."""
+"""Rows written per transaction, in some tenths of a second, so that other writers hardly wait."""
+
+_DELETED_ROWS: Final = 500_000
+"""Rows deleted per transaction, likewise."""
+
+_DROPPED_ROWS: Final = 2_000_000
+"""The largest table that is dropped at once, likewise: this takes a quarter of the time of deleting its rows."""
 
 _STATEMENT_ROWS: Final = 16
 """Rows per INSERT statement: starting a statement takes as long as inserting a row or two."""
+
+_INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
 
 _CURRENT: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
 
@@ -146,17 +154,21 @@ def require_open(connection: sqlite3.Connection, publication: Publication) -> No
 
 
 def _drop(database: Database, table: str) -> None:
-    """Drop `table`, after deleting most rows in batches, so that others can write in between."""
+    """Drop `table`: first its indexes, then most rows of a large table, so that others can write in between."""
+    with database.transaction(durable=False) as connection:
+        for (index,) in connection.execute(_INDEXES, (table,)).fetchall():
+            connection.execute(f"DROP INDEX {index}")  # otherwise each deleted row would be searched for in them
     while True:
         with database.transaction(durable=False) as connection:
             if not _exists(connection, table):
                 return
-            connection.execute(
-                f"DELETE FROM {table} WHERE rowid < (SELECT min(rowid) FROM {table}) + ?", (_BATCH_ROWS,)
-            )
-            if not connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
+            first, last = connection.execute(
+                f"SELECT min(rowid), (SELECT max(rowid) FROM {table}) FROM {table}"
+            ).fetchone()
+            if first is None or last - first < _DROPPED_ROWS:
                 connection.execute(f"DROP TABLE {table}")
                 return
+            connection.execute(f"DELETE FROM {table} WHERE rowid < ?", (first + _DELETED_ROWS,))
         time.sleep(WRITE_PAUSE_S)
 
 

@@ -49,12 +49,13 @@ def test_others_can_write_between_the_batches_in_which_a_retired_table_is_delete
 
     with open_stores(f"sqlite:///{path}", timeout_s=30) as stores:
         stores.summaries.publish(publication(1, rows), rows)
-        monkeypatch.setattr("core.stores.sqlite.publishing._BATCH_ROWS", 1000)
+        monkeypatch.setattr("core.stores.sqlite.publishing._DELETED_ROWS", 1000)
+        monkeypatch.setattr("core.stores.sqlite.publishing._DROPPED_ROWS", 2000)
         first = rows.head(10)
         monkeypatch.setattr("core.stores.sqlite.publishing.time", SimpleNamespace(sleep=write))
         stores.summaries.publish(publication(2, first), first)
     other.close()
-    batches = list(range(rows.height - 1000, 0, -1000))
+    batches = list(range(rows.height - 1000, 1000, -1000))
     assert len(batches) > 3
     assert left[-len(batches) :] == batches
 
