@@ -18,9 +18,16 @@ def main(workers: int) -> None:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    # A worker that hangs is removed, and other workers count its partitions.
-    # No dashboard shows the samples of the profiler.
-    settings = {"scheduler.worker-ttl": "60s", "admin.tick.limit": "60s", "worker.profile.enabled": False}
+    settings = {
+        "scheduler.worker-ttl": "60s",  # a worker that hangs is removed, and other workers count its partitions
+        # No dashboard shows the samples of the profiler and monitors.
+        "worker.profile.enabled": False,
+        "admin.system-monitor.interval": "10s",
+        "admin.tick.interval": "1s",
+        "admin.tick.limit": "60s",
+        # Dask's value returns freed memory to the system at once, and the next batch of documents would get it again.
+        "nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
     dask.config.set({f"distributed.{name}": value for name, value in settings.items()})
     security = Security.temporary()  # type: ignore[no-untyped-call]
     with LocalCluster(  # type: ignore[no-untyped-call]
