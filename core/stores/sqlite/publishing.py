@@ -41,7 +41,7 @@ _DROPPED_ROWS: Final = 2_000_000
 _STATEMENT_ROWS: Final = 16
 """Rows per INSERT statement: starting a statement takes as long as inserting a row or two."""
 
-_INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?"
+_INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
 
 _CURRENT: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
 
