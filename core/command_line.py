@@ -91,7 +91,7 @@ class Program(TyperGroup):
         except TyperException as error:
             error.show()  # type: ignore[attr-defined]  # only its subclasses are raised, which have it
             if as_json:
-                hint = "See how it is used with the same command and --help."
+                hint = "The same command with --help shows its options."
                 _print_problem("UsageError", error.format_message(), hint, error.exit_code)
             sys.exit(error.exit_code)
 

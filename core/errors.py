@@ -127,7 +127,7 @@ class WrongRow(SourceDamaged):
     """
 
     def __init__(self, source: str, offset: int, row: int, expected: int, found: int) -> None:
-        reason = f"this is no valid CSV: row {row} has {found} fields, and the header {expected}"
+        reason = f"this is not valid CSV: row {row} has {found} fields, and the header {expected}"
         super().__init__(source, offset, reason, exact=False)
         self._counts = row, expected, found
 

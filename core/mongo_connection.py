@@ -79,7 +79,7 @@ class MongoErrors:
         if isinstance(error, OperationFailure) and not is_transient(error):
             rights = f"Check the user, its password, its rights, and authSource in {self.url_name}."
             hint = rights if error.code in _ACCESS_DENIED else self.refused_hint
-            return self.unavailable(f"{name} refuses: {reason}", hint)
+            return self.unavailable(f"{name} refuses the request: {reason}", hint)
         did = f"stopped answering {while_reading}" if while_reading else "does not answer"
         hint = f"Check that the server runs and that {self.url_name} names it, then try again."
         return self.unavailable(f"{name} {did}: {reason}", hint)

@@ -23,13 +23,13 @@ class Limit(NamedTuple):
     hint: str
 
 
-DISK_FULL: Final = Limit("the disk is full", "Free some space; what was published before is still published.")
-READ_ONLY: Final = Limit("its file system is read-only", "Mount it for writing, or use a place on another one.")
+DISK_FULL: Final = Limit("the disk is full", "Free some space; the previous publication is still current.")
+READ_ONLY: Final = Limit("its file system is read-only", "Mount it read-write, or use a folder on another file system.")
 FEW_DESCRIPTORS: Final = Limit(
-    "this process may not open more files", "Allow more with ulimit -n, LimitNOFILE of systemd, or ulimits of compose."
+    "this process may not open more files", "Raise the limit: ulimit -n, LimitNOFILE of systemd, or ulimits of compose."
 )
 LITTLE_MEMORY: Final = Limit(
-    "there is too little memory", "Allow more (ulimit -v, the limit of the container), or lower --threads."
+    "there is too little memory", "Raise the limit (ulimit -v, or that of the container), or lower --threads."
 )
 
 _PR_SET_PDEATHSIG: Final = 1

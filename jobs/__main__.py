@@ -523,7 +523,7 @@ def prune(
             typer.echo(
                 f"{'Would remove' if dry_run else 'Removed'} {len(prunable.files):,} quarantine files "
                 f"({prunable.size:,} bytes), {len(prunable.runs):,} runs and {len(prunable.publications):,} "
-                f"publications of before {to_the_second(before_ms)}."
+                f"publications from before {to_the_second(before_ms)}."
             )
 
 

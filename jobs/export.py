@@ -182,10 +182,10 @@ def _uploaded(summaries: SummaryStore, request: ExportRequest, progress: Callabl
 
 def _require_replaceable(request: ExportRequest, out: object, *, is_other_kind: bool, is_taken: bool) -> None:
     if is_other_kind:
-        what = "no folder" if request.partitioned else "a folder"
-        raise UsageError(f"{out} is {what}", "A folder is written with --partitioned, a file without.")
+        what = "not a folder" if request.partitioned else "a folder"
+        raise UsageError(f"{out} is {what}", "--partitioned writes a folder; without it, a file is written.")
     if is_taken and not request.replace:
-        raise UsageError(f"{out} is there already", "Name another place, or replace it with --force.")
+        raise UsageError(f"{out} already exists", "Choose another path, or replace it with --force.")
 
 
 def _text_of(dictionary: Mapping[str, Any]) -> str:
@@ -200,18 +200,18 @@ def require_possible(request: ExportRequest) -> None:
     if is_remote(request.out):
         if scheme_of(request.out) not in S3 | GOOGLE:
             raise UsageError(
-                f"{scheme_of(request.out)}:// cannot be written to", "Name a file, a folder, or s3://… or gs://…."
+                f"{scheme_of(request.out)}:// cannot be written to", "Name a file, a folder, or a URL s3://… or gs://…."
             )
         require_readable(request.out)
     if request.partitioned and (request.format != Format.PARQUET or request.out == STANDARD_OUTPUT):
-        raise UsageError("--partitioned writes a folder of Parquet files", "Name a folder, and leave out --format.")
+        raise UsageError("--partitioned writes a folder of Parquet files", "Name a folder, and omit --format.")
     if request.raw and request.format != Format.CSV:
-        raise UsageError("--raw is for CSV only", "Parquet and Arrow always have the values as they are.")
+        raise UsageError("--raw is for CSV only", "Parquet and Arrow always have the values unchanged.")
 
 
 def _require_free(out: Path, request: ExportRequest) -> None:
     if not out.parent.is_dir():
-        raise ServiceError(f"there is no folder {out.parent}", "Make it first.")
+        raise ServiceError(f"the folder {out.parent} does not exist", "Create it first.")
     is_other_kind = out.is_dir() != request.partitioned and (out.exists() or out.is_symlink())
     is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
     _require_replaceable(request, out, is_other_kind=is_other_kind, is_taken=is_taken)
@@ -268,7 +268,7 @@ def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
     fingerprint = publication.fingerprint
     currency = fingerprint.unit(request.currency)
     return {
-        "about": "Summaries of transactions: one row a merchant and period; periods without transactions have no row.",
+        "about": "Summaries of transactions: one row per merchant and period with transactions.",
         "program": f"transaction-summary-service {__version__}",
         "mode": request.mode.value,
         "first_key": request.first_key,

@@ -262,8 +262,8 @@ class Job(Generic[RequestT]):
     def _require_current(self, before: Publication, run: Run) -> None:
         if self.stores.summaries.published() != before:
             raise PublicationLost(
-                f"another run published while run {run.id} compared",
-                "Nothing was published. Run the same command again; it compares with what is published now.",
+                f"another run published while run {run.id} was comparing",
+                "Nothing was published. Run the same command again; it compares with the new publication.",
             )
 
 

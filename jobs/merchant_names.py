@@ -83,7 +83,7 @@ class NameRows:
             first = self.wrong[0]
             rows = "1 row is" if len(self.wrong) == 1 else f"{len(self.wrong):,} rows are"
             raise TooManyRejects(
-                f"{rows} wrong among {self.rows:,} of {self.source}, the first at {first.place}: {first.reason}; "
+                f"{rows} invalid, of {self.rows:,} in {self.source}; the first at {first.place}: {first.reason}; "
                 "nothing was imported",
                 "Correct the source, and import it again.",
             )
@@ -149,10 +149,10 @@ def _csv_lines(stream: ByteStream, delimiter: str | None, fields: NameFields) ->
         try:
             header = next(rows, [])
         except csv.Error as error:
-            raise SourceError(f"{stream.name} is no valid CSV: its header has an error ({error})") from None
+            raise SourceError(f"{stream.name} is not valid CSV: its header has an error ({error})") from None
         if missing := [path for path in fields.paths() if header.count(path) != 1]:
             raise SourceError(
-                f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(header)}",
+                f"{stream.name} must have each of these columns once: {', '.join(missing)}; it has {', '.join(header)}",
                 "Name the columns with --id-field, --name-field and --language-field, or the language of all names "
                 "with --language.",
             )
@@ -161,7 +161,7 @@ def _csv_lines(stream: ByteStream, delimiter: str | None, fields: NameFields) ->
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                yield line, f"this is no valid CSV ({error})"
+                yield line, f"this is not valid CSV ({error})"
                 continue
             if row is None:
                 return
@@ -180,7 +180,7 @@ def _json_lines(stream: ByteStream) -> Iterator[tuple[str, Document | str]]:
             document = json.loads(text)
         except (ValueError, RecursionError):
             document = None
-        found = json_document(text, document) if isinstance(document, dict) else "this is no JSON object"
+        found = json_document(text, document) if isinstance(document, dict) else "this is not a JSON object"
         yield f"line {number:,}", found
 
 
@@ -197,7 +197,7 @@ def _checked(source: str, rows: Iterable[tuple[str, Document | str]], fields: Na
             language = fields.one_language or _language(value_at(row, fields.language, is_flat), fields.language)
             name = checked_name(_text(value_at(row, fields.name, is_flat), fields.name))
             if earlier := first_places.get((merchant_id, language)):
-                raise ValueError(f"the merchant {_shown(merchant_id)} has a name in {language} at {earlier} already")
+                raise ValueError(f"the merchant {_shown(merchant_id)} already has a name in {language}, at {earlier}")
         except ValueError as error:
             found.wrong.append(RejectedRow(place, str(error)))
             continue
@@ -213,7 +213,7 @@ def _merchant_id(value: Any, path: str) -> str:
     if type(value) is not bool and isinstance(value, int):
         number = int(value)  # `range` would compare a subclass, such as Int64, with every number
         if number not in _INT64:
-            raise ValueError(f"{path} is an integer beyond 64 bits, which is no id of a merchant")
+            raise ValueError(f"{path} is an integer beyond 64 bits, which cannot be the id of a merchant")
         return str(number)
     text = _text(value, path)
     if not text:
@@ -226,7 +226,7 @@ def _language(value: Any, path: str) -> Locale:
     text = _text(value, path)
     known = text.strip().lower()
     if known not in LANGUAGES:
-        raise ValueError(f"{path} is {_shown(text)}, and the languages of names are {' and '.join(LANGUAGES)}")
+        raise ValueError(f"{path} is {_shown(text)}, but must be {' or '.join(LANGUAGES)}")
     return known
 
 
@@ -234,7 +234,7 @@ def _text(value: Any, path: str) -> str:
     if value is MISSING or value is None:
         raise ValueError(f"{path} is missing")
     if not isinstance(value, str):
-        raise ValueError(f"{path} is no text, but of the type {type(value).__name__}")
+        raise ValueError(f"{path} must be text, but has the type {type(value).__name__}")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -295,4 +295,4 @@ def change_names(store: MerchantNameStore, change: NameChange, clock: Clock, *, 
             return changes, names
         if store.replace(names, after=current.version, now_ms=clock()):
             return changes, names
-    raise StoreBusy("other processes changed the names of merchants each time before this one could", "Try again.")
+    raise StoreBusy("other processes kept changing the names of merchants", "Try again.")

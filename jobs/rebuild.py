@@ -94,7 +94,9 @@ class Rebuild(SourcesJob[RebuildRequest]):
         """
         request = self.request
         if request.truncate and request.is_partial:
-            raise UsageError("--truncate and --from/--to exclude each other", "Replace everything, or only some days.")
+            raise UsageError(
+                "--truncate cannot be combined with --from or --to", "Replace everything, or only some days."
+            )
         _require_cluster(request)
         days = RequestedDays.of(request.first_key, request.last_key, self.calendar, self.local_days)
         _require_distinct(request)
@@ -150,7 +152,7 @@ class Rebuild(SourcesJob[RebuildRequest]):
         if not self.request.allow_empty:
             counted.require_some(
                 "Nothing was published. Check the source, --collection, --where, --from and --to; if there really "
-                "were no transactions, say so with --allow-empty."
+                "were no transactions, use --allow-empty."
             )
         until_ms, complete_days = self._completeness(days, before, counted, recorder)
         if self.request.is_partial:

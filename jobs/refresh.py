@@ -24,7 +24,7 @@ from jobs.runs.refresh_plan import RefreshPlan, RefreshPlanner
 from jobs.sources.live.collection import LiveCollection, open_collection
 
 _ALL_READ: Final = (
-    "with --time-format a server cannot search by time, so that the whole collection was read, not only the latest days"
+    "with --time-format the server cannot search by time, so the whole collection was read, not only the latest days"
 )
 
 
@@ -151,7 +151,8 @@ class Refresh(Job[RefreshRequest]):
 
         if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
-                "Nothing was published: that does not prove that there were no transactions. Check the database, the "
+                "Nothing was published, because this does not prove that there were no transactions. Check the "
+                "database, the "
                 "collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
                 "--allow-shrink."
             )
@@ -177,7 +178,9 @@ class Refresh(Job[RefreshRequest]):
 def _other_source_warning(collection: LiveCollection, runs: Sequence[Run]) -> tuple[str, ...]:
     """A warning if the previous refresh read another collection, perhaps a test database."""
     before = next((run.sources[0] for run in runs if run.incremental and run.succeeded), collection.name)
-    return () if before == collection.name else (f"the refresh before this one read {before}: is it the same data?",)
+    return (
+        () if before == collection.name else (f"the previous refresh read {before}; check that this is the same data",)
+    )
 
 
 def _undated_warning(
@@ -188,8 +191,8 @@ def _undated_warning(
     if not count:
         return ()
     return (
-        f"{count} documents of {collection.name} were not read: in {fields.time} they have no date that the calendar "
-        "names. verify and rebuild reject them",
+        f"{count} documents of {collection.name} were not read: they have no date within the calendar in "
+        f"{fields.time}. verify and rebuild reject them",
     )
 
 
@@ -200,8 +203,9 @@ def _index_warnings(collection: LiveCollection, request: RefreshRequest) -> tupl
         exists = path is None or collection.time_index_exists(path)
         if exists is None:
             warnings.append(
-                f"{collection.name} is a view, or its indexes may not be listed: whether {path} has one was not "
-                "checked. Without an index every document is read"
+                f"the indexes of {collection.name} cannot be listed, so it is unknown whether {path} has one. "
+                "Without an "
+                "index, each refresh reads every document"
             )
         elif path is not None and not exists:
             warnings.append(

@@ -70,7 +70,7 @@ def write_sample(out: Path, sample: SampleRequest, *, replace: bool = False) -> 
     :raises ServiceError: it cannot be written.
     """
     if out.exists() and not replace:
-        raise UsageError(f"{out} exists already", "Use --force to replace it.")
+        raise UsageError(f"{out} already exists", "Use --force to replace it.")
     compressed = out.suffix in (".gz", ".agz")
     inner = Path(out.stem).suffix if out.suffix == ".gz" else out.suffix
     file_format, write = {

@@ -167,7 +167,9 @@ class Verify(SourcesJob[VerifyRequest]):
             return RequestedDays.of(request.first_key, last_key, self.calendar, self.local_days)
         except UsageError as error:
             if request.last_key is None and last_key is not None:
-                hint = f"Without --to the days up to {last_key} are compared: later ones are for the next refresh."
+                hint = (
+                    f"Without --to only the days up to {last_key} are compared; the next refresh recomputes later days."
+                )
                 raise UsageError(error.sentence, hint) from None
             raise
 
@@ -217,7 +219,7 @@ class Verify(SourcesJob[VerifyRequest]):
 
         if before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
-                "That does not prove that there were no transactions. Check the source, --collection and --where."
+                "This does not prove that there were no transactions. Check the source, --collection and --where."
             )
         return Retention(self.calendar, oldest_day, limits)
 
@@ -241,7 +243,7 @@ class Verify(SourcesJob[VerifyRequest]):
                 return before, change
         raise StoreBusy(
             "other runs kept publishing while the counts were compared",
-            "Nothing was published. Run it again while fewer refreshes are under way.",
+            "Nothing was published. Run the same command again when fewer refreshes run.",
         )
 
     def _outcome(

@@ -26,8 +26,10 @@ from notifier.senders.base import (
 
 _HOUR_S: Final = 3600
 _ASK_FOR_MS: Final = 24 * 3600 * 1000
-_LEFT_OFF: Final = "the worker died, or lost the gateway, while it was sending; the gateway may have the message"
-_NOT_THERE: Final = "the attempt was broken off, and the gateway has no such message"
+_LEFT_OFF: Final = (
+    "the worker died, or lost the connection to the gateway, while it sent; the gateway may have the message"
+)
+_NOT_THERE: Final = "the attempt was interrupted, and the gateway does not have the message"
 _NOT_SENT: Final = "the worker was delayed for too long before it could send; nothing was sent"
 
 
@@ -156,4 +158,4 @@ def _broken_off(failure: Exception) -> str:
     """The type and place of `failure`, without its text, which may have an address or a key."""
     frames = traceback.extract_tb(failure.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"the sender broke off with {type(failure).__name__}{where}"
+    return f"the sender failed with {type(failure).__name__}{where}"

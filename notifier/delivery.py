@@ -144,7 +144,7 @@ class Delivery:
         """Send it, if possible; returns the same as `_deliver_over`."""
         sender = self._senders.get(log.channel)
         if sender is None:
-            self._recorder.end(log, f"nothing is set up to send over {log.channel}")
+            self._recorder.end(log, f"no sender is configured for {log.channel}")
             return None
         if (hindrance := self._hindrance(log, sender, message, now_ms)) is not None:
             self._recorder.end(log, hindrance)

@@ -54,7 +54,7 @@ def _limiter(storage_url: str) -> FixedWindowRateLimiter:
         storage = storage_from_string(storage_url, wrap_exceptions=True, **timeouts)
     except (ConfigurationError, ValueError):
         raise SettingsError(
-            "CELERY_RESULT_BACKEND is no storage that NOTIFY_RATE_LIMITS can be counted in, such as "
+            "CELERY_RESULT_BACKEND cannot store the counts of NOTIFY_RATE_LIMITS; it must be a Redis such as "
             "redis://127.0.0.1:6379/1",
             "Change the environment variable, or unset NOTIFY_RATE_LIMITS.",
         ) from None

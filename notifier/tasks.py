@@ -126,7 +126,7 @@ def _begin(**_: Any) -> None:
         raise SystemExit(f"{error.sentence}. {error.hint}") from None
     printing = [channel for channel, name in settings.senders.items() if name == "print"]
     if printing and settings.notify_print_warning:
-        reason = "the sender print only logs: messages over these channels reach nobody; NOTIFY_SENDERS chooses others"
+        reason = "the sender print only logs: nobody receives these messages; NOTIFY_SENDERS chooses other senders"
         log_event("print-senders", "warning", channels=", ".join(printing), reason=reason)
     if settings.notify_metrics_port:
         metric_files.begin()

@@ -73,7 +73,7 @@ def ask(app: Celery, settings: Settings) -> list[WorkerSettings]:
 def differences(workers: Sequence[WorkerSettings]) -> list[str]:
     """A sentence for each worker whose settings are others than here; one when no worker has answered."""
     if not workers:
-        return ["no worker has answered: whether workers have the settings of this command is not known"]
+        return ["no worker has answered, so it is unknown whether workers have the same settings as this command"]
     return [
         f"{found.worker} has other settings than this command ({', '.join(found.differing)}): it sends "
         f"{_pairs(found.senders)}"

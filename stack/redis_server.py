@@ -23,7 +23,7 @@ def find_redis_server() -> str:
         if found := shutil.which("redis-server", path=Path(folder) / "bin"):
             return found
     raise ServiceError(
-        "there is no redis-server, and no package with one for this machine",
+        "redis-server is not installed, and there is no package of it for this machine",
         "Install Redis (on Debian: apt-get install redis-server), and start again.",
     )
 

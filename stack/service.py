@@ -172,7 +172,7 @@ def _only_one(data: Path) -> Iterator[int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ServiceError(
-                f"another service is running on {data}, or programs of one that was killed",
+                f"another service uses {data}, or programs of a service that was killed",
                 f"Stop it first, or use --data. `fuser {shlex.quote(str(data / 'lock'))}` lists the processes.",
             ) from None
         yield lock.fileno()

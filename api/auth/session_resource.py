@@ -42,7 +42,9 @@ class SessionResource:
         require_same_origin(req)
         begun = self._sessions.begin(checked_payload(read_object(req), SignIn, None).token)
         if begun is None:
-            raise Problem(ProblemKind.BAD_LINK, "The link was used before, has expired, or is not of this server.")
+            raise Problem(
+                ProblemKind.BAD_LINK, "The link was used before, has expired, or is not a link of this server."
+            )
         self._set_cookie(req, resp, begun.token, SESSION_LIFETIME_S)
         send_document(resp, SessionState(signed_in=True, expires_at=iso_instant(begun.expires_at_ms)))
 

@@ -138,7 +138,7 @@ def _tenant_name(given: str | None) -> str | None:
     name = None if given is None else unicodedata.normalize("NFC", given)
     if name is not None and not is_tenant_name(name):
         raise UsageError(
-            f"--tenant must have {NAME_RULE}, and not be the operator's",
+            f"--tenant must have {NAME_RULE}, and must not be the name of the operator",
             "A key without a tenant and without merchants is the operator's.",
         )
     return name
@@ -153,12 +153,12 @@ def _require_scope(merchants: Sequence[str], scopes: frozenset[Scope], tenant_na
     if (merchants or tenant_name is not None) and (refused := scopes - TENANT_SCOPES):
         options = ", ".join(f"--{scope}" for scope in Scope if scope in refused)
         raise UsageError(
-            f"{options}: only keys of the operator may do that, which have neither --tenant nor --merchant",
-            "Name the merchants of a tenant with --merchant ID, or make a key of the operator.",
+            f"{options}: only for keys of the operator, which have neither --tenant nor --merchant",
+            "Name the merchants of a tenant with --merchant ID, or create a key of the operator.",
         )
     if any(not merchant_id or len(merchant_id) > _LONGEST_MERCHANT for merchant_id in merchants):
         raise UsageError(
-            f"a merchant id has 1 to {_LONGEST_MERCHANT} characters", "Name merchants as the source names them."
+            f"a merchant id has 1 to {_LONGEST_MERCHANT} characters", "Use the ids of merchants in the source."
         )
 
 

@@ -23,13 +23,15 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
     """
     with edge(as_json):
         if base_url is not None and not _BASE_URL.fullmatch(base_url):
-            raise UsageError(f"{base_url!r} is not an address of the server", "Such as https://summaries.example.")
+            raise UsageError(
+                f"{base_url!r} is not a URL of the server", "Give a URL such as https://summaries.example."
+            )
         settings, stores = settings_and_store(store_url, create=True)
         with stores:
             address = parse_address(settings.api_bind)
             if base_url is None and address.port is None:
                 raise UsageError(
-                    f"the server listens at {address.bind}, which no browser opens",
+                    f"the server listens at {address.bind}, which a browser cannot open",
                     "Give the address of its proxy with --url, such as https://summaries.example.",
                 )
             link = new_link(stores, base_url or address.url)

@@ -19,7 +19,7 @@ from pydantic import Field
 from api.http.query_parameters import Findings, WholeNumber
 from api.problems import Problem, ProblemKind
 
-NOT_GIVEN: Final = "is not one that a page before gave"
+NOT_GIVEN: Final = "is not the cursor of a previous page"
 """The error of a cursor that this API did not make."""
 
 PageLimit = Annotated[WholeNumber, Field(ge=1, le=1000, description="The number of entries in a page.")]
@@ -51,12 +51,12 @@ def position_in(cursor: str, version: str, query: Hashable, findings: Findings) 
         findings.add("cursor", NOT_GIVEN)
         return None
     if digest != _digest(query) or not isinstance(position, str):
-        findings.add("cursor", "is of another query; the other parameters must stay as they were")
+        findings.add("cursor", "belongs to another query; the other parameters must not change")
         return None
     if of_version != version:
         raise Problem(
             ProblemKind.STALE_CURSOR,
-            "Summaries were published, or names of merchants changed, since the page before was read.",
+            "Summaries were published, or names of merchants changed, since the previous page was read.",
         )
     return position
 

@@ -23,7 +23,7 @@ _DIGIT: Final = "[0-9۰-۹٠-٩]"
 
 KEY_PATTERN: Final = f"^{_DIGIT}{{4}}([/-]{_DIGIT}{{2}}([/-]{_DIGIT}{{2}})?|[/-]W{_DIGIT}{{2}})$"
 """The pattern of dates, and of keys of all modes and calendars, for OpenAPI; calendars validate them exactly."""
-BOM_WITHOUT_CSV: Final = "is of CSV only; add format=csv"
+BOM_WITHOUT_CSV: Final = "is for CSV only; add format=csv"
 
 
 class Parameters(BaseModel):
@@ -84,7 +84,7 @@ def fields_of(query_string: str, findings: Findings, lists: Collection[str] = ()
     except ValueError as error:
         raise Problem(
             ProblemKind.BAD_REQUEST,
-            f"The query is not UTF-8, percent-encoded, of at most {_MOST_FIELDS} parameters.",
+            f"The query must be percent-encoded UTF-8, with at most {_MOST_FIELDS} parameters.",
         ) from error
     fields: dict[str, Any] = {}
     for name, value in pairs:
@@ -200,8 +200,10 @@ def _context(error: ErrorDetails) -> dict[str, Any]:
 
 
 _WORDS: Final[dict[str, Callable[[ErrorDetails, type[Parameters]], str]]] = {
-    "missing": lambda error, model: "is needed",
-    "extra_forbidden": lambda error, model: f"is not known here; known are {', '.join(names_of(model)) or 'none'}",
+    "missing": lambda error, model: "is required",
+    "extra_forbidden": lambda error, model: (
+        f"is not a parameter here; parameters: {', '.join(names_of(model)) or 'none'}"
+    ),
     "literal_error": _choice,
     "enum": _choice,
     "int_parsing": lambda error, model: f"{quoted(str(error['input']))} is not a whole number",

@@ -40,7 +40,7 @@ def add_error_handlers(
         missing = isinstance(ex, StoreMissing)
         kind = ProblemKind.NOT_BUILT_YET if missing else ProblemKind.STORE_UNAVAILABLE
         # The address and error of the store are for the operator, in the log and /readyz.
-        detail = "Nothing was built yet." if missing else "The store does not answer at the moment."
+        detail = "Nothing is published yet." if missing else "The store does not answer at the moment."
         log.log_exception(req, ex)
         send_problem(Problem(kind, detail, retry_after_s=retry_after_s), req, resp)
 

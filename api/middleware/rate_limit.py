@@ -104,7 +104,7 @@ class RateLimit:
         except StorageError:
             self._pause_counting()
             return
-        detail = f"The limit is {self._rate}, and it is used up."
+        detail = f"The limit of {self._rate} is reached."
         raise Problem(ProblemKind.TOO_MANY_REQUESTS, detail, retry_after_s=max(stats.reset_time - time.time(), 0.0))
 
     def _pause_counting(self) -> None:

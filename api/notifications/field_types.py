@@ -40,7 +40,7 @@ def instant_ms(instant: datetime) -> int:
 
 def unknown_channel(channel: str, known: frozenset[str]) -> str:
     """The error of a `channel` that is not in `known`."""
-    return f"{_shown(channel)} is not a channel here; there are {', '.join(sorted(known))}"
+    return f"{_shown(channel)} is not a channel of this server ({', '.join(sorted(known))})"
 
 
 def _no_channel(channel: str) -> str:
@@ -90,7 +90,7 @@ def _each_once_and_known(channels: tuple[str, ...], info: ValidationInfo) -> tup
 
 def _twice(items: Sequence[Any]) -> str | None:
     twice = sorted({str(item)[:_QUOTED] for item in items if items.count(item) > 1})
-    return f"each may be there once: {', '.join(twice)}" if twice else None
+    return f"must not be repeated: {', '.join(twice)}" if twice else None
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant_text)]

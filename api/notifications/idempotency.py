@@ -60,4 +60,4 @@ def known_id(req: falcon.Request, what: str) -> KnownId | None:
 
 def conflict() -> Problem:
     """The problem of a key that was used with another body."""
-    return Problem(ProblemKind.IDEMPOTENCY_CONFLICT, f"This {HEADER} came with another body before.")
+    return Problem(ProblemKind.IDEMPOTENCY_CONFLICT, f"This {HEADER} was used with another body.")

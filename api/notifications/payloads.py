@@ -109,7 +109,7 @@ class NewSubscription(Payload):
             return all_merchants
         named = info.data["merchant_id"] is not None
         if all_merchants and named:
-            raise ValueError("must not be true where merchant_id names one merchant")
+            raise ValueError("must not be true if merchant_id is given")
         if not all_merchants and not named:
-            raise ValueError("must be true, or merchant_id must name a merchant")
+            raise ValueError("must be true if merchant_id is not given")
         return all_merchants

@@ -146,7 +146,7 @@ class SubscriptionsResource:
         refuse_parameters(req.query_string)
         found = self._access.call(lambda stores: stores.subscriptions.get(subscription_id))
         if found is None or not caller.may_touch(found.tenant):
-            raise Problem(ProblemKind.UNKNOWN_SUBSCRIPTION, "There is no subscription of this id.")
+            raise Problem(ProblemKind.UNKNOWN_SUBSCRIPTION, "There is no subscription with this id.")
         caller.require_merchant(found.merchant_id)
         return found
 

@@ -57,11 +57,11 @@ def tenant_to_list(stores: Stores, caller: Principal, asked: str | None) -> str 
     :raises StoreUnavailable: the store does not answer.
     """
     if asked is not None and not caller.may_touch(asked):
-        raise Problem(ProblemKind.OUT_OF_SCOPE, "The key is not of this tenant.")
+        raise Problem(ProblemKind.OUT_OF_SCOPE, "The key does not belong to this tenant.")
     if not caller.is_operator:
         return caller.tenant
     if asked is not None and asked not in all_tenants(stores.keys):
-        detail = "is no tenant: python -m api keys list shows those of all keys"
+        detail = "is not a tenant: python -m api keys list shows the tenants of all keys"
         raise bad_parameters([ParameterError(_NAME, detail, "unknown-tenant")])
     return asked
 
@@ -101,5 +101,5 @@ def _tenant_of_user(stores: Stores, caller: Principal, asked: str | None, user_i
     except AmbiguousUser as ambiguous:
         named = ", ".join(ambiguous.tenants[:_MOST_NAMED])
         more = f" and {len(ambiguous.tenants) - _MOST_NAMED} more" if len(ambiguous.tenants) > _MOST_NAMED else ""
-    detail = f"is needed: a user of this id may be of the tenants {named}{more}"
+    detail = f"is required, because these tenants may have a user with this id: {named}{more}"
     raise bad_parameters([ParameterError(_NAME, detail, "ambiguous-user")])

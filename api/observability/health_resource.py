@@ -49,7 +49,7 @@ class ReadyResource:
         try:
             snapshot = await self._current.snapshot(stale_if_error=False)
             degraded = snapshot is not None and await self._is_degraded()
-            kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing was published yet."
+            kind, detail = ProblemKind.NOT_BUILT_YET, "Nothing is published yet."
         except StoreError as error:
             kind, detail = ProblemKind.STORE_UNAVAILABLE, f"{error.sentence}."
         if snapshot is None:

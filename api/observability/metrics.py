@@ -62,24 +62,24 @@ class Metrics:
         self._registry = CollectorRegistry(auto_describe=False)
         registry = None if self._workers else self._registry
         self._requests = Counter(
-            f"{_PREFIX}_http_requests", "HTTP requests answered.", ["route", "method", "status"], registry=registry
+            f"{_PREFIX}_http_requests", "HTTP responses sent.", ["route", "method", "status"], registry=registry
         )
         self._seconds = Histogram(
             f"{_PREFIX}_http_request_duration_seconds",
-            "Seconds from the arrival of a request to its answer.",
+            "Seconds from the arrival of a request to its response.",
             ["route"],
             buckets=_BUCKETS_S,
             registry=registry,
         )
         self._cache = Counter(
             f"{_PREFIX}_cache_requests",
-            "Answers by what the cache did: hit, miss, not-modified.",
+            "Cache lookups by result: hit, miss, not-modified.",
             ["result"],
             registry=registry,
         )
         self._in_progress = Gauge(
             f"{_PREFIX}_http_requests_in_progress",
-            "HTTP requests being answered now.",
+            "HTTP requests in progress.",
             registry=registry,
             multiprocess_mode="livesum",
         )
@@ -168,7 +168,7 @@ class _Together(Collector):
 def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
     condition = store.condition
     up = float(condition is not None)
-    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 when the store answers, else 0.", value=up)
+    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 if the store responds, else 0.", value=up)
     if condition is None:
         return
     yield from run_metrics(condition, store.now_ms)
@@ -176,7 +176,7 @@ def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
         return
     publication = condition.freshness.publication
     yield GaugeMetricFamily(
-        f"{_PREFIX}_published_generation", "Number of the published generation.", value=publication.generation
+        f"{_PREFIX}_published_generation", "Number of the current publication.", value=publication.generation
     )
     yield GaugeMetricFamily(
         f"{_PREFIX}_published_timestamp_seconds",

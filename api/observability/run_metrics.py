@@ -24,23 +24,23 @@ def run_metrics(condition: Condition, now_ms: int) -> Iterable[Metric]:
     ended = [run for run in runs if run.status is not RunStatus.RUNNING]
     yield _by_label(
         "degraded",
-        "1 for what is wrong with what is published, else 0.",
+        "1 if this cause degrades the state, else 0.",
         "by",
         {cause: cause in condition.degraded_by for cause in CAUSES},
     )
-    yield _gauge("run_in_progress", "1 while a run is under way, else 0.", len(ended) < len(runs))
+    yield _gauge("run_in_progress", "1 while a run is active, else 0.", len(ended) < len(runs))
     if runs:
-        yield _instant("heartbeat_timestamp", "When the latest run was last known to be alive", runs[0].heartbeat_at_ms)
+        yield _instant("heartbeat_timestamp", "Latest heartbeat of the latest run", runs[0].heartbeat_at_ms)
     failed = len(condition.failures)
-    yield _gauge("runs_failed_in_a_row", "Runs that failed or were broken off since the last success.", failed)
+    yield _gauge("runs_failed_in_a_row", "Runs that failed or were interrupted since the last success.", failed)
     success = next((run for run in ended if run.succeeded), None)
     if success is not None and success.ended_at_ms is not None:
-        yield _instant("last_success_timestamp", "When the last run that went well ended", success.ended_at_ms)
+        yield _instant("last_success_timestamp", "When the last successful run ended", success.ended_at_ms)
     refreshes = condition.refreshes
-    missed = "Refreshes that should have read the live collection since it was last read; 0 where none are expected."
+    missed = "Refreshes that were due since the live collection was last read; 0 if none are expected."
     yield _gauge("refreshes_missed", missed, 0 if refreshes is None else refreshes.missed(now_ms))
     if refreshes is not None:
-        yield _gauge("refresh_interval_seconds", "Seconds from one refresh to the next.", refreshes.every_s)
+        yield _gauge("refresh_interval_seconds", "Seconds between refreshes.", refreshes.every_s)
         yield _instant("refresh_due_timestamp", "When the next refresh is due", refreshes.due_ms)
     if ended:
         yield from _last(ended[0])
@@ -50,20 +50,20 @@ def _last(run: Run) -> Iterable[Metric]:
     yield _gauge("last_run_number", "Number of the last run that has ended.", run.id)
     yield _by_label(
         "last_run_status",
-        "1 for how the last run has ended, 0 for the other ways.",
+        "1 for the status of the last run that has ended, 0 for other statuses.",
         "status",
         {str(status): status is run.status for status in RunStatus if status is not RunStatus.RUNNING},
     )
-    yield _instant("last_run_started_timestamp", "When the last run began", run.started_at_ms)
+    yield _instant("last_run_started_timestamp", "When the last run started", run.started_at_ms)
     if run.ended_at_ms is not None and run.duration_s is not None:
         yield _instant("last_run_ended_timestamp", "When the last run ended", run.ended_at_ms)
-        yield _gauge("last_run_duration_seconds", "How long the last run took.", run.duration_s)
+        yield _gauge("last_run_duration_seconds", "Duration of the last run.", run.duration_s)
     documents = {result: getattr(run.counts, result) for result in _RESULTS}
-    yield _by_label("last_run_documents", "What became of the documents of the last run.", "result", documents)
+    yield _by_label("last_run_documents", "Documents of the last run, by result.", "result", documents)
     yield _gauge("last_run_warnings", "Warnings of the last run.", len(run.warnings))
     if run.days_changed is not None:
         yield _gauge("last_run_days_changed", "Days whose summaries the last run changed.", run.days_changed)
-    kept = "Days that the last run kept as published although it counted fewer transactions of them."
+    kept = "Days whose published totals the last run kept, although it counted fewer transactions."
     yield _gauge("last_run_days_kept", kept, run.days_kept or 0)  # a run that replaces all days keeps none
 
 

@@ -44,7 +44,7 @@ def points_of_merchants(
         _require_known(stores, query, {point.merchant_id for point in points if point.value})
     if query.limit is None and len(points) == most:
         findings = Findings()
-        findings.add("limit", f"is needed for more than {MOST_POINTS:,} points; or narrow from, to and merchant_id")
+        findings.add("limit", f"is required for more than {MOST_POINTS:,} points; or narrow from, to and merchant_id")
         findings.raise_if_any()
     return points
 
@@ -94,4 +94,4 @@ def _require_known(stores: Stores, query: SeriesQuery, found: set[str]) -> None:
     unknown = [one for one in query.merchants or () if one not in found and not stores.summaries.has_merchant(one)]
     if unknown:
         named = ", ".join(map(quoted, unknown))
-        raise Problem(ProblemKind.UNKNOWN_MERCHANT, f"There is no merchant of the merchant_id {named}.")
+        raise Problem(ProblemKind.UNKNOWN_MERCHANT, f"There is no merchant with the id {named}.")

@@ -102,7 +102,7 @@ class CachedResource(ABC, Generic[QueryT]):
         except Problem as problem:
             if problem.kind is not ProblemKind.STALE_CURSOR:
                 raise
-        return Problem(ProblemKind.NOT_BUILT_YET, "Nothing was published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
+        return Problem(ProblemKind.NOT_BUILT_YET, "Nothing is published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
 
     async def _make_and_keep(self, snapshot: Snapshot, wanted: Wanted) -> CacheableResponse | None:
         """Make the response from the store and cache it; None if `snapshot` is no longer current."""

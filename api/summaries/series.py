@@ -231,7 +231,7 @@ def _query_in(
         in_major=parameters.unit == "major",
     )
     if query.in_major and query.measure != "amount":
-        findings.add("unit", "is of amounts only; add type=amount")
+        findings.add("unit", "is for amounts only; add type=amount")
     if query.bom and query.format != "csv":
         findings.add("bom", BOM_WITHOUT_CSV)
     if parameters.cursor is not None:
@@ -276,7 +276,7 @@ def _keys_of(first: Period | None, last: Period | None) -> KeyBounds:
 
 def _require_merchant(stores: Stores, merchant_id: str | None) -> None:
     if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
-        raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant of this merchant_id.")
+        raise Problem(ProblemKind.UNKNOWN_MERCHANT, "There is no merchant with this id.")
 
 
 def _keys_to_fill(snapshot: Snapshot, query: SeriesQuery) -> list[str]:

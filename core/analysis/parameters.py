@@ -66,7 +66,9 @@ def bind(query: Query, given: Mapping[str, Value], published: Published) -> pl.D
     known = [parameter.name for parameter in query.parameters]
     for name in values:
         if name not in known:
-            raise UsageError(f"the query {query.name} has no parameter {name}", f"It has {', '.join(known) or 'none'}.")
+            raise UsageError(
+                f"the query {query.name} has no parameter {name}", f"Its parameters are: {', '.join(known) or 'none'}."
+            )
     bound = pl.DataFrame([_column(parameter, values, published) for parameter in query.parameters])
     if values.keys() >= {"from", "to"}:
         first_key, last_key = bound["from"].item(), bound["to"].item()
@@ -128,4 +130,4 @@ def _number(parameter: Parameter, text: str, is_integer: bool, least: int) -> in
 
 
 def _refused(parameter: Parameter, text: str, wanted: str) -> UsageError:
-    return UsageError(f"{text!r} is not a value of {parameter.name}: {parameter.about}", f"It must be {wanted}.")
+    return UsageError(f"{text!r} is not a value of {parameter.name} ({parameter.about})", f"It must be {wanted}.")

@@ -95,9 +95,9 @@ class Query:
         known = {None, *(parameter.name for parameter in self.parameters)}
         for read in self.reads:
             if read.table not in TABLES:
-                raise ValueError(f"there is no table {read.table}; there are {', '.join(TABLES)}")
+                raise ValueError(f"there is no table {read.table}; the tables are {', '.join(TABLES)}")
             if not {read.first, read.last} <= known:
-                raise ValueError(f"{read.table} is bounded by what is no parameter")
+                raise ValueError(f"{read.table} is bounded by a name that is not a parameter")
         return self
 
     @property
@@ -129,14 +129,14 @@ def query_named(name: str, folder: Path | None = None) -> Query:
     paths = _paths(folder)
     path = paths.get(name) or paths.get(name.replace("-", "_"))
     if path is None:
-        raise UsageError(f"there is no query {name!r}", f"There are {', '.join(paths)}.")
+        raise UsageError(f"there is no query {name!r}", f"The queries are {', '.join(paths)}.")
     return _read_file(path)
 
 
 def _paths(folder: Path | None) -> dict[str, Path]:
     """The files of queries by name, in alphabetical order."""
     if folder is not None and not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}", "Use a folder with queries: files NAME.sql.")
+        raise UsageError(f"there is no folder {folder}", "Give a folder with files NAME.sql.")
     found = {path.stem: path for one in (FOLDER, folder) if one is not None for path in one.glob("*.sql")}
     return dict(sorted(found.items()))
 

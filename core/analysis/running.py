@@ -46,9 +46,7 @@ def run_query(
         if latest == publication:
             return _execute(query, tables)
         publication = latest
-    raise StoreBusy(
-        f"each of {_ATTEMPTS} times that the query ran, other summaries were published meanwhile", "Try again."
-    )
+    raise StoreBusy(f"other runs published during each of the {_ATTEMPTS} attempts to run the query", "Try again.")
 
 
 def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -66,7 +66,7 @@ def _series(
     summaries: SummaryStore, mode: Mode, merchant_id: str | None, first_key: str | None, last_key: str | None
 ) -> pl.DataFrame:
     if merchant_id is not None and not summaries.has_merchant(merchant_id):
-        raise ServiceError(f"there is no merchant {merchant_id}", "Merchants are named as in the source.")
+        raise ServiceError(f"there is no merchant {merchant_id}", "Use the id of the merchant in the source.")
     amounts = summaries.series(mode, "amount", merchant_id, first_key, last_key)
     counts = dict(summaries.series(mode, "count", merchant_id, first_key, last_key))
     # If `counts` lacks a key, the two are of different publications, which the caller detects.

@@ -36,4 +36,4 @@ def calendar_named(name: str) -> Calendar:
     try:
         return _CALENDARS[name]
     except KeyError:
-        raise ValueError(f"there is no calendar {name!r}, only {' and '.join(_CALENDARS)}") from None
+        raise ValueError(f"there is no calendar {name!r}; use {' or '.join(_CALENDARS)}") from None

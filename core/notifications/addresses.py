@@ -79,11 +79,11 @@ def masked(channel: str, address: str) -> str:
 def _phone_number(text: str) -> str:
     text = _DIRECTION_MARKS.sub("", text)
     if not _NUMBER_FORM.fullmatch(text):
-        raise BadAddress("no-phone-number", "it is no phone number")
+        raise BadAddress("no-phone-number", "it is not a phone number")
     try:
         number = phonenumbers.parse(text, DEFAULT_REGION)
     except phonenumbers.NumberParseException:
-        raise BadAddress("no-phone-number", "it is no phone number") from None
+        raise BadAddress("no-phone-number", "it is not a phone number") from None
     if not phonenumbers.is_valid_number(number):
         raise BadAddress("no-such-phone-number", "there is no such phone number in its country")
     if phonenumbers.number_type(number) not in _TAKES_SMS:
@@ -117,7 +117,7 @@ def _webhook_url(text: str) -> str:
         parts = urlsplit(text)
         port, host = parts.port, parts.hostname or ""
     except ValueError:
-        raise BadAddress("no-url", "it is no URL") from None
+        raise BadAddress("no-url", "it is not a URL") from None
     if parts.scheme not in ("http", "https"):
         raise BadAddress("no-web-url", "it does not begin with https:// or http://")
     if "@" in parts.netloc:
@@ -138,11 +138,11 @@ def _ascii_host(host: str) -> str:
         try:
             return f"[{ipaddress.IPv6Address(host).compressed}]"
         except ValueError:
-            raise BadAddress("no-host", "its host is no IPv6 address") from None
+            raise BadAddress("no-host", "its host is not an IPv6 address") from None
     try:
         name = idna.encode(host, uts46=True, std3_rules=True).decode("ascii")
     except idna.IDNAError:
-        raise BadAddress("no-host", "its host name is not one") from None
+        raise BadAddress("no-host", "its host name is not valid") from None
     return name
 
 

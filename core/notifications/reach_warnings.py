@@ -46,7 +46,7 @@ def subscription_warnings(stores: Stores, subscription: Subscription, senders: M
     """
     merchant_id, warnings = subscription.merchant_id, []
     if merchant_id is not None and not stores.summaries.has_merchant(merchant_id):
-        detail = f"There are no summaries of merchant {merchant_id!r}: nobody is notified until there are."
+        detail = f"There are no summaries of merchant {merchant_id!r} yet, so nothing is announced."
         warnings.append(ReachWarning(WarningCode.UNKNOWN_MERCHANT, detail))
     addresses = stores.contacts.get(subscription.user_id, tenant=subscription.tenant)
     return warnings + message_warnings(subscription.user_id, subscription.channels, senders, addresses)
@@ -66,7 +66,7 @@ def message_warnings(
         if senders.get(channel, _PRINT) == _PRINT
     ]
     if lacking := [channel for channel in channels if channel not in addresses]:
-        detail = f"User {user_id} has no address for {', '.join(lacking)}: nothing is sent there before there is one."
+        detail = f"User {user_id} has no address for {', '.join(lacking)}, so these messages cannot be delivered yet."
         warnings.append(ReachWarning(WarningCode.NO_ADDRESS, detail))
     return warnings
 

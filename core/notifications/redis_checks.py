@@ -55,7 +55,7 @@ class ClockCheck:
         raise ClockDiffers(
             f"the clock of this host is {abs(difference_s):,.0f} s {way} that of Redis, "
             f"and NOTIFY_CLOCK_LIMIT_S allows {self._limit_s:g} s",
-            "Let NTP set both; nothing is sent from here until then.",
+            "Synchronise both clocks with NTP; this worker sends nothing until then.",
         )
 
     def _difference_s(self) -> float:
@@ -103,5 +103,5 @@ def check_at_start(app: Celery) -> None:
             if isinstance(error.__cause__ or error, AuthenticationError):
                 raise SettingsError(
                     f"Redis refuses the user or password of {variable}",
-                    "Correct the variable, or the password that Redis has, and start again.",
+                    "Correct the variable or the password of Redis, and start again.",
                 ) from None

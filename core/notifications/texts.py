@@ -40,7 +40,7 @@ def _sms_too_long(title: str, body: str) -> str | None:
     if parts <= _MOST_PARTS and len(text) <= _MOST_SMS_CHARACTERS:
         return None
     return (
-        f"the text has {len(text)} characters in {parts} short messages; at most {_MOST_SMS_CHARACTERS} characters in "
+        f"the text has {len(text)} characters in {parts} SMS parts; at most {_MOST_SMS_CHARACTERS} characters in "
         f"{_MOST_PARTS} are sent"
     )
 

@@ -91,10 +91,10 @@ def in_words(error: ErrorDetails) -> str:
 
 
 _WORDS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
-    "missing": lambda context: "is needed",
-    "extra_forbidden": lambda context: "is not known here",
+    "missing": lambda context: "is required",
+    "extra_forbidden": lambda context: "is not a field here",
     "string_type": lambda context: "must be text, in quotes",
-    "string_unicode": lambda context: "is no Unicode text",
+    "string_unicode": lambda context: "is not Unicode text",
     "tuple_type": lambda context: "must be a list",
     "dict_type": lambda context: "must be an object",
     "bool_type": lambda context: "must be true or false",

@@ -59,5 +59,5 @@ class RefreshSettings(BaseSettings):
         except ValueError as error:
             raise ValueError("it must be options as typed in a shell: a quotation mark is not closed") from error
         if found := next((word for word in words if word in _NO_REFRESH), None):
-            raise ValueError(f"it must be options of a refresh, but {found} ends the command before it begins")
+            raise ValueError(f"it must be options of a refresh, but {found} ends the command at once")
         return options

@@ -27,7 +27,7 @@ TAKEN_OVER: Final = "a later run has taken over"
 
 _DEFECT: Final = "Nothing was published. This is a defect of the program: please report it with the command used."
 _MEDDLING: Final = (
-    "Nothing was published. If something else was writing to the summaries just now, stop that and run it again."
+    "Nothing was published. If another program wrote to the summaries, stop it, then run the command again."
 )
 _GENERATION_NAME: Final = re.compile(rf"{SUMMARIES}_(\d{{6,}})_run_(\d{{6,}})")
 
@@ -74,9 +74,7 @@ def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterat
         last = frame.tail(1) if frame.height else last
         yield frame
     if found != publication.rows:
-        raise ConservationBroken(
-            f"{publication.rows} summaries were announced for publication, but there are {found}", _DEFECT
-        )
+        raise ConservationBroken(f"the publication should have {publication.rows} summaries, but has {found}", _DEFECT)
 
 
 def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
@@ -92,7 +90,7 @@ def require_amendable(rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> None:
         raise ValueError(f"ranges overlap: {ascending}")
     _require_distinct(rows)
     if beyond := rows.filter(~within(ranges)).height:
-        raise ConservationBroken(f"{beyond} summaries are of periods that were not to be replaced", _DEFECT)
+        raise ConservationBroken(f"{beyond} summaries belong to periods that must not be replaced", _DEFECT)
 
 
 def require_amended(publication: Publication, rows: int) -> None:
@@ -113,7 +111,7 @@ def require_untouched(missed: int) -> None:
     :raises ConservationBroken: it is not 0.
     """
     if missed:
-        raise ConservationBroken(f"{missed} summaries were changed by another program meanwhile", _MEDDLING)
+        raise ConservationBroken(f"{missed} summaries were changed by another program during the run", _MEDDLING)
 
 
 def _require_distinct(rows: pl.DataFrame) -> None:
@@ -130,12 +128,12 @@ def require_next(publication: Publication, current_generation: int) -> None:
     :raises PublicationLost: it does not.
     """
     if publication.generation != current_generation + 1:
-        raise publication_lost(publication, f"generation {current_generation} is published by now")
+        raise publication_lost(publication, f"generation {current_generation} has been published")
 
 
 def publication_lost(publication: Publication, reason: str) -> PublicationLost:
     """The error of a run whose generation another run has published."""
     return PublicationLost(
         f"run {publication.run_id} prepared generation {publication.generation}, but {reason}",
-        "Nothing of this run was published. Run the same command again; it starts from what is published now.",
+        "Nothing of this run was published. Run the same command again; it starts from the current publication.",
     )

@@ -43,7 +43,7 @@ class Ownerless:
         if self.contacts or self.subscriptions or self.notifications:
             _log.warning(
                 "the store at %s now has tenants: contacts of %d users, %d subscriptions and %d notifications have no "
-                "owner that can be proven, and have become the operator's (docs/operations.md says what to do)",
+                "known owner, and now belong to the operator (see docs/operations.md)",
                 place,
                 self.contacts,
                 self.subscriptions,

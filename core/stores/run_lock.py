@@ -73,10 +73,10 @@ def require_free(run: Run, now_ms: int, stalled: Run | None) -> None:
             f"its last heartbeat is {-heartbeat_age_s:.0f} s ahead of this host's clock: the clocks of the hosts differ"
         )
     raise RunHeld(
-        f"run {run.id} ({run.command}) is under way in process {run.holder.process_id} on {run.holder.host} "
+        f"run {run.id} ({run.command}) is active in process {run.holder.process_id} on {run.holder.host} "
         f"since {_text(run.started_at_ms)}; {heartbeat}",
-        f"Wait until it ends. It is taken over when its process has died on this host (for containers: in this "
-        f"one), or when its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
+        f"Wait until it ends. It is taken over if its process on this host, or in this container, has "
+        f"died, or if its heartbeat is older than {HEARTBEAT_LIMIT_S:.0f} s.",
     )
 
 

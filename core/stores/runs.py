@@ -184,8 +184,8 @@ def taken_over(run: Run) -> RunTakenOver:
     """The error for the holder of `run`, which another run has closed."""
     return RunTakenOver(
         f"run {run.id} was taken over by another run after {HEARTBEAT_LIMIT_S:.0f} s without a heartbeat",
-        "Do not pause the process or its host for so long. Run the same command again; it starts from what is "
-        "published now.",
+        "Do not pause the process or its host for so long. Run the same command again; it starts from the "
+        "current publication.",
     )
 
 

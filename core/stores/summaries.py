@@ -94,9 +94,7 @@ class Fingerprint:
         """
         names = self.differing(other)
         if names:
-            settings = (
-                "tzdata that the store was counted with" if names == ["zone_rules"] else "same settings as before"
-            )
+            settings = "rules with which the store was built" if names == ["zone_rules"] else "same settings as before"
             raise FingerprintMismatch(
                 "the store was built with other settings: "
                 + "; ".join(self._difference(name, other) for name in names),
@@ -106,10 +104,10 @@ class Fingerprint:
     def _difference(self, name: str, other: Fingerprint) -> str:
         if name == "zone_rules":
             return (
-                f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store and "
-                f"those of {self.rules_words()} now"
+                f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store, but "
+                f"those of {self.rules_words()} here"
             )
-        return f"{name} is {other.part_words(name)} in the store and {self.part_words(name)} now"
+        return f"{name} is {other.part_words(name)} in the store, but {self.part_words(name)} here"
 
     def part_words(self, name: str) -> str:
         """The part `name` in words, in the form of options."""

@@ -73,7 +73,7 @@ def range_of_keys(
             None if text is None else period_named(calendar, mode, text).key for text in (first, last)
         )
     except ValueError as error:
-        raise UsageError(str(error), f"--from and --to are {mode} keys, or Gregorian dates in them.") from None
+        raise UsageError(str(error), f"--from and --to must be {mode} keys, or Gregorian dates.") from None
     if first_key is not None and last_key is not None and first_key > last_key:
         raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
     return first_key, last_key

@@ -51,7 +51,7 @@ def run(
             print_message(_sentence(exported, "standard output"))
         else:
             typer.echo(_sentence(exported, printable(out)))
-            typer.echo(f"What its columns mean is in {printable(str(exported.dictionary_path))}.")
+            typer.echo(f"{printable(str(exported.dictionary_path))} describes its columns.")
 
 
 def _format(out: str, named: str | None, partitioned: bool) -> Format:

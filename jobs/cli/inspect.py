@@ -105,7 +105,9 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
     typer.echo(_roles_table(report.roles, documents), nl=False)
     for role in ROLES:
         if report.roles[role] is None:
-            typer.echo(f"No field can be the {role}, which takes {_NEEDED[role]}{_nearest(role, report, context)}.")
+            typer.echo(
+                f"No field is suitable as the {role}, which must be {_NEEDED[role]}{_nearest(role, report, context)}."
+            )
         if others := [printable(one.path) for one in report.others[role][:_OTHERS]]:
             typer.echo(f"The {role} could also be {' or '.join(others)}.")
     for filtering in report.filters[:_OTHERS]:
@@ -114,17 +116,17 @@ def _print(report: Report, command: Sequence[str] | None, context: Context) -> N
         typer.echo(f"To count only some of them: {printable(chosen)} ({values}).")
     typer.echo()
     if command is None:
-        typer.echo("There is no command for it as long as a field is missing.")
+        typer.echo("No command can be suggested while a field is missing.")
         return
     typer.echo("To build summaries from it (--truncate replaces all summaries of the store):")
     typer.echo(f"  {printable(shell_quoted(command))}")
     if report.rejected:
         typer.echo(
-            f"It rejects {report.rejected:,} of these {documents:,} documents and then publishes nothing, unless "
-            f"--max-reject-ratio allows them: {report.rejected / documents:.4g} of all, or somewhat more."
+            f"This command would reject {report.rejected:,} of these {documents:,} documents, and publish nothing. To "
+            f"publish without them, add --max-reject-ratio {report.rejected / documents:.4g} or slightly more."
         )
     if f"${URL_VARIABLE}" in command:
-        typer.echo(f"where {URL_VARIABLE} must have the URL, which is not shown because it may contain a password.")
+        typer.echo(f"Set {URL_VARIABLE} to the URL, which is not shown because it may contain a password.")
 
 
 def _fields_table(report: Report) -> str:
@@ -132,7 +134,7 @@ def _fields_table(report: Report) -> str:
     documents = len(report.sample.documents)
     rows = [("field", "in", "types", "examples")]
     for field in report.fields[:_MOST_FIELDS]:
-        path = field.path if field.is_reachable else f"{field.path} (no option can name it)"
+        path = field.path if field.is_reachable else f"{field.path} (cannot be named in an option)"
         share = f"{100 * len(field.values) / documents:.4g} %"
         rows.append((printable(path), share, printable(_types(field)), printable(", ".join(field.examples()))))
     *named, examples = zip(*rows, strict=True)
@@ -171,5 +173,5 @@ def _nearest(role: str, report: Report, context: Context) -> str:
     for field in report.fields:
         if name_score(role, field.path) > 1:
             rejected = role_of(field.path, role, report.fields, documents, context).rejected
-            found.append(f"{printable(field.path)} is {next(iter(rejected), 'of another role')}")
+            found.append(f"{printable(field.path)} is {next(iter(rejected), 'not of a suitable type')}")
     return f": {', '.join(found[:_OTHERS])}" if found else ""

@@ -36,4 +36,4 @@ def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[st
         return sources
     if url := settings.source_url.get_secret_value():
         return (url,)
-    raise UsageError("no SOURCE is named, and SOURCE_URL is not set", "Name an export or a live collection.")
+    raise UsageError("no SOURCE is given, and SOURCE_URL is not set", "Name an export or a live collection.")

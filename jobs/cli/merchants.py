@@ -59,14 +59,16 @@ def import_names(
             return
         typer.echo(
             f"{'Would import' if dry_run else 'Imported'} {found.rows:,} names of {len(found.names):,} merchants from "
-            f"{printable(found.source)}: {changes.added:,} new, {changes.changed:,} changed, {changes.unchanged:,} as "
-            f"before, {changes.removed:,} removed."
+            f"{printable(found.source)}: {changes.added:,} new, {changes.changed:,} changed, "
+            f"{changes.unchanged:,} unchanged, {changes.removed:,} removed."
         )
         if unknown:
             shown = ", ".join(unknown[:_MOST_UNKNOWN]) + (", …" if len(unknown) > _MOST_UNKNOWN else "")
-            print_message(f"Of these merchants {len(unknown):,} have no summaries: {shown}.", "warning")
+            print_message(f"{len(unknown):,} of these merchants have no summaries: {shown}.", "warning")
         if unnamed:
-            print_message(f"Merchants with summaries and without a name: {unnamed:,}. See merchants list --unnamed.")
+            print_message(
+                f"{unnamed:,} merchants with summaries have no name. List them with: merchants list --unnamed."
+            )
 
 
 def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool) -> None:
@@ -90,7 +92,7 @@ def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool
         elif rows:
             _print(rows, unnamed)
         else:
-            print_message("No merchant is without a name." if unnamed else "No merchant has such a name.")
+            print_message("All merchants with summaries have a name." if unnamed else "No merchant matches.")
 
 
 def remove(
@@ -99,8 +101,7 @@ def remove(
     """Remove the names of the merchants `ids`, or of all."""
     with edge(as_json), signals_as_errors():
         if every == bool(ids):
-            sentence = "either merchants or --all must be given, not both"
-            raise UsageError(sentence, "Name the ids of merchants, or use --all.")
+            raise UsageError("give either ids of merchants or --all", "--all removes the names of all merchants.")
         _, stores = settings_and_store(store_url, create=False)
         with stores:
             change = NameChange(None if every else frozenset(ids), language)
@@ -125,7 +126,7 @@ def _show_wrong(found: NameRows, as_json: bool) -> None:
     for place, reason in found.wrong[:_MOST_WRONG]:
         print_message(f"{found.source}, {place}: {reason}.", "warning")
     if len(found.wrong) > _MOST_WRONG:
-        print_message(f"And {len(found.wrong) - _MOST_WRONG:,} other rows are wrong.", "warning")
+        print_message(f"{len(found.wrong) - _MOST_WRONG:,} more rows are invalid.", "warning")
 
 
 def _print(rows: Sequence[tuple[str, str, str]], unnamed: bool) -> None:

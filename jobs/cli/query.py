@@ -31,12 +31,12 @@ def run(
     """Print the result of a query as a table, JSON or CSV; or list the queries, or describe one."""
     with edge(form in ("json", "jsonl")), signals_as_errors():
         if raw and form != "csv":
-            raise UsageError("--raw is for CSV only", "Tables are for people; JSON always has the values as they are.")
+            raise UsageError("--raw is for CSV only", "Tables and JSON are never escaped.")
         if listing:
             queries = all_queries(folder) if name is None else (query_named(name, folder),)
             _describe(queries, form, whole=name is not None)
         elif name is None:
-            raise UsageError("no query is named", "See which there are with: python -m jobs query --list.")
+            raise UsageError("no query name is given", "List the queries with: python -m jobs query --list.")
         else:
             query = query_named(name, folder)
             parameters = _parameters(query, arguments)
@@ -61,7 +61,7 @@ def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
     :raises UsageError: an argument has another form, or a parameter is given twice.
     """
     known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "no parameters"
-    hint = f"Write --name value; {query.name} has {known}."
+    hint = f"Write --NAME VALUE. The parameters of {query.name} are: {known}."
     values: dict[str, str] = {}
     left = iter(arguments)
     for argument in left:

@@ -77,7 +77,9 @@ class ReadingOptions(FormatOptions):
         for condition in self.where or ():
             path, separator, value = condition.partition("=")
             if not separator or not path:
-                raise UsageError(f"--where {condition} is no condition", "Write it as PATH=VALUE, such as status=paid.")
+                raise UsageError(
+                    f"--where {condition} is not a condition", "Write it as PATH=VALUE, such as status=paid."
+                )
             if path in where:
                 raise UsageError(f"--where names {path} twice", "A document cannot have two values in one field.")
             where[path] = value

@@ -42,7 +42,7 @@ def run(
             reading = options.completed(settings)
             if len(reading.sources) != 1 or not is_live(reading.sources[0]):
                 raise UsageError(
-                    f"{reading.sources[-1]} is no live collection",
+                    f"{reading.sources[-1]} is not a live collection",
                     "refresh reads mongodb://host/database; use rebuild for exports.",
                 )
             request = RefreshRequest(
@@ -63,12 +63,12 @@ def run(
 def _print(outcome: RefreshOutcome, seconds: float) -> None:
     run, publication, plan = outcome.run, outcome.publication, outcome.plan
     older = "" if plan is None or not plan.older_days else f" and {plan.older_days:,} older day(s)"
-    which = "all days" if plan is None else f"the days from {run.first_day_key} on{older}"
+    which = "all days" if plan is None else f"the days since {run.first_day_key}{older}"
     typer.echo(f"Read {run.counts.read:,} documents of {which} from {', '.join(run.sources)}.")
     print_counts(run)
     total = f"{publication.total_count:,} transactions, {amount_words(publication)}"
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"
     else:
-        did = f"Nothing has changed: generation {publication.generation} is still right (run {run.id})"
+        did = f"Nothing has changed. Generation {publication.generation} is still current (run {run.id})"
     typer.echo(f"{did}: {total}, in {seconds:.2f} s.")

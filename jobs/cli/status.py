@@ -96,7 +96,7 @@ def _problems(condition: Condition, now_ms: int) -> Iterator[str]:
     if condition.failures:
         yield f"{len(condition.failures)} run(s) in a row failed; see status {condition.failures[0].id}"
     if "missed_refreshes" in condition.degraded_by and refreshes is not None:
-        yield f"{refreshes.missed(now_ms):,} refreshes were missed; is their schedule running?"
+        yield f"{refreshes.missed(now_ms):,} refreshes were missed; check that their scheduler runs"
     if "age" in condition.degraded_by:
         yield "the sources were last read longer ago than API_MAX_AGE_S allows"
 
@@ -150,11 +150,11 @@ def _formats(fingerprint: Fingerprint) -> list[str]:
 
 def _print_zone_rules(fingerprint: Fingerprint) -> None:
     if fingerprint.zone_rules is None:
-        typer.echo("  rules      not recorded; the next run that replaces some days records those it uses")
+        typer.echo("  rules      not recorded; the next run that replaces some days records those of its host")
     elif zone_rules_agree(fingerprint):
-        typer.echo(f"  rules      {fingerprint.rules_words()}, the same as here")
+        typer.echo(f"  rules      {fingerprint.rules_words()}, the same on this host")
     else:
-        others = f"not those of this host ({rules_source()}), which may only rebuild --truncate"
+        others = f"different from those of this host ({rules_source()}), which can only run rebuild --truncate"
         typer.secho(f"  rules      {fingerprint.rules_words()}, {others}", fg="yellow")
 
 

@@ -53,5 +53,9 @@ def _require_merchant(stores: Stores, merchant_id: str) -> None:
         return
     names = stores.merchant_names.read()
     called = [one for one in names.by_merchant if folded(merchant_id) in map(folded, names.texts(one))]
-    hint = f"The merchant of that name is {' or '.join(called)}." if called else "Merchants are named as in the source."
+    hint = (
+        f"The merchant with that name is {' or '.join(called)}."
+        if called
+        else "Use the id of the merchant in the source."
+    )
     raise ServiceError(f"there is no merchant {merchant_id}", hint)

@@ -101,15 +101,17 @@ def _print(outcome: VerifyOutcome, limit: int, currency: str, seconds: float) ->
     print_counts(outcome)
     generation = outcome.compared.generation
     if not len(outcome.drift):
-        but_protected = f", but for {len(outcome.protected):,} day(s) that are kept" if outcome.protected else ""
-        typer.echo(f"No drift: generation {generation} equals the source{but_protected}, in {seconds:.2f} s.")
+        except_protected = (
+            f", except {len(outcome.protected):,} day(s) that keep their totals" if outcome.protected else ""
+        )
+        typer.echo(f"No drift: generation {generation} equals the source{except_protected}, in {seconds:.2f} s.")
         return
     typer.echo(_table(outcome.drift.head(limit), outcome.compared.fingerprint, currency), nl=False)
     if len(outcome.drift) > limit:
         typer.echo(f"… and {len(outcome.drift) - limit:,} more; see them with --limit {len(outcome.drift)}.")
     typer.echo(f"{len(outcome.drift):,} summaries of generation {generation} have drifted, found in {seconds:.2f} s.")
     if outcome.repaired_by is None:
-        typer.echo("Replace them with the same command and --repair.")
+        typer.echo("Correct them with the same command and --repair.")
     else:
         run = outcome.repaired_by
         typer.echo(f"Repaired: {run.days_changed:,} day(s) changed by generation {run.generation} (run {run.id}).")

@@ -207,6 +207,6 @@ class JsonDecoder(_TextDecoder):
     def _raise_damage(self, chunk: Chunk, at: int) -> None:
         position = chunk.position + at
         if at >= chunk.end or (self._one_line and chunk.data[at] == 0x0A):
-            raise SourceDamaged(chunk.source, position, "a JSON document ends in the middle")
+            raise SourceDamaged(chunk.source, position, "a JSON document is truncated")
         found = chunk.data[at : min(at + 20, chunk.end)].tobytes().decode(errors="replace")
-        raise SourceDamaged(chunk.source, position, f"this is no valid JSON document, from {found!r} on")
+        raise SourceDamaged(chunk.source, position, f"this is not valid JSON, from {found!r} on")

@@ -59,15 +59,17 @@ class Formats:
         :raises UsageError: names the option.
         """
         if not 0 <= self.amount_scale <= MAX_SCALE:
-            raise UsageError(f"--amount-scale {self.amount_scale} is not 0 to {MAX_SCALE}", "Such as 2 for cents.")
+            raise UsageError(
+                f"--amount-scale {self.amount_scale} must be 0 to {MAX_SCALE}", "For example, 2 for cents."
+            )
         delimiter = self.csv_delimiter
         if delimiter is not None and delimiter != "\t" and not (len(delimiter) == 1 and " " < delimiter <= "~"):
             raise UsageError(
-                f"--csv-delimiter {delimiter!r} is no delimiter", "It is one ASCII character such as ';', or tab."
+                f"--csv-delimiter {delimiter!r} is not a delimiter", "Use one ASCII character such as ';', or tab."
             )
         if delimiter is not None and (delimiter.isalnum() or delimiter in '"-+.'):
             raise UsageError(
-                f"--csv-delimiter {delimiter!r} may be a part of a value", "Use a character such as ';' or '|', or tab."
+                f"--csv-delimiter {delimiter!r} may occur in values", "Use a character such as ';' or '|', or tab."
             )
         if self.text_zone is not None:
             self._require_zone(self.text_zone)
@@ -76,10 +78,10 @@ class Formats:
 
     def _require_zone(self, zone: str) -> None:
         if not is_zone(zone):
-            raise UsageError(f"--time-zone-of-text {zone} is no time zone", "Use an IANA name such as Asia/Tehran.")
+            raise UsageError(f"--time-zone-of-text {zone} is not a time zone", "Use an IANA name such as Asia/Tehran.")
         if self.time_format in (None, EPOCH_S, EPOCH_MS):
             raise UsageError(
-                "--time-zone-of-text is of use only for text that names a date and a time of day",
+                "--time-zone-of-text needs a --time-format of text with a date and a time of day",
                 "Add --time-format iso, or a pattern such as --time-format '%Y/%m/%d %H:%M:%S'.",
             )
 
@@ -87,13 +89,13 @@ class Formats:
         has_offset = ord("z") in steps_of(pattern)
         if has_offset and self.text_zone is not None:
             raise UsageError(
-                f"--time-format {pattern!r} has an offset (%z), so that --time-zone-of-text says nothing",
-                "Leave one of them out.",
+                f"--time-format {pattern!r} has an offset (%z), so --time-zone-of-text has no effect",
+                "Omit one of them.",
             )
         if not has_offset and self.text_zone is None:
             raise UsageError(
                 f"--time-format {pattern!r} has no offset (%z)",
-                "Name the time zone of the text with --time-zone-of-text, such as Asia/Tehran.",
+                "Give the time zone of the text with --time-zone-of-text, such as Asia/Tehran.",
             )
 
 
@@ -125,12 +127,12 @@ def delimiter_named(text: str) -> str:
 def steps_of(pattern: str) -> tuple[int, ...]:
     """A pattern of `time.strptime` as steps for the compiled parser.
 
-    :raises UsageError: a directive is not supported, or occurs twice; or the pattern names no date.
+    :raises UsageError: a directive is not supported, or occurs twice; or the pattern has no date.
 
     >>> steps_of("%Y-%m") == ()
     Traceback (most recent call last):
     ...
-    core.errors.UsageError: --time-format '%Y-%m' names no date
+    core.errors.UsageError: --time-format '%Y-%m' has no date
     """
     steps: list[int] = []
     seen: set[str] = set()
@@ -146,21 +148,21 @@ def steps_of(pattern: str) -> tuple[int, ...]:
         elif not directive or directive not in _DIRECTIVES:
             raise UsageError(
                 f"--time-format {pattern!r}: %{directive} is not supported",
-                f"It is {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern of these: %{' %'.join(_DIRECTIVES)} and %%.",
+                f"Use {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern of these: %{' %'.join(_DIRECTIVES)} and %%.",
             )
         elif _SAME.get(directive, directive) in seen:
-            raise UsageError(f"--time-format {pattern!r} has %{directive} or its like twice", "Leave one of them out.")
+            raise UsageError(f"--time-format {pattern!r} has %{directive} or an equivalent twice", "Omit one of them.")
         else:
             seen.add(_SAME.get(directive, directive))
             steps.append(ord(directive))
     if sum(seen.issuperset(date) for date in _DATES) != 1 or ("b" in seen and "m" in seen):
         raise UsageError(
-            f"--time-format {pattern!r} names no date",
-            f"It is {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern with year, month and day such as '%Y/%m/%d %H:%M:%S'.",
+            f"--time-format {pattern!r} has no date",
+            f"Use {ISO}, {EPOCH_S}, {EPOCH_MS}, or a pattern with year, month and day such as '%Y/%m/%d %H:%M:%S'.",
         )
     if ("I" in seen) != ("p" in seen) or {"H", "I"} <= seen:
         raise UsageError(
-            f"--time-format {pattern!r} has %I or %p without the other, or %H with them",
-            "Hours are %H, or %I with %p.",
+            f"--time-format {pattern!r} must have both %I and %p, or only %H",
+            "%H is the hour of 24, %I the hour of 12 with %p.",
         )
     return tuple(steps)

@@ -272,7 +272,7 @@ class MerchantTable:
         needed = used + int(self.state.size[1])
         if needed > MAX_TEXT_BYTES:
             raise ServiceError(
-                "the names of the merchants together are longer than 2 GiB", "Check that --merchant-field is right."
+                "the ids of all merchants together are longer than 2 GiB", "Check that --merchant-field is right."
             )
 
         def longer(array: Any, filled: int, count: int) -> Any:

@@ -118,13 +118,13 @@ def plan_paths(paths: tuple[str, ...], terminator: bytes) -> Plan:
     :raises UsageError: a path is invalid, or there are too many.
     """
     if len(paths) > _MAX_SLOTS:
-        raise UsageError(f"{len(paths)} different fields are wanted, more than {_MAX_SLOTS}", "Use fewer filters.")
+        raise UsageError(f"{len(paths)} different fields are used, more than {_MAX_SLOTS}", "Use fewer filters.")
     if terminator == b'"':
         for path in paths:
             if any(character in '"\\' or character < " " for character in path):
                 raise UsageError(
-                    f"{path!r} cannot be looked for in JSON, where its name would be escaped",
-                    "Use an export whose field names hold no quotation mark, backslash or control character.",
+                    f"{path!r} cannot be found in JSON, where its name is escaped",
+                    "Use an export whose field names have no quotation mark, backslash or control character.",
                 )
     nodes = [_tree(paths)]
     node_edges, head, mask, starts, lengths, slots, children, below = [0], [], [], [], [], [], [], []

@@ -154,7 +154,7 @@ def _bson_documents(name: str, content: io.BufferedReader | io.BytesIO) -> Itera
     while head := content.read(4):
         length = int.from_bytes(head, "little", signed=True)
         if len(head) == 4 and not _SMALLEST_DOCUMENT <= length <= MAX_DOCUMENT_BYTES:
-            reason = f"the document that begins here says it has {length} bytes"
+            reason = f"the document that begins here has the impossible length {length}"
             raise SourceDamaged(name, position, reason)
         raw = head + content.read(max(0, length - 4))
         if len(head) < 4 or len(raw) < length:
@@ -183,7 +183,7 @@ def _json_documents(stream: ByteStream) -> Iterator[Document]:
             continue
         if at_end:
             if text[start:].strip():
-                raise SourceDamaged(stream.name, position, "this is no valid JSON document")
+                raise SourceDamaged(stream.name, position, "this is not valid JSON")
             return
         if len(text) - at > MAX_TEXT_BYTES:
             raise SourceDamaged(stream.name, position, "the document that begins here is too long")
@@ -239,7 +239,7 @@ def _csv_documents(stream: ByteStream, delimiter: str | None) -> Iterator[Docume
                     raise SourceDamaged(stream.name, stream.position, found)
                 yield csv_document(names, row)
     except csv.Error as error:
-        raise SourceDamaged(stream.name, stream.position, f"this is no valid CSV ({error})") from None
+        raise SourceDamaged(stream.name, stream.position, f"this is not valid CSV ({error})") from None
 
 
 def csv_document(names: Sequence[str], row: Sequence[str]) -> Document:

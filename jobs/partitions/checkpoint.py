@@ -177,7 +177,7 @@ def folder_at(argument: str) -> CheckpointFolder:
     scheme, _, path = argument.partition("://")
     if scheme.lower() in _LOCAL_SCHEMES:
         if not path.startswith("/"):
-            raise UsageError(f"--checkpoint {scheme}://… names no folder of this host", "Write the path of one.")
+            raise UsageError(f"--checkpoint {scheme}://… does not name a folder of this host", "Give an absolute path.")
         return LocalFolder(Path(unquote(path)))
     shown = argument.partition("?")[0]
     if "@" in shown:
@@ -185,7 +185,9 @@ def folder_at(argument: str) -> CheckpointFolder:
     try:
         return RemoteFolder(argument, shown)
     except ValueError as error:
-        raise UsageError(f"--checkpoint {shown} is no URL that can be written ({error})", "Name a folder.") from None
+        raise UsageError(
+            f"--checkpoint {shown} is not a URL that can be written to ({error})", "Name a folder."
+        ) from None
 
 
 class Checkpoint:

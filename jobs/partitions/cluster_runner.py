@@ -81,7 +81,7 @@ def require_cluster(argument: str) -> None:
     """
     if not _LOCAL.fullmatch(argument) and not _ADDRESS.fullmatch(argument):
         raise UsageError(
-            f"--cluster {argument.rpartition('@')[2]} is no cluster",
+            f"--cluster {argument.rpartition('@')[2]} is not a cluster",
             "Write tcp://HOST:8786 for a scheduler, or local:N for N processes on this host.",
         )
 
@@ -285,8 +285,9 @@ class Cluster:
         for address, reason in found.items():
             if reason is not None and not isinstance(reason, OSError):
                 raise ServiceError(
-                    f"worker {address} does not see what is in the checkpoint {folder.shown}: {reason}",
-                    "Name a folder that all hosts share, by its whole path, or a URL such as s3://…",
+                    f"worker {address} cannot see files that this host writes to the checkpoint {folder.shown}: "
+                    f"{reason}",
+                    "Give the absolute path of a folder that all hosts share, or a URL such as s3://…",
                 )
 
     def _count_threads(self) -> None:
@@ -310,7 +311,7 @@ class Cluster:
 
     def _scheduler_is_gone(self) -> ServiceError:
         return ServiceError(
-            f"the scheduler at {self._shown} is gone",
+            f"the connection to the scheduler at {self._shown} was lost",
             "Nothing was published. Start the cluster again, then run the same command.",
         )
 

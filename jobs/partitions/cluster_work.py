@@ -49,8 +49,8 @@ _SHOWN_DIGITS: Final = 8
 """Digits of a digest that are compared and shown."""
 _WATCH_S: Final = 0.5
 SAME: Final = (
-    "Install the same version of the program and its packages on every worker, and set the same variables there; a "
-    "folder of PYTHONTZPATH needs the same files."
+    "Install the same version of the program and its packages on every worker, and set the same variables. "
+    "The folders in PYTHONTZPATH must have the same files."
 )
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
@@ -95,7 +95,7 @@ def _rules(zone: str, calendar: str) -> str:
 def differences_between(here: dict[str, str], there: dict[str, str]) -> str:
     """The differences of `there` from `here` in words; empty if there are none."""
     return ", ".join(
-        f"{name} {there.get(name)} and not {value}" for name, value in here.items() if there.get(name) != value
+        f"{name} {there.get(name)} instead of {value}" for name, value in here.items() if there.get(name) != value
     )
 
 
@@ -292,6 +292,6 @@ def concat_sorted(*frames: pl.DataFrame) -> pl.DataFrame:
 def visibility_error(folder: CheckpointFolder, name: str) -> str | None:
     """Why this worker does not see the client's marker in `folder`; None if it does."""
     try:
-        return None if name in folder.names() else "it is not there"
+        return None if name in folder.names() else "it does not exist there"
     except OSError as error:  # not raised: Dask returns `OSError` for a lost worker
         return error.strerror or str(error)

@@ -117,8 +117,8 @@ def replace_days(
     current = StoredDays.read(summaries, affected)
     if summaries.published() != before:
         raise PublicationLost(
-            "another run published while this one searched for changes",
-            "Nothing of this run was published. Run the same command again; it starts from what is published now.",
+            "another run published while this run searched for changes",
+            "Nothing of this run was published. Run the same command again; it starts from the current publication.",
         )
     stored_counts, counted = _stored_counts(current.rows[Mode.DAILY], calendar, affected), day_counts(daily)
     protected = tuple(protection(stored_counts, counted))

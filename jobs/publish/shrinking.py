@@ -102,8 +102,8 @@ class Retention:
             warnings.append(
                 f"{len(protected)} day(s) from {self._key(protected[0].day)} to {self._key(protected[-1].day)} "
                 f"keep their {published} published transactions, although the source has {counted} of "
-                "them now: these days are not after that of the oldest document, so older documents may have been "
-                "purged"
+                "them now: no valid document is older than these days, so their documents may have been deleted on "
+                "purpose"
             )
         if lost:
             removed = sum(loss.lost for loss in lost)
@@ -127,8 +127,9 @@ class Retention:
             return
         raise WouldShrink(
             problem,
-            f"Nothing was published. The oldest valid document is of {self._key(oldest_day)}, so no purge by age "
-            "explains missing documents of later days. If they were deleted on purpose, publish with --allow-shrink.",
+            f"Nothing was published. The oldest valid document is of {self._key(oldest_day)}, so deletion by age "
+            "does not "
+            "explain why later days lose documents. If they were deleted on purpose, publish with --allow-shrink.",
         )
 
     def _lose_too_many(self, found: Sequence[DayLoss], published: int) -> bool:

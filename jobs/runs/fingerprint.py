@@ -42,16 +42,16 @@ def adoption_warnings(
     if before is None or not before.rows or before.fingerprint.zone_rules is not None:
         return ()
     return (
-        f"the store did not record the rules of {fingerprint.time_zone} that it was counted with, and takes those of "
-        f"{fingerprint.rules_words()} from now on: {_what_moves(before, summaries, local_days)}",
+        f"the store has not recorded the time zone rules of {fingerprint.time_zone}. It now records those of "
+        f"{fingerprint.rules_words()}: {_what_moves(before, summaries, local_days)}",
     )
 
 
 def _what_moves(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str:
     day = _first_moved_day(published, summaries, local_days)
     if day is None:
-        return "no published day begins or ends at another instant"
-    return f"{day} is the first published day to begin or end at another instant"
+        return "the boundaries of the published days do not change"
+    return f"{day} is the first published day whose boundaries change"
 
 
 def _first_moved_day(published: Publication, summaries: SummaryStore, local_days: LocalDays) -> str | None:

@@ -146,10 +146,10 @@ def describe_quarantine(path: object | None, stored: int | None, rejected: int) 
     :param stored: number of rejects in it; None: not recorded, so all.
     """
     if path is None:
-        return f"None of the {rejected:,} rejects was written, as --max-quarantine-mb is too small"
+        return f"None of the {rejected:,} rejects was written, because --max-quarantine-mb is too small"
     if stored is None or stored == rejected:
         return f"The rejects are in {path}"
-    return f"The first {stored:,} of the rejects are in {path}, the other {rejected - stored:,} were only counted"
+    return f"The first {stored:,} rejects are in {path}; the other {rejected - stored:,} were only counted"
 
 
 def _digest(path: Path) -> tuple[int, int]:
@@ -163,7 +163,7 @@ def _digest(path: Path) -> tuple[int, int]:
         for line in file:
             fields = json.loads(line)
             if not isinstance(fields, dict):
-                raise ValueError("a line is no object")
+                raise ValueError("a line is not a JSON object")
             fields.pop("position", None)
             total += int.from_bytes(hashlib.sha256(json.dumps(fields).encode("ascii")).digest())
             lines += 1

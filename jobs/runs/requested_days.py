@@ -42,13 +42,13 @@ class RequestedDays:
                 last = period_named(calendar, Mode.DAILY, last_key).last_day
         except ValueError as error:
             raise UsageError(
-                str(error), "--from and --to are days of the calendar in use, or Gregorian dates."
+                str(error), "--from and --to must be days of the calendar of the store, or Gregorian dates."
             ) from None
         if first > last:
             raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
         if (first_key or last_key) and not (is_clean_cut(local_days, first) and is_clean_cut(local_days, last + 1)):
             raise UsageError(
-                "the clocks went back across midnight at an end of these days, which cannot be replaced by themselves",
+                "at an end of these days the clocks went back across midnight, so these days cannot be replaced alone",
                 "Begin a day earlier or end a day later.",
             )
         return cls(

@@ -90,10 +90,10 @@ class ArchiveChunks:
 
     def _read_prelude(self) -> None:
         if self._take(4, "the archive's magic number") != MAGIC:
-            self._damaged("this is no mongodump archive", 4)
+            self._damaged("this is not a mongodump archive", 4)
         header = self._document("the archive's header")
         if header.get("version") != _VERSION:
-            self._damaged(f"the archive has version {header.get('version')!r}, and only {_VERSION!r} is known", 0)
+            self._damaged(f"the archive has version {header.get('version')!r}, but only {_VERSION!r} is supported", 0)
         while not self._at_terminator():
             entry = self._document("a collection of the archive's prelude")
             namespace = self._namespace(entry)
@@ -114,7 +114,7 @@ class ArchiveChunks:
         namespace = self._namespace(header)
         known = self._collections.setdefault(namespace, _Collection(has_documents=True))
         if known.ended:
-            self._damaged(f"{namespace} goes on after its end marker", 0)
+            self._damaged(f"{namespace} continues after its end marker", 0)
         if not header.get("EOF"):
             # With mongodump --viewsAsCollections also for a view: it has the type of a view, but no `viewOn`.
             known.has_documents = True
@@ -158,7 +158,7 @@ class ArchiveChunks:
     def _require_all_ended(self) -> None:
         open_ = [str(name) for name, known in self._collections.items() if known.has_documents and not known.ended]
         if open_:
-            self._damaged(f"the archive is cut short: there is no end marker of {', '.join(open_)}", 0)
+            self._damaged(f"the archive is truncated: there is no end marker of {', '.join(open_)}", 0)
 
     def _available(self, wanted: int) -> int:
         """Read until the window has `wanted` bytes, or all up to the end; returns how many it has."""
@@ -176,7 +176,7 @@ class ArchiveChunks:
     def _take(self, size: int, what: str) -> bytes:
         left = self._available(size)
         if left < size:
-            self._damaged(f"the archive is cut short in {what}", left, ahead=True)
+            self._damaged(f"the archive is truncated in {what}", left, ahead=True)
         taken = self._window.data[self._start : self._start + size].tobytes()
         self._start += size
         return taken
@@ -203,12 +203,12 @@ class ArchiveChunks:
         try:
             return bson.decode(self._take(length, what))
         except (BSONError, ValueError, OverflowError) as error:
-            self._damaged(f"{what} is no valid BSON ({error})", length)
+            self._damaged(f"{what} is not valid BSON ({error})", length)
 
     def _namespace(self, header: dict[str, Any]) -> Namespace:
         database, collection = header.get("db"), header.get("collection")
         if not isinstance(database, str) or not isinstance(collection, str):
-            self._damaged("a header names no collection", 0)
+            self._damaged("a header has no collection", 0)
         return Namespace(database, collection)
 
     def _damaged(self, reason: str, distance: int, *, ahead: bool = False) -> NoReturn:

@@ -24,9 +24,9 @@ def describe_trouble(data: Bytes, at: int, trouble: int) -> str:
     """The error of `end_of_documents` for the document at `at`, in words."""
     length = int.from_bytes(data[at : at + 4].tobytes(), "little", signed=True)
     if trouble == IMPOSSIBLE_LENGTH:
-        return f"the document that begins here says it has {length} bytes; 5 to {MAX_DOCUMENT_BYTES} are possible"
+        return f"the document that begins here has the length {length}, but must have 5 to {MAX_DOCUMENT_BYTES} bytes"
     if trouble == NO_TERMINATOR:
-        return f"the document that begins here says it has {length} bytes, but does not end there"
+        return f"the document that begins here has the length {length}, but does not end there"
     raise AssertionError(f"end_of_documents knows no trouble {trouble}")
 
 

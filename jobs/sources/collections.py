@@ -38,15 +38,15 @@ def refuse_without_documents(
     """
     if kind == TIME_SERIES:
         raise SourceError(
-            f"{chosen} is a time series, of which {source} has buckets instead of documents; those are not read",
+            f"{chosen} is a time series, of which {source} has buckets instead of documents; buckets are not supported",
             "Export its documents with mongoexport.",
         )
     shown = [view_on] if view_on is not None else sorted(set(others))
     instead = " or ".join(f"--collection {name}" for name in shown)
     raise SourceError(
-        f"{chosen} is a view, of which {source} has no documents: mongodump writes its definition only",
+        f"{chosen} is a view, of which {source} has no documents: mongodump writes only its definition",
         "Dump it again with mongodump --viewsAsCollections"
-        + (f", or read the collection that it shows: {instead}." if instead else "."),
+        + (f", or read the collection on which it is defined: {instead}." if instead else "."),
     )
 
 
@@ -68,7 +68,7 @@ def choose_collection(source: str, available: list[Namespace], wanted: str | Non
     there = ", ".join(str(name) for name in sorted(available)) or "no collection"
     if not found:
         raise SourceError(
-            f"{source} has no collection {sought}: it holds {there}", f"Name one with --collection.{otherwise}"
+            f"{source} has no collection {sought}: it has {there}", f"Name one with --collection.{otherwise}"
         )
     both = ", ".join(str(name) for name in sorted(found))
     raise SourceError(

@@ -100,7 +100,7 @@ class CsvChunks(WholeDocuments):
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
         end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
         if at_end and end < used:
-            reason = "the last line has no end, so that it may have been cut short (mongoexport ends every line)"
+            reason = "the last line has no newline, so it may be truncated (mongoexport ends every line with a newline)"
             if quoted:
                 reason = "the file ends inside quotation marks"
             raise SourceDamaged(self._stream.name, self._position + used, reason)
@@ -145,7 +145,7 @@ def read_header(stream: ByteStream, fields: Fields) -> tuple[tuple[str, ...], st
     rows = _FirstRow(stream, delimiters)
     first = rows.next(Buffer(0))
     if first is None:
-        raise SourceDamaged(stream.name, 0, "this is no valid CSV (there is no header)")
+        raise SourceDamaged(stream.name, 0, "this is not valid CSV (there is no header)")
     content = first.data[: first.end].tobytes()
     headers = {one: _header(stream.name, content, one) for one in delimiters}
     paths = fields.paths()
@@ -156,8 +156,8 @@ def read_header(stream: ByteStream, fields: Fields) -> tuple[tuple[str, ...], st
     if not found:
         missing = [path for path in paths if names.count(path) != 1]
         raise SourceError(
-            f"{stream.name} has no column {', '.join(missing)}, or more than one: it has {', '.join(names)}",
-            "Name the columns with --merchant-field, --amount-field, --time-field and --where, and what separates them "
+            f"{stream.name} must have each of these columns once: {', '.join(missing)}; it has {', '.join(names)}",
+            "Name the columns with --merchant-field, --amount-field, --time-field and --where, and the field separator "
             "with --csv-delimiter.",
             fields.wrong(missing[0], names),
         )
@@ -177,7 +177,7 @@ def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...],
         schema = pacsv.read_csv(pa.py_buffer(content[:end]), parse_options=_parsing(delimiter)).schema
         return tuple(schema.names), int(end)
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise SourceDamaged(name, 0, f"this is no valid CSV ({error})") from None
+        raise SourceDamaged(name, 0, f"this is not valid CSV ({error})") from None
 
 
 def _parsing(delimiter: str) -> pacsv.ParseOptions:
@@ -345,7 +345,7 @@ class _Rows:
             if wrong := _WRONG_ROW.search(str(error)):
                 number, expected, found = map(int, wrong.groups())
                 raise WrongRow(self._name, self._position, number, expected, found) from None
-            raise SourceDamaged(self._name, self._position, f"this is no valid CSV ({error})") from None
+            raise SourceDamaged(self._name, self._position, f"this is not valid CSV ({error})") from None
         (batch,) = table.combine_chunks().to_batches()
         return list(batch.columns)
 

@@ -64,7 +64,7 @@ class JsonStreamChunks(WholeDocuments):
         if at_end and end < used and data[end:used].tobytes().strip():
             self._damaged(used, "the file ends in the middle of a JSON document")
         if at_end and self._array and self._state[0] != CLOSED:
-            self._damaged(used, "the file ends before the array does")
+            self._damaged(used, "the file ends before the end of the array")
         if self._state[0] == CLOSED and end > 0 and data[end - 1] == 0x5D:
             data[end - 1] = 0x20
         return used if at_end else end

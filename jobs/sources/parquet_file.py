@@ -296,7 +296,7 @@ class ParquetTable:
             raise SourceError(f"{self.name} cannot be read: {error}", "Write it with other types of columns.") from None
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             self._file.close()
-            raise SourceDamaged(self.name, 0, f"this is no whole Parquet file ({error})") from None
+            raise SourceDamaged(self.name, 0, f"this is not a complete Parquet file ({error})") from None
 
     def __enter__(self) -> Self:
         return self
@@ -341,7 +341,7 @@ class ParquetTable:
             accepted = _accepted(role, fields.formats)
             if column is None:
                 raise SourceError(
-                    f"{self.name} has no column {path}, or more than one: it has {', '.join(schema.names)}",
+                    f"{self.name} must have the column {path} once; it has {', '.join(schema.names)}",
                     "Name the columns with --merchant-field, --amount-field, --time-field and --where.",
                     fields.wrong(path, schema.names),
                 )

@@ -180,9 +180,10 @@ def _format_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None)
     encoding = None if inside_dump else _utf_16_or_32(head)
     if encoding is not None:
         raise UnknownFormat(
-            f"{name} is {encoding} text, and only UTF-8 is read",
-            f"Convert it, such as with: iconv -f {encoding} -t UTF-8 FILE > CONVERTED. mongoexport writes UTF-8, of "
-            "which the > of PowerShell makes UTF-16: use its --out.",
+            f"{name} is {encoding} text, but only UTF-8 is supported",
+            f"Convert it, for example with: iconv -f {encoding} -t UTF-8 FILE > CONVERTED. In PowerShell, > converts "
+            "the "
+            "output of mongoexport to UTF-16: use the option --out of mongoexport.",
         )
     if inside_dump or _looks_like_bson(head):
         return FileFormat.BSON
@@ -194,7 +195,7 @@ def _format_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None)
     if _looks_like_csv(head, delimiter):
         return FileFormat.CSV
     raise UnknownFormat(
-        f"{name} is in no format that is read; it begins with {head[:16]!r}", f"These are read: {_FORMATS}."
+        f"{name} has an unsupported format; it begins with {head[:16]!r}", f"Supported formats: {_FORMATS}."
     )
 
 

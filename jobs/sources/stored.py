@@ -115,7 +115,7 @@ class StoredFile(Stored):
         if (status.st_size, status.st_mtime_ns, changed_ns) != (self.size, self.modified_ns, self.changed_ns):
             raise SourceError(
                 f"{self.name} was changed while it was read",
-                "Nothing was published. Run it again when nothing writes to the file any more.",
+                "Nothing was published. Run the same command again when no program writes to the file.",
             )
 
 
@@ -134,7 +134,7 @@ class SinglePass(Stored):
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
-            f"{self.name} can be read by this process only", "Save it to a file that every worker can read first."
+            f"{self.name} can be read only by this process", "First save it to a file that every worker can read."
         )
 
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:

@@ -96,7 +96,7 @@ class ByteStream(io.RawIOBase):
         try:
             return read()
         except _CORRUPT as error:
-            found = "is cut short" if isinstance(error, EOFError) else f"is corrupt ({error})"
+            found = "is truncated" if isinstance(error, EOFError) else f"is corrupt ({error})"
             reason = f"the gzip data {found}, at compressed byte {self.consumed_bytes} or before"
             raise SourceDamaged(self.name, self.position, reason) from None
         except OSError as error:

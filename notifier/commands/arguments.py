@@ -89,7 +89,7 @@ def require_tenant(stores: Stores, name: str | None) -> None:
     :raises UsageError: there is none.
     """
     if name is not None and name not in all_tenants(stores.keys):
-        raise UsageError(f"there is no tenant {name!r}", "python -m api keys list shows those of all keys.")
+        raise UsageError(f"there is no tenant {name!r}", "python -m api keys list shows the tenants of all keys.")
 
 
 def warn(warnings: Sequence[ReachWarning]) -> None:

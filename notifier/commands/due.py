@@ -22,7 +22,7 @@ def announce(store_url: str | None, as_json: bool) -> None:
         if as_json:
             print_json({"made": made})
         else:
-            typer.echo(f"Made {counted(made, 'notification')}{'; the sweep will queue them' if made else ''}.")
+            typer.echo(f"Created {counted(made, 'notification')}{'; the sweep will queue them' if made else ''}.")
 
 
 def sweep(store_url: str | None, as_json: bool) -> None:

@@ -63,12 +63,12 @@ def run(
     with edge(as_json):
         if narrowing and every is None:
             raise UsageError(
-                f"{', '.join(narrowing)} can be used with --all only", "Give --all, or name notifications by their ids."
+                f"{', '.join(narrowing)} can be used only with --all", "Give --all, or the ids of notifications."
             )
         if bool(notification_ids) == (every is not None):
             raise UsageError(
-                "nothing is selected to send again",
-                "Name notifications by their ids, or give --all; python -m notifier status lists what failed.",
+                "give either ids of notifications or --all",
+                "python -m notifier status lists the failed notifications with their ids.",
             )
         wanted = None if every is None else _wanted(every, channels)
         _, stores = settings_and_store(store_url, create=False)
@@ -93,9 +93,9 @@ def _print_message(found: RetryResult) -> None:
     if not found.channels:
         typer.echo("There is nothing to send again.")
     if found.expired:
-        print_message(f"{found.expired:,} that have expired are left out.")
+        print_message(f"Left out, because they have expired: {found.expired:,}.")
     if found.after is not None:
-        print_message("There may be more: run the same command again, or give a higher --limit.", "warning")
+        print_message("There may be more: run the same command again, or with a higher --limit.", "warning")
 
 
 def _wanted(every: RetryFilter, channels: Sequence[str]) -> NotificationFilter:
@@ -128,16 +128,17 @@ def _require_possible(stored: StoredNotification, channels: Sequence[str]) -> No
     notification = stored.notification
     if strange := unknown_channels(notification, channels):
         raise UsageError(
-            f"notification {notification.id} does not go over {', '.join(strange)}",
+            f"notification {notification.id} is not sent over {', '.join(strange)}",
             f"Its channels are {', '.join(notification.channels)}.",
         )
     if notification.has_expired(wall_clock_ms()):
         raise ServiceError(
-            f"notification {notification.id} has expired: it would not be sent", "Make a new one if it still matters."
+            f"notification {notification.id} has expired: it would not be sent",
+            "Send a new message if it still matters.",
         )
     chosen = channels or notification.channels
     if all(stored.log(channel).state.status not in RETRIABLE for channel in chosen):
         raise ServiceError(
-            f"there is nothing to send again of notification {notification.id}: {statuses_in_words(stored, chosen)}",
+            f"notification {notification.id} has nothing to send again: {statuses_in_words(stored, chosen)}",
             "Only dead, unknown and printed messages are sent again.",
         )

@@ -47,7 +47,7 @@ def run(
         user, title, body = user_id(user), text("--title", Title, title), text("--body", Message, body)
         if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise UsageError(
-                "--idempotency-key must be 1 to 255 visible ASCII characters", "Use a name of yours, such as order-66."
+                "--idempotency-key must be 1 to 255 visible ASCII characters", "Choose a unique text, such as order-66."
             )
         now_ms = wall_clock_ms()
         expires_at_ms = None if expires is None else parse_expiry(expires, now_ms)
@@ -70,8 +70,8 @@ def run(
             stored = stores.notifications.add(wanted, now_ms + QUEUED_AFTER_MS)
             if stored.notification.request_digest != wanted.request_digest:
                 raise UsageError(
-                    f"another message was made with --idempotency-key {idempotency_key}",
-                    "Use a new key for a new message, and the same message with a key that was used.",
+                    f"another message was created with --idempotency-key {idempotency_key}",
+                    "Use a new key for a new message; repeat a used key only with the same message.",
                 )
             addresses = stores.contacts.get(user, tenant=owner)
         warnings = message_warnings(user, channels, settings.senders, addresses)
@@ -92,9 +92,7 @@ def _require_fitting(channels: Sequence[str], title: str, body: str, settings: S
     require_channels(channels, settings.senders, settings)
     for channel in channels:
         if (why := too_long(settings.senders[channel], title, body)) is not None:
-            raise UsageError(
-                f"the message is too long for {channel}: {why}", "Make it shorter, or leave the channel out."
-            )
+            raise UsageError(f"the message is too long for {channel}: {why}", "Shorten it, or omit the channel.")
 
 
 def _queue(settings: Settings, notification_id: str) -> bool:
@@ -102,6 +100,6 @@ def _queue(settings: Settings, notification_id: str) -> bool:
     try:
         Queue(settings).put(notification_id)
     except ServiceError as error:
-        print_message(f"It is stored, and goes out when the queue is back: {error.sentence}.")
+        print_message(f"It is stored, and will be sent when the queue is back: {error.sentence}.")
         return False
     return True

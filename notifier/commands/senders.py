@@ -25,7 +25,7 @@ from notifier.worker_settings import WorkerSettings, differences
 _TITLES: Final[Mapping[Locale, str]] = {"en": "Test message", "fa": "پیام آزمایشی"}
 _BODIES: Final[Mapping[Locale, str]] = {"en": "The sender works.", "fa": "فرستنده کار می‌کند."}
 
-_GIVEN_UP: Final = "The same would fail again: a worker would give it up."
+_GIVEN_UP: Final = "Another attempt would fail too: a worker would not retry it."
 
 
 def run(channel: str, address: str, body: str | None, locale: Locale, as_json: bool) -> None:
@@ -60,9 +60,9 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
             outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
             print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
         else:
-            facts = ["Printed, and sent to nobody" if receipt.printed else "Sent"]
-            facts += [] if receipt.reference is None else [f"the gateway calls it {receipt.reference}"]
-            facts += [] if receipt.parts is None else [f"it was paid for as {receipt.parts} short message(s)"]
+            facts = ["Printed; not sent to anyone" if receipt.printed else "Sent"]
+            facts += [] if receipt.reference is None else [f"reference of the gateway: {receipt.reference}"]
+            facts += [] if receipt.parts is None else [f"SMS parts to pay for: {receipt.parts}"]
             typer.echo(f"{'; '.join(facts)}.")
 
 
@@ -91,15 +91,13 @@ def _sent(sender: Sender, message: Message) -> Receipt:
     try:
         return sender.send(message)
     except TemporaryFailure as failure:
-        raise ServiceError(
-            f"not sent: {failure.reason}", "The same may succeed later: a worker would try it again."
-        ) from None
+        raise ServiceError(f"not sent: {failure.reason}", "It may succeed later: a worker would retry it.") from None
     except PermanentFailure as failure:
         raise ServiceError(f"not sent: {failure.reason}", _GIVEN_UP) from None
     except Ambiguous as failure:
         reason = failure.reason
     except Exception as error:  # a sender's defect; its text may have a secret
-        reason = f"the sender broke off with {type(error).__name__}"
+        reason = f"the sender failed with {type(error).__name__}"
     try:
         receipt = sender.find(message)
     except PermanentFailure as failure:
@@ -107,5 +105,5 @@ def _sent(sender: Sender, message: Message) -> Receipt:
     except Exception:  # there is no status lookup, or no answer
         receipt = None
     if receipt is None:
-        raise MaybeSent(f"it may have been sent: {reason}", "Look whether it arrived before you send it again.")
+        raise MaybeSent(f"it may have been sent: {reason}", "Check whether it arrived before you send it again.")
     return receipt

@@ -49,7 +49,7 @@ def require_notification(stores: Stores, notification_id: str) -> StoredNotifica
     stored = stores.notifications.get(notification_id)
     if stored is None:
         raise ServiceError(
-            f"there is no notification {notification_id}", "python -m notifier status lists those that failed."
+            f"there is no notification {notification_id}", "python -m notifier status lists the failed ones."
         )
     return stored
 
@@ -171,7 +171,7 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
     queue = shown["queue"]
     typer.echo(f"Queue  {queue['error'] or _waiting(queue['length'])}")
     if shown["paused"] is None:
-        typer.echo("Paused gateways are unknown: Redis does not answer, or is not used")
+        typer.echo("Paused gateways are unknown, because Redis does not answer or is not used")
     for pause in shown["paused"] or ():
         whose = " ".join(filter(None, (pause["channel"], pause["host"])))
         whose += " to one receiver" if pause["receiver_only"] else ""

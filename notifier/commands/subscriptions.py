@@ -44,7 +44,7 @@ def add(
     with edge(as_json):
         if (merchant_id is None) != all_merchants:
             raise UsageError(
-                "the summaries are not named",
+                "give either --merchant or --all-merchants",
                 "Give --merchant ID, or --all-merchants for the summaries of all merchants together.",
             )
         user_id = checked_user_id(user_id)
@@ -103,7 +103,7 @@ def end(subscription_id: str, store_url: str | None, as_json: bool) -> None:
             except LookupError:
                 raise ServiceError(
                     f"there is no subscription {subscription_id}",
-                    "python -m notifier subscriptions list shows the ids of all.",
+                    "python -m notifier subscriptions list shows their ids.",
                 ) from None
         if as_json:
             print_json(_as_json(ended))

@@ -106,7 +106,7 @@ class Message:
         try:
             return normalised(self.channel, self.address)
         except BadAddress as error:
-            raise NotSent(f"the address cannot be used: {error}") from None
+            raise NotSent(f"the address is not valid: {error}") from None
 
     @property
     def created_at(self) -> datetime:

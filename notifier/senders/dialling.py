@@ -44,7 +44,7 @@ class Deadline:
         """
         left_s = self.at_s - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("the time is over")
+            raise TimeoutError("the time-out was reached")
         return left_s
 
 

@@ -163,7 +163,7 @@ def _words(error: Exception) -> str:
 
 _WORDS: Final[Mapping[type[Exception], str]] = {
     httpcore.ConnectTimeout: "no connection in time",
-    httpcore.PoolTimeout: "too many requests are under way",
+    httpcore.PoolTimeout: "too many requests are in progress",
     httpcore.WriteTimeout: "the request could not be sent in time",
     httpcore.WriteError: "the connection was lost while the request was sent",
     httpcore.ReadTimeout: "no answer in time",

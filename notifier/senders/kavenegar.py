@@ -122,6 +122,6 @@ def _returned(response: GatewayResponse) -> tuple[int | None, Mapping[str, Any]]
 def _receipt(entry: Mapping[str, Any], parts: int | None) -> Receipt:
     given_up = GIVEN_UP.get(entry.get("status"))
     if given_up is not None:
-        raise PermanentFailure(f"Kavenegar took the message, and then: {given_up}")
+        raise PermanentFailure(f"Kavenegar accepted the message, and then: {given_up}")
     reference = entry.get("messageid")
     return Receipt(str(reference)[:64] if reference else None, parts)

@@ -43,12 +43,12 @@ _MESSAGE: Final[Mapping[int, str]] = {
 _OPERATOR: Final[Mapping[int, str]] = {
     401: "the account is not active",
     403: "the API key is not valid",
-    404: "there is no such method; is KAVENEGAR_URL right?",
-    405: "the method is called wrongly; is KAVENEGAR_URL right?",
-    407: "access is not allowed; does the account allow this machine's address?",
+    404: "there is no such method; check KAVENEGAR_URL",
+    405: "the method was called incorrectly; check KAVENEGAR_URL",
+    407: "access is not allowed; check that the account allows this machine's address",
     412: "the line of KAVENEGAR_SENDER is not valid",
     416: "this machine's address is not among those of the account",
-    418: "the account has not enough credit",
+    418: "the account does not have enough credit",
     426: "the account lacks the advanced service",
     427: "the account may not use this line",
     501: "the account may only send test messages to its owner",
@@ -83,6 +83,6 @@ def failure_without_status(response: GatewayResponse) -> DeliveryFailure:
     if status in _MESSAGE or (status in _OPERATOR and status < 500):
         return failure_of(status)
     if 300 <= status < 500:
-        return operator_must_fix(f"{words}; is KAVENEGAR_URL right?")
+        return operator_must_fix(f"{words}; check KAVENEGAR_URL")
     # A proxy before the gateway (502, 504) does not know whether the message was accepted.
     return UnclearAnswer(words)

@@ -39,7 +39,7 @@ class MailFrom:
         """
         found = getaddresses([text])
         if len(found) != 1 or not text.isprintable():
-            raise SettingsError(f"{variable} is {text!r}, which is not one e-mail address")
+            raise SettingsError(f"{variable} is {text!r}, which is not exactly one e-mail address")
         name, address = found[0]
         try:
             return cls(name, normalised("email", address))

@@ -51,7 +51,7 @@ def _class_of(channel: str, name: str) -> type[Sender]:
     path = BUILT_IN.get(name, name)
     module_name, _, class_name = path.rpartition(".")
     if not module_name:
-        raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, and no sender is called {name}")
+        raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, but there is no sender {name}")
     try:
         found: Any = getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # the module of a plug-in may raise any error
@@ -60,8 +60,8 @@ def _class_of(channel: str, name: str) -> type[Sender]:
         ) from error
     lacking = [part for part in _SHAPE if not hasattr(found, part)]
     if not isinstance(found, type) or lacking:
-        what = f"lacks {', '.join(lacking)}" if lacking else "is no class"
-        raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, which is no sender: it {what}")
+        what = f"lacks {', '.join(lacking)}" if lacking else "is not a class"
+        raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, which is not a sender: it {what}")
     sender: type[Sender] = found
     if sender.channels and channel not in sender.channels:
         raise SettingsError(

@@ -34,7 +34,7 @@ def base_url(variable: str, url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        raise SettingsError(f"{variable} is no URL", _HINT) from None
+        raise SettingsError(f"{variable} is not a URL", _HINT) from None
     if parts.username is not None or parts.query or parts.fragment or not host or not url.isascii():
         raise SettingsError(f"{variable} must be a plain base address such as https://gateway.example", _HINT)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):

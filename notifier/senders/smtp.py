@@ -52,7 +52,7 @@ class SmtpSender(Sender):
         if settings.smtp_user:
             require(settings, "smtp", "smtp_password")
         if not (settings.smtp_user + password).isascii():
-            raise SettingsError("SMTP_USER and SMTP_PASSWORD must be ASCII, for smtplib sends no other")
+            raise SettingsError("SMTP_USER and SMTP_PASSWORD must be ASCII, because smtplib sends nothing else")
         if settings.smtp_security == "none" and not is_loopback(settings.smtp_host):
             raise SettingsError("SMTP_SECURITY is 'none', which is for a server on this machine only")
         return cls(

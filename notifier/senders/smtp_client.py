@@ -72,7 +72,7 @@ class TimedSmtp(smtplib.SMTP):
             if reply["more"] != b"-":
                 return int(reply["code"]), b"\n".join(lines)
         self.close()
-        raise smtplib.SMTPServerDisconnected("no whole reply")
+        raise smtplib.SMTPServerDisconnected("the reply is incomplete")
 
     def write(self, content: bytes) -> None:
         """Send all of `content`."""

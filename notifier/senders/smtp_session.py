@@ -26,7 +26,7 @@ from notifier.senders.smtp_client import TimedSmtp
 Security = Literal["starttls", "tls", "none"]
 _BEFORE_ANY_MESSAGE: Final = ("greeting", "EHLO", "STARTTLS", "AUTH")
 _LINE_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
-_NO_TLS: Final = "SMTP: the server offers no STARTTLS, and nothing is sent unprotected; see SMTP_SECURITY"
+_NO_TLS: Final = "SMTP: the server offers no STARTTLS, and nothing is sent without encryption; see SMTP_SECURITY"
 
 
 class SmtpSession:
@@ -108,7 +108,7 @@ class SmtpSession:
         if code >= 400:
             raise self._refusal("mail", code, text)
         if code >= 300:
-            raise UnclearAnswer(f"SMTP: no sense in the answer to the whole mail: {self._quoted(code, text)}")
+            raise UnclearAnswer(f"SMTP: unexpected answer to the whole mail: {self._quoted(code, text)}")
 
     def _send(self, content: bytes) -> None:
         try:

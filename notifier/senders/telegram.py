@@ -93,7 +93,7 @@ class TelegramSender(HttpSender):
         named_s = at_most(parameters.get("retry_after")) if isinstance(parameters, dict) else None
         match code:
             case 401 | 404:  # a wrong token, or text that cannot be a token
-                return operator_must_fix(f"{words}; is TELEGRAM_BOT_TOKEN right?")
+                return operator_must_fix(f"{words}; check TELEGRAM_BOT_TOKEN")
             case 420 | 429:
                 return Refused(words, named_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
             case int() if 400 <= code < 500 and code not in (408, 409):
@@ -120,6 +120,6 @@ def _failure_without_error_code(response: GatewayResponse) -> DeliveryFailure:
     if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
         return refusal
     if 300 <= response.status < 500:
-        return operator_must_fix(f"{words}; is TELEGRAM_URL right?")
+        return operator_must_fix(f"{words}; check TELEGRAM_URL")
     # A proxy before the API (502, 504) does not know whether the message was accepted.
     return UnclearAnswer(words)

@@ -47,8 +47,8 @@ def test_an_error_bears_its_sentence_and_its_hint() -> None:
 
 
 def test_damage_names_the_file_the_offset_and_the_reason() -> None:
-    error = SourceDamaged("shop.bson.gz", 4096, "the gzip data is cut short")
-    assert error.sentence == "shop.bson.gz is damaged at byte 4096: the gzip data is cut short"
+    error = SourceDamaged("shop.bson.gz", 4096, "the gzip data is truncated")
+    assert error.sentence == "shop.bson.gz is damaged at byte 4096: the gzip data is truncated"
     assert "Nothing was published" in error.hint
 
 

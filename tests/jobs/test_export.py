@@ -92,7 +92,7 @@ def test_an_export_to_a_bucket_replaces_files_only_with_force(
         stores.summaries.publish(publication(1, rows), rows)
         request = ExportRequest(out, Format.PARQUET, Mode.DAILY, partitioned=partitioned, overall=True)
         exported = export(stores.summaries, request, lambda _: None)
-        with pytest.raises(UsageError, match="is there already"):
+        with pytest.raises(UsageError, match="already exists"):
             export(stores.summaries, request, lambda _: None)
         with pytest.raises(UsageError, match="is no folder" if not partitioned else "is a folder"):
             export(stores.summaries, replace(request, partitioned=not partitioned), lambda _: None)

@@ -98,7 +98,7 @@ def test_a_collection_gives_names_whose_fields_are_named(mongo_database_url: str
     wrong = dict(read(mongo_database_url, fields).wrong)
     assert wrong == {
         "the document with _id 7": "the name is empty",
-        "the document with _id True": "_id is no text, but of the type bool",
+        "the document with _id True": "_id must be text, but has the type bool",
     }
 
 
@@ -113,7 +113,7 @@ def test_the_columns_and_the_one_language_may_be_named_and_the_delimiter_is_seen
 
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_text("id,title,language\n1,a,en\n", "utf-8")
-    with pytest.raises(SourceError, match="no column name, or more than one: it has id, title, language"):
+    with pytest.raises(SourceError, match="must have each of these columns once: name; it has id, title, language"):
         read(tmp_path / "names.csv")
 
 
@@ -141,11 +141,11 @@ def test_each_wrong_row_of_csv_is_named_with_its_line_and_reason(tmp_path: Path)
     assert dict(found.wrong) == {
         "line 3": "id is missing",
         "line 4": "name is missing",
-        "line 5": "language is de, and the languages of names are fa and en",
+        "line 5": "language is de, but must be fa or en",
         "line 6": "the merchant 1 has a name in en at line 2 already",
         "line 7": "the name has the character U+000A, which cannot be seen",
         "line 9": "the row has 2 fields, and the header 3",
-        "line 10": "this is no valid CSV (',' expected after '\"')",
+        "line 10": "this is not valid CSV (',' expected after '\"')",
         "line 11": "name is not UTF-8",
         "line 12": "the name has the character U+202E, which cannot be seen",
         "line 13": "the name is empty",
@@ -173,14 +173,14 @@ def test_each_wrong_line_of_json_is_named_too(tmp_path: Path) -> None:
     found = read(tmp_path / "names.jsonl")
     assert found.names == {"1": {"en": "One"}, "-3": {"fa": "Minus"}}
     assert dict(found.wrong) == {
-        "line 2": "id is no text, but of the type float",
-        "line 3": "id is no text, but of the type bool",
-        "line 4": "id is an integer beyond 64 bits, which is no id of a merchant",
+        "line 2": "id must be text, but has the type float",
+        "line 3": "id must be text, but has the type bool",
+        "line 4": "id is an integer beyond 64 bits, which cannot be the id of a merchant",
         "line 5": "id is empty",
-        "line 6": "name is no text, but of the type int",
+        "line 6": "name must be text, but has the type int",
         "line 7": "language is missing",
-        "line 8": "this is no JSON object",
-        "line 9": "this is no JSON object",
+        "line 8": "this is not a JSON object",
+        "line 9": "this is not a JSON object",
         "line 10": "the merchant 1 has a name in en at line 1 already",
     }
 

@@ -57,7 +57,7 @@ def test_the_error_of_a_second_rebuild_names_the_running_one(store_url: str, tmp
 
         outcome = slow.rebuild(request, AtPhase("publishing", second_rebuild))
         holder = outcome.run.holder
-        sentence = f"run 1 (rebuild) is under way in process {holder.process_id} on {holder.host} since "
+        sentence = f"run 1 (rebuild) is active in process {holder.process_id} on {holder.host} since "
         assert refused[0].sentence.startswith(sentence)
         assert published_rows(first) == summaries_of(SLOW)
         assert [run.id for run in first.runs.recent(9)] == [1]

@@ -78,7 +78,7 @@ def test_json_lines_are_those_of_mongoexport(tmp_path: Path) -> None:
 def test_a_file_that_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "a.bson"
     path.write_bytes(b"precious")
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_sample(path, SampleRequest(5))
     assert path.read_bytes() == b"precious"
     write_sample(path, SampleRequest(5), replace=True)

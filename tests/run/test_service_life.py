@@ -81,7 +81,7 @@ def test_all_programs_of_a_service_that_is_killed_end_and_until_then_no_other_st
         [redis] = [one for one in family if "redis-server" in one.name()]
         redis.suspend()  # so that it lives for as long as the second one takes to look
         service.process.kill()
-        assert "or programs of one that was killed" in service.started_again()
+        assert "or programs of a service that was killed" in service.started_again()
         redis.resume()
         _, left = psutil.wait_procs(family, timeout=60)
         assert left == []

@@ -65,7 +65,7 @@ def test_a_folder_that_another_service_runs_on_is_refused(tmp_path: Path) -> Non
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, said = _start("--port", "0", "--data", str(tmp_path))
     assert code == 1
-    assert said.startswith(f"Error: another service is running on {tmp_path}, or programs of one that was killed.\n")
+    assert said.startswith(f"Error: another service uses {tmp_path}, or programs of a service that was killed.\n")
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def move_view(db: Database[Document]) -> None:
                 return
     except OperationFailure as error:
         if error.code not in _NO_VIEWS:
-            _log.warning("the view %s still shows what was published before: %s", SUMMARIES, reason_of(error))
+            _log.warning("the view %s still shows an earlier publication: %s", SUMMARIES, reason_of(error))
 
 
 def show_by_merchant(db: Database[Document]) -> None:
@@ -47,7 +47,7 @@ def show_by_merchant(db: Database[Document]) -> None:
             db.command("create", BY_MERCHANT, viewOn=SUMMARIES, pipeline=[{"$match": {"merchant_id": {"$ne": None}}}])
     except OperationFailure as error:
         if error.code not in (*_NO_VIEWS, _NAMESPACE_EXISTS):  # created concurrently
-            _log.warning("the view %s could not be made: %s", BY_MERCHANT, reason_of(error))
+            _log.warning("the view %s could not be created: %s", BY_MERCHANT, reason_of(error))
 
 
 def _show(db: Database[Document], shown: Sequence[LayerQuery]) -> None:

@@ -66,7 +66,7 @@ def publish(
         fill(db, name, publishable(publication, rows), progress)
         stored = db[name].count_documents({})
         if stored != publication.rows:
-            raise publication_lost(publication, f"only {stored} of its {publication.rows} rows are there")
+            raise publication_lost(publication, f"only {stored} of its {publication.rows} rows exist")
     except BaseException:
         drop(db, name)
         raise
@@ -109,9 +109,9 @@ def insert_publication(
     except PyMongoError as error:
         # Do not drop the collection: the document may have arrived, and then it is published.
         raise StoreUnavailable(
-            f"the connection broke while run {publication.run_id} published generation {publication.generation}, and "
-            f"whether it is published is unknown: {reason_of(error)}",
-            "See with: python -m jobs status. If the generation is not published, run the same command again.",
+            f"the connection broke while run {publication.run_id} published generation {publication.generation}, so "
+            f"it is unknown whether it is published: {reason_of(error)}",
+            "Check with: python -m jobs status. If the generation is not published, run the same command again.",
         ) from None
     # It is published: the next publication makes up for failures from here on.
     with suppress(PyMongoError):

@@ -239,8 +239,8 @@ class MongoSummaryStore(SummaryStore):
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(
-            f"the store at {self._database.place} was published again and again while it was read",
-            "Try again, or let the runs that publish wait longer for one another.",
+            f"the store at {self._database.place} was published repeatedly while it was read",
+            "Try again, or start runs less often.",
         )
 
 

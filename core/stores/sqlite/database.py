@@ -25,12 +25,12 @@ _OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.
 
 _MOVED: Final = (
     "its file was removed or replaced while it was open",
-    "Put the file back, or open the new one by starting the program again; the API does so by itself.",
+    "Put the file back, or restart the program to open the new file. The API opens it automatically.",
 )
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: (
-        "another process has been writing to it for {timeout_s:g} s",
-        "Wait until the other process is done, or raise STORE_TIMEOUT_S.",
+        "another process has locked it for {timeout_s:g} s",
+        "Wait until the other process has finished, or increase STORE_TIMEOUT_S.",
     ),
     sqlite3.SQLITE_READONLY: (
         "this user may not write to it",
@@ -39,11 +39,14 @@ _REASONS: Final = {
     sqlite3.SQLITE_FULL: DISK_FULL,
     sqlite3.SQLITE_IOERR: (
         "reading or writing failed ({error})",
-        "Check for free space, a file size limit and the health of the disk; what was published before is still "
-        "published.",
+        "Check for free space, a file size limit and the health of the disk; the previous publication "
+        "is still current.",
     ),
     sqlite3.SQLITE_NOTADB: ("it is not an SQLite database", "Move that file away, or change STORE_URL."),
-    sqlite3.SQLITE_CORRUPT: ("it is damaged ({error})", "Move the file away and build the summaries again."),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged ({error})",
+        "Restore a backup, or move the file away and rebuild the summaries.",
+    ),
 }
 """The (reason, hint) of primary result codes."""
 
@@ -176,9 +179,9 @@ class Database:
 
     def _why_not_opened(self) -> tuple[str, str]:
         if self.path.is_dir():
-            return "it is a folder", "Let STORE_URL name a file in it."
+            return "it is a folder", "Set STORE_URL to a file in it."
         if not self._file.parent.is_dir():
-            return f"there is no folder {self.path.parent}", "Make the folder, or change STORE_URL."
+            return f"there is no folder {self.path.parent}", "Create the folder, or change STORE_URL."
         return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."
 
 

@@ -30,14 +30,14 @@ def check_count(
     )
     if read >= counted:
         too_many = before == after < read and read > counted
-        return f"{found}: some of those read do not exist any more" if too_many else None
+        return f"{found}: some documents that were read no longer exist" if too_many else None
     recent = count_recent()
     if read >= before and counted - read <= recent:
         return None
     if after <= before and not recent:
         raise SourceError(
             f"{found}: some documents were not read",
-            "Nothing was published. If documents were deleted and others inserted meanwhile, run it again; if it "
+            "Nothing was published. If documents were deleted and others inserted during the run, run it again; if it "
             "happens again, please report it with the types of _id that the collection has.",
         )
-    return f"{found}: some were deleted and others inserted meanwhile, or not read"
+    return f"{found}: some documents were deleted and others inserted during the run, or some were not read"

@@ -91,7 +91,7 @@ class GoogleStorage(Storage):
                 yield answer
         except Answered as error:
             if error.status in _NOT_THE_SAME:
-                raise found.changed(f"there is no generation {found.version} of it any more") from None
+                raise found.changed(f"its generation {found.version} no longer exists") from None
             raise
 
     @asynccontextmanager

@@ -140,7 +140,7 @@ class HttpStorage(Storage):
         async with session.get(address, headers=headers) as answer:
             if answer.url.scheme == "http" and not is_loopback(answer.url.host):
                 raise SourceError(
-                    f"{redacted_remote(url)} leads to {redacted_remote(str(answer.url))}, which is not encrypted",
+                    f"{redacted_remote(url)} redirects to {redacted_remote(str(answer.url))}, which is not encrypted",
                     "Name the https:// URL of the file itself.",
                 )
             yield answer

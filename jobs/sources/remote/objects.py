@@ -266,8 +266,9 @@ class StreamReader(io.RawIOBase):
     async def _from_position(self) -> AsyncGenerator[bytes]:
         if self._position > self._start and not self._found.version:
             raise SourceError(
-                f"{self._found.name} cannot be read: the answer broke off after {self._position} bytes, and the server "
-                "names no version of the file (ETag or Last-Modified), so that reading cannot go on",
+                f"{self._found.name} cannot be read: the response was truncated after {self._position} bytes, and "
+                "cannot be "
+                "resumed, because the server sends no version of the file (ETag or Last-Modified)",
                 "Copy the file, and read the copy.",
             )
         unread = self._position

@@ -82,7 +82,7 @@ class S3Storage(Storage):
                 answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=key, IfMatch=found.version, **options)
         except (Answered, FileNotFoundError) as error:
             if isinstance(error, FileNotFoundError) or error.status in _NOT_THE_SAME:
-                raise found.changed(f"its ETag was {found.version}, and there is no such version any more") from None
+                raise found.changed(f"its version with the ETag {found.version} no longer exists") from None
             raise
         with _botocore_errors():
             async with answer["Body"] as body:

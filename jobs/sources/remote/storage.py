@@ -56,7 +56,7 @@ class RemoteObject:
         """The error for a changed version, described by `now`."""
         return SourceChanged(
             f"{self.name} changed while it was read: {now}",
-            "Nothing was published. Run the same command again once nobody writes to it any more.",
+            "Nothing was published. Run the same command again when no program writes to it.",
         )
 
 
@@ -77,7 +77,7 @@ class CutOff(Exception):
     """A response had fewer bytes than announced."""
 
     def __init__(self, received: int, announced: int) -> None:
-        super().__init__(f"the answer was cut off: {received} of {announced} bytes came")
+        super().__init__(f"the response was truncated: received {received} of {announced} bytes")
 
 
 class Unauthenticated(Exception):
@@ -206,7 +206,7 @@ def source_error(url: str, error: Exception, options: RemoteOptions) -> SourceEr
     if isinstance(error, Answered | CutOff):
         reason = str(error)
     elif isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-        reason = f"the server was silent for {options.timeout_s:g} s"
+        reason = f"the server sent nothing for {options.timeout_s:g} s"
     elif is_transient(error):
         reason = f"the connection failed ({type(error).__name__})"
     else:

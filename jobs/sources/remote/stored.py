@@ -90,7 +90,7 @@ def _find(url: str, collection: str | None, options: RemoteOptions) -> tuple[Rem
     chosen, inside_dump = only_file(redacted_remote(url), _files_below(url, options), collection)
     found = objects.describe(chosen.place)
     if found is None:
-        raise SourceError(f"{redacted_remote(chosen.place)} was removed meanwhile", "Try again.")
+        raise SourceError(f"{redacted_remote(chosen.place)} was removed while it was read", "Try again.")
     return found, inside_dump
 
 

@@ -108,17 +108,17 @@ def require_readable(url: str) -> None:
     if scheme not in S3 | GOOGLE | HTTP:
         raise UsageError(
             f"{shown} cannot be read: {scheme}:// is not supported",
-            "These are: s3://, gs://, https:// and mongodb://; name a local file by its path.",
+            "Supported are: s3://, gs://, https:// and mongodb://; name a local file by its path.",
         )
     parts = None
     with suppress(ValueError):
         parts = urlsplit(url)
     if parts is None or not url[len(scheme) :].startswith("://") or not parts.netloc:
-        raise UsageError(f"{shown} is no valid URL", f"Write it as {_FORMS[scheme]}.")
+        raise UsageError(f"{shown} is not a valid URL", f"Write it as {_FORMS[scheme]}.")
     if scheme in HTTP:
         if not parts.hostname or not _HOST.fullmatch(parts.netloc.rpartition("@")[2]):
             raise UsageError(
-                f"{shown} is no valid URL",
+                f"{shown} is not a valid URL",
                 f"Write it as {_FORMS['https']}; in a password, @ is %40, / is %2F and : is %3A.",
             )
         if scheme == "http" and not is_loopback(parts.hostname):

@@ -44,13 +44,13 @@ def test_the_detail_names_every_wrong_parameter(api: Api) -> None:
 def test_an_unknown_parameter_is_reported_with_those_that_are_known(api: Api) -> None:
     errors = wrong(api.series(merchant="shop-1"))
     assert errors == {
-        "merchant": "is not known here; known are mode, type, merchant_id, group, from, to, "
+        "merchant": "is not a parameter here; parameters: mode, type, merchant_id, group, from, to, "
         "fill, include, complete, values, limit, cursor, locale, format, unit, bom"
     }
 
 
 def test_the_utf8_mark_is_of_csv_only(api: Api) -> None:
-    assert wrong(api.series(bom="1")) == {"bom": "is of CSV only; add format=csv"}
+    assert wrong(api.series(bom="1")) == {"bom": "is for CSV only; add format=csv"}
 
 
 @pytest.mark.parametrize("name", ["first", "last", "Mode", "limit "])

@@ -49,7 +49,7 @@ class TestRates:
         answers = [api.ask(ME) for _ in range(4)]
         assert statuses(answers) == [200, 200, 200, 429]
         assert problem(answers[-1]) == (429, "too-many-requests")
-        assert answers[-1].json["detail"] == "The limit is 3 per 1 minute, and it is used up."
+        assert answers[-1].json["detail"] == "The limit of 3 per 1 minute is reached."
         assert 55 <= int(answers[-1].headers["retry-after"]) <= 60
         api.moment.pass_by(20)
         assert 35 <= int(api.ask(ME).headers["retry-after"]) <= 40

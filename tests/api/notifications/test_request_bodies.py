@@ -46,10 +46,10 @@ def test_everything_that_is_wrong_is_reported_at_once(api: Api) -> None:
         "user_id": "is needed",
         "title": "has line breaks or tabs",
         "body": "is blank",
-        "channels": "'fax' is not a channel here; there are email, sms, telegram, webhook; each may be there once: sms",
+        "channels": "'fax' is not a channel of this server (email, sms, telegram, webhook); must not be repeated: sms",
         "locale": "is not one of 'fa' or 'en'",
         "expires_at": "must be an instant with its offset from UTC, such as 2026-11-23T18:00:00Z",
-        "x": "is not known here",
+        "x": "is not a field here",
     }
     assert _listed(api) == []
 
@@ -94,7 +94,7 @@ def test_each_error_has_a_code_for_programs(api: Api) -> None:
         ("title", "t" * 201, "is longer than 200 characters"),
         ("title", "\u00a0\u3000", "is blank"),
         ("title", "a\x00b", "has control characters"),
-        ("title", "a\ud800b", "is no Unicode text"),
+        ("title", "a\ud800b", "is not Unicode text"),
         ("body", "b" * 4001, "is longer than 4000 characters"),
         ("body", "a\x1bb", "has control characters"),
         ("body", "a\rb", "has control characters"),
@@ -122,7 +122,7 @@ def test_only_the_channels_of_the_settings_are_known(url: str) -> None:
     api = Api(url, {"notify_senders": "pigeon=print"})
 
     assert wrong(send(api)) == {
-        "channels": "'sms' is not a channel here; there are pigeon; 'email' is not a channel here; there are pigeon"
+        "channels": "'sms' is not a channel of this server (pigeon); 'email' is not a channel of this server (pigeon)"
     }
     assert made(api, channels=["pigeon"])
 
@@ -188,6 +188,6 @@ def test_a_subscription_is_checked_like_a_notification(api: Api) -> None:
         "user_id": "has line breaks or tabs",
         "merchant_id": "is empty",
         "modes.1": "is not one of 'daily', 'weekly' or 'monthly'",
-        "channels": "'fax' is not a channel here; there are email, sms, telegram, webhook",
+        "channels": "'fax' is not a channel of this server (email, sms, telegram, webhook)",
     }
     assert wrong(send(api, SUBSCRIPTIONS, SUBSCRIPTION | {"modes": ["daily", "daily"]}))["modes"]

@@ -76,10 +76,10 @@ def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: A
 @pytest.mark.parametrize(
     ("whose", "parameter", "detail"),
     [
-        ({}, "all_merchants", "must be true, or merchant_id must name a merchant"),
-        ({"all_merchants": False}, "all_merchants", "must be true, or merchant_id must name a merchant"),
-        ({"merchant_id": None}, "all_merchants", "must be true, or merchant_id must name a merchant"),
-        ({"merchant_id": "x", "all_merchants": True}, "all_merchants", "must not be true where merchant_id names one"),
+        ({}, "all_merchants", "must be true if merchant_id is not given"),
+        ({"all_merchants": False}, "all_merchants", "must be true if merchant_id is not given"),
+        ({"merchant_id": None}, "all_merchants", "must be true if merchant_id is not given"),
+        ({"merchant_id": "x", "all_merchants": True}, "all_merchants", "must not be true if merchant_id is given"),
         ({"all_merchants": "true"}, "all_merchants", "must be true or false"),
         ({"all_merchants": 1}, "all_merchants", "must be true or false"),
         ({"all_merchants": None}, "all_merchants", "must be true or false"),
@@ -110,7 +110,7 @@ def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_
     assert first.json["warnings"] == [
         {
             "code": "unknown-merchant",
-            "detail": "There are no summaries of merchant 'nobody': nobody is notified until there are.",
+            "detail": "There are no summaries of merchant 'nobody' yet, so nothing is announced.",
         },
         {
             "code": "channel-not-set-up",
@@ -122,7 +122,7 @@ def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_
         },
         {
             "code": "no-address",
-            "detail": "User sara has no address for sms, email, webhook: nothing is sent there before there is one.",
+            "detail": "User sara has no address for sms, email, webhook, so these messages cannot be delivered yet.",
         },
     ]
     assert _codes(_subscribe(api, channels=["sms"])) == ["no-address"]

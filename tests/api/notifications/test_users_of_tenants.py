@@ -40,7 +40,7 @@ def test_of_a_user_of_several_tenants_the_operator_has_to_name_one(api: Api, acm
     assert _put(api, _THEIRS, key=acme) == 200
 
     told = wrong(api.ask(_SARA))
-    assert told == {"tenant": "is needed: a user of this id may be of the tenants acme, operator"}
+    assert told == {"tenant": "is required, because these tenants may have a user with this id: acme, operator"}
     assert api.ask(_SARA, "tenant=acme").json["contacts"] == _THEIRS
     assert api.ask(_SARA, "tenant=operator").json["contacts"] == _MINE
     assert api.ask(_SARA, key=acme).json["contacts"] == _THEIRS

@@ -48,7 +48,7 @@ class TestReady:
         open_stores(url, timeout_s=10).close()
         answer = Api(url).ask("/readyz")
         assert problem(answer) == (503, "not-built-yet")
-        assert document(answer)["detail"] == "Nothing was published yet."
+        assert document(answer)["detail"] == "Nothing is published yet."
         assert answer.headers["retry-after"] == "1"
         assert document(Api(url, KEYS_ONLY).ask("/readyz"))["detail"] == "Not ready."
 

@@ -110,7 +110,7 @@ def test_a_parameter_where_none_is_known_is_an_error(example_api: Api) -> None:
     answer = example_api.ask("/api/me", "locale=fa")
 
     assert answer.json["errors"] == [
-        {"parameter": "locale", "detail": "is not known here; known are none", "code": "unknown"}
+        {"parameter": "locale", "detail": "is not a parameter here; parameters: none", "code": "unknown"}
     ]
 
 

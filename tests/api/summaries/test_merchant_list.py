@@ -144,7 +144,7 @@ class TestCsv:
     def test_the_utf8_mark_comes_first_when_it_is_asked_for(self, api: Api) -> None:
         plain, marked = (api.ask(MERCHANTS, {"format": "csv", **more}) for more in ({}, {"bom": "1"}))
         assert marked.content == b"\xef\xbb\xbf" + plain.content
-        assert wrong(api.ask(MERCHANTS, {"bom": "1"})) == {"bom": "is of CSV only; add format=csv"}
+        assert wrong(api.ask(MERCHANTS, {"bom": "1"})) == {"bom": "is for CSV only; add format=csv"}
 
     def test_a_name_that_a_spreadsheet_would_take_for_a_formula_stays_text(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'summaries.db'}"

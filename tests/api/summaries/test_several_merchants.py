@@ -84,7 +84,7 @@ def test_merchants_that_are_not_there_are_all_named(api: Api) -> None:
     for more in ({}, {"fill": "zero", "to": "1403/01/01"}, {"limit": "1"}):
         answer = api.ask(SUMMARY, query_of("shop-1", "nobody", "none", **more))
         assert problem(answer) == (404, "unknown-merchant")
-        assert document(answer)["detail"] == "There is no merchant of the merchant_id 'nobody', 'none'."
+        assert document(answer)["detail"] == "There is no merchant with the id 'nobody', 'none'."
 
 
 def test_a_merchant_without_points_in_the_range_is_no_unknown_one(api: Api) -> None:
@@ -108,7 +108,7 @@ def test_more_points_than_an_answer_may_have_need_a_limit(tmp_path: Path) -> Non
     api = Api(url)
     for more in ({}, {"fill": "zero"}):
         refused = api.ask(SUMMARY, query_of(group="merchant", **more))
-        assert "is needed for more than 10,000 points" in wrong(refused)["limit"]
+        assert "is required for more than 10,000 points" in wrong(refused)["limit"]
         page = api.ask(SUMMARY, query_of(group="merchant", limit="10000", **more))
         assert len(page.json) == 10_000
         following = page.headers["link"].partition(">")[0].partition("?")[2]

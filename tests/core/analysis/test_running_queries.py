@@ -99,7 +99,7 @@ def asked_while(publishing: Any) -> pl.DataFrame:
 
 def test_a_store_that_others_keep_publishing_to_is_said_to_be_busy(stores: Stores) -> None:
     publish(stores, {"a": {"1403/04/01": (1, 1)}})
-    with pytest.raises(StoreBusy, match="other summaries were published meanwhile"):
+    with pytest.raises(StoreBusy, match="other runs published during each of the"):
         asked_while(Publishing(stores, 100))
 
 
@@ -213,7 +213,7 @@ columns:
     [
         (HEADER.replace("{table: daily}", "all"), r"reads\.0: .*Read"),
         (HEADER.replace("daily", "hourly"), "there is no table hourly; there are daily, "),
-        (HEADER.replace("daily", "daily, last: to"), "daily is bounded by what is no parameter"),
+        (HEADER.replace("daily", "daily, last: to"), "daily is bounded by a name that is not a parameter"),
         (HEADER.replace("daily", "daily, until: to"), r"reads\.0\.until: Unexpected keyword argument"),
         (HEADER.replace(", about: a day", ""), r"columns\.0\.about: Field required"),
         (HEADER.replace("reads:\n- {table: daily}\n", ""), "reads: Field required"),

@@ -6,7 +6,7 @@ import pytest
 
 from core.notifications.texts import chat_text, sms_text, too_long
 
-SMS = "the text has {} characters in {} short messages; at most 900 characters in 10 are sent"
+SMS = "the text has {} characters in {} SMS parts; at most 900 characters in 10 are sent"
 CHAT = "the text is {} UTF-16 units long, and Telegram takes 4096"
 
 

@@ -170,7 +170,7 @@ def some_ranges(chance: random.Random, mode: Mode) -> list[KeyRange]:
 def test_rows_of_other_periods_are_refused(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     rows = frame(of_periods([(Mode.DAILY, "1403/03/10"), (Mode.DAILY, "1403/04/03"), (Mode.MONTHLY, "1403/04")], 1))
-    with pytest.raises(ConservationBroken, match="8 summaries are of periods that were not to be replaced"):
+    with pytest.raises(ConservationBroken, match="8 summaries belong to periods that must not be replaced"):
         stores.summaries.amend(publication(2, BASE), rows, WEEK)
     require_rows(stores.summaries, BASE, 1)
 

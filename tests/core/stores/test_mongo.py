@@ -261,7 +261,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(
 ) -> None:
     db["summary_meta"].insert_one({"_id": "schema", "version": 99})
     for create in (True, False):
-        known = f"has schema version 99, but this program knows versions up to {SCHEMA_VERSION}"
+        known = f"has schema version 99, but this program supports versions up to {SCHEMA_VERSION}"
         with pytest.raises(StoreTooNew, match=known):
             open_stores(mongo_database_url, timeout_s=10, create=create)
     assert db.list_collection_names() == ["summary_meta"]
@@ -347,7 +347,7 @@ def test_a_view_that_cannot_be_moved_goes_on_showing_all_that_it_did(
     shown = [document["amount"] for document in db["summary_transaction"].find()]
     assert shown == [1] * uniform(1, merchants=3).height
     assert generations(db) == {generation_name(number, number) for number in (1, 3, 4)}
-    assert "the view summary_transaction still shows what was published before" in caplog.text
+    assert "the view summary_transaction still shows an earlier publication" in caplog.text
     publish(stores, 5)
     assert {document["amount"] for document in db["summary_transaction"].find()} == {5}
     assert generations(db) == {generation_name(number, number) for number in (4, 5)}

@@ -120,7 +120,7 @@ def test_while_another_writes_nothing_happens_and_the_caller_gets_an_error(store
     stored = stores.notifications.add(one, NOW_MS)
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match="another process has been writing"):
+        with pytest.raises(StoreUnavailable, match="another process has locked it"):
             stores.notifications.append(one, "sms", stored.logs[0].state, event(1, A))
         with pytest.raises(StoreUnavailable):
             stores.notifications.add(notification(2), NOW_MS)

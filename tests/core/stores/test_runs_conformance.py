@@ -118,7 +118,7 @@ def test_a_live_run_holds_the_ledger(stores: Stores, clock: Clock) -> None:
         stores.runs.begin(run())
     holder = begun.holder
     assert caught.value.sentence == (
-        f"run 1 (rebuild --truncate dump.archive) is under way in process {holder.process_id} on {holder.host} "
+        f"run 1 (rebuild --truncate dump.archive) is active in process {holder.process_id} on {holder.host} "
         "since 2024-06-24 12:00:00 UTC; its last heartbeat was 30 s ago"
     )
     assert "120 s" in caught.value.hint

@@ -349,7 +349,10 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     for create in (True, False):
-        with pytest.raises(StoreTooNew, match=f"has schema version 99, but this program knows versions up to {NEWEST}"):
+        with pytest.raises(
+            StoreTooNew,
+            match=f"has schema version 99, but this program supports versions up to {NEWEST}",
+        ):
             open_stores(url, timeout_s=1, create=create)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
@@ -459,7 +462,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_writer_that_stays_is_waited_for_and_then_named(stores: Stores, url: str, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as writer, open_stores(url, timeout_s=0.2) as waiting:
         writer.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable, match=r"another process has been writing to it for 0\.2 s"):
+        with pytest.raises(StoreUnavailable, match=r"another process has locked it for 0\.2 s"):
             waiting.runs.begin(run())
         writer.execute("ROLLBACK")
         assert waiting.runs.begin(run()).id == 1

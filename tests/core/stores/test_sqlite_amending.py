@@ -111,7 +111,7 @@ def test_a_store_that_something_else_changed_meanwhile_is_left_as_it_is(stores: 
     stores.summaries.publish(publication(1, rows), rows)
     execute(path, "CREATE TRIGGER meddling BEFORE UPDATE ON summary_transaction BEGIN SELECT raise(IGNORE); END")
     wanted = uniform(2)
-    with pytest.raises(ConservationBroken, match="90 summaries were changed by another program meanwhile"):
+    with pytest.raises(ConservationBroken, match="90 summaries were changed by another program during the run"):
         stores.summaries.amend(publication(2, wanted), wanted, [DAYS])
     assert stores.summaries.published() == publication(1, rows)
 

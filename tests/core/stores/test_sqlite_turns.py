@@ -64,7 +64,7 @@ def test_waiting_too_long_for_the_store_raises_store_busy(tmp_path: Path) -> Non
     holder = Database(tmp_path / "a.db", timeout_s=5, create=True)
     waiter = Database(tmp_path / "a.db", timeout_s=0.1, create=False)
     began = time.monotonic()
-    with holder.transaction(), pytest.raises(StoreBusy, match=r"writing to it for 0\.1 s"), waiter.transaction():
+    with holder.transaction(), pytest.raises(StoreBusy, match=r"locked it for 0\.1 s"), waiter.transaction():
         pass
     assert time.monotonic() - began < 20
     with waiter.transaction():  # it is well otherwise

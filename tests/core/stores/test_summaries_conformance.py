@@ -424,7 +424,7 @@ def test_of_two_runs_that_prepared_the_same_generation_one_is_published(stores: 
 
 
 def test_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
-    with pytest.raises(ConservationBroken, match="8 summaries were announced for publication, but there are 7"):
+    with pytest.raises(ConservationBroken, match="the publication should have 8 summaries, but has 7"):
         stores.summaries.publish(publication(1, EXTREMES), EXTREMES.head(7))
     assert stores.summaries.published() is None
 
@@ -463,7 +463,7 @@ def test_frames_that_are_not_in_order_are_refused(stores: Stores, first: slice, 
 
 def test_frames_of_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
     rows = ordered(EXTREMES)
-    with pytest.raises(ConservationBroken, match="8 summaries were announced for publication, but there are 7"):
+    with pytest.raises(ConservationBroken, match="the publication should have 8 summaries, but has 7"):
         stores.summaries.publish(publication(1, rows), iter([rows[:4], rows[4:7]]))
     assert stores.summaries.published() is None
 

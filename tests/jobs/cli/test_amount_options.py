@@ -93,7 +93,7 @@ def test_the_delimiter_of_csv_may_differ_from_file_to_file(jobs: CommandLine) ->
         (jobs.folder / name).write_text(text.replace(",", delimiter))
     assert jobs("rebuild", "one.csv", "--csv-delimiter", ";").code == 0
     assert jobs("verify", "other.csv", "--csv-delimiter", "tab").code == 0
-    jobs("verify", "other.csv", "--csv-delimiter", ";").require_failure(1, "has no column")
+    jobs("verify", "other.csv", "--csv-delimiter", ";").require_failure(1, "must have each of these columns once")
 
 
 def test_a_store_that_does_not_know_its_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:

@@ -85,7 +85,7 @@ def test_a_store_of_a_newer_schema_is_not_touched(jobs: CommandLine) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     for verb in (["rebuild", "good.bson", "--truncate"], ["status"]):
-        jobs(*verb).require_failure(1, f"has schema version 99, but this program knows versions up to {known}")
+        jobs(*verb).require_failure(1, f"has schema version 99, but this program supports versions up to {known}")
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {known}")
     connection.close()
@@ -119,7 +119,7 @@ def test_a_store_that_another_process_keeps_busy(jobs: CommandLine) -> None:
     with sqlite3.connect(jobs.folder / "summaries.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         said = jobs("rebuild", "large.bson", "--truncate", STORE_TIMEOUT_S="0.1")
-        said.require_failure(1, "another process has been writing to it for 0.1 s")
+        said.require_failure(1, "another process has locked it for 0.1 s")
         assert jobs("status").code == 0
         other.execute("ROLLBACK")
     other.close()
@@ -178,12 +178,12 @@ def test_a_server_that_is_down(jobs: CommandLine, mortal_server: tuple[str, subp
 def test_a_source_that_cannot_be_used(jobs: CommandLine) -> None:
     for name, content, sentence in (
         ("empty.bson", b"", "empty.bson is empty (0 bytes)"),
-        ("noise.bson", bytes(range(255, 100, -1)), "noise.bson is in no format that is read"),
+        ("noise.bson", bytes(range(255, 100, -1)), "noise.bson has an unsupported format"),
         ("cut.bson", bson_of(GOOD)[:-1], "cut.bson is damaged at byte "),
         ("long.bson", b"\xff\xff\xff\x00" + bytes(100), "long.bson"),
         ("cut.jsonl", b'{"merchantId":"a","amount":1,"createdAt":{"$da', "cut.jsonl is damaged at byte "),
         ("no.csv", b"merchantId,createdAt\na,2024-01-01T00:00:00Z\n", "amount"),
-        ("cut.gz", b"\x1f\x8b\x08\x00\x00", "cut.gz is damaged at byte 0: the gzip data is cut short"),
+        ("cut.gz", b"\x1f\x8b\x08\x00\x00", "cut.gz is damaged at byte 0: the gzip data is truncated"),
     ):
         (jobs.folder / name).write_bytes(content)
         jobs("rebuild", name, "--truncate").require_failure(1, sentence)

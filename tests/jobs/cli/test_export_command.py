@@ -112,7 +112,7 @@ def test_a_folder_of_parquet_is_partitioned_by_mode_and_year(full: CommandLine, 
 def test_the_data_dictionary_is_next_to_the_file_in_it_and_in_the_documentation(full: CommandLine, out: Path) -> None:
     said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
     beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
-    assert f"What its columns mean is in {out / 'x.parquet.dictionary.json'}.\n" in said.out
+    assert f"{out / 'x.parquet.dictionary.json'} describes its columns.\n" in said.out
     schema = pq.read_schema(out / "x.parquet")
     inside = json.loads(schema.metadata[b"dictionary"])
     assert beside == inside | {"rows": len(wanted("weekly"))}
@@ -148,7 +148,7 @@ def test_existing_files_are_replaced_only_with_force(full: CommandLine, out: Pat
         path = out / options[-1]
         assert full("export", path, "--mode", "daily", *options).code == 0
         said = full("export", path, "--mode", "monthly", *options)
-        assert "replace it with --force" in said.require_failure(2, "is there already")
+        assert "replace it with --force" in said.require_failure(2, "already exists")
         assert full("export", path, "--mode", "monthly", *options, "--force").code == 0
     assert len((out / "csv").read_text("utf-8").splitlines()) == 1 + len(wanted("monthly"))
     assert [path.name for path in (out / "--partitioned").iterdir() if path.is_dir()] == ["mode=monthly"]

@@ -78,15 +78,15 @@ def test_what_a_run_would_reject_is_reported_with_the_option_that_allows_it(jobs
     said = jobs("inspect", "some.bson").out
     assert "3 of 4  1 NaN\n" in said
     assert "It rejects 1 of these 4 documents" in said
-    assert "--max-reject-ratio allows them: 0.25 of all" in said
+    assert "add --max-reject-ratio 0.25 or slightly more" in said
 
 
 def test_a_source_without_dates_has_no_command(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "text.bson", [{"merchantId": "m", "amount": 5, "createdAt": "yesterday"}])
     said = jobs("inspect", "text.bson")
     assert said.code == 0
-    assert "No field can be the time, which takes dates: createdAt is text.\n" in said.out
-    assert "There is no command" in said.out
+    assert "No field is suitable as the time, which must be dates: createdAt is text.\n" in said.out
+    assert "No command can be suggested" in said.out
 
 
 def test_a_live_collection_is_inspected_whole_documents_and_without_its_password(
@@ -132,7 +132,9 @@ def test_a_wrong_field_names_the_one_that_was_meant(
 def test_a_missing_column_names_the_one_that_was_meant_also_of_standard_input(jobs: CommandLine) -> None:
     for source, content in (("shop.csv", b""), ("-", CSV.encode())):
         said = jobs("rebuild", source, "--merchant-field", "merchant", "--time-field", "created_at", stdin=content)
-        assert "Did you mean `--amount-field total`?" in said.require_failure(1, "has no column amount")
+        assert "Did you mean `--amount-field total`?" in said.require_failure(
+            1, "must have each of these columns once: amount"
+        )
 
 
 def test_the_rejects_of_standard_input_give_the_names(jobs: CommandLine) -> None:
@@ -162,7 +164,7 @@ def test_a_source_that_cannot_be_read_is_one_sentence(jobs: CommandLine) -> None
     for source, sentence in (
         ("gone.bson", "cannot be read"),
         ("empty.bson", "is empty"),
-        (sys.executable, "no format"),
+        (sys.executable, "unsupported format"),
     ):
         jobs("inspect", source).require_failure(1, sentence)
-    jobs("inspect").require_failure(2, "no SOURCE is named")
+    jobs("inspect").require_failure(2, "no SOURCE is given")

@@ -61,7 +61,7 @@ def test_old_files_of_rejects_go_and_others_stay(jobs: CommandLine, tmp_path: Pa
     said = jobs("prune", "--older-than", "30")
 
     assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("Removed 2 quarantine files (6 bytes), 0 runs and 0 publications of before 20")
+    assert said.out.startswith("Removed 2 quarantine files (6 bytes), 0 runs and 0 publications from before 20")
     assert not old.exists()
     assert not of_a_verification.exists()
     assert young.exists()
@@ -113,7 +113,7 @@ def test_a_dry_run_removes_nothing(jobs: CommandLine, tmp_path: Path) -> None:
         for _ in range(KEPT_RUNS + 1):
             _run(stores)
     said = jobs("prune", "--older-than", "30", "--dry-run")
-    assert said.out.startswith("Would remove 1 quarantine files (3 bytes), 1 runs and 0 publications of before ")
+    assert said.out.startswith("Would remove 1 quarantine files (3 bytes), 1 runs and 0 publications from before ")
     assert old.exists()
     with _stores(tmp_path) as stores:
         assert stores.runs.get(1) is not None

@@ -64,7 +64,7 @@ def test_without_a_source_the_one_of_the_settings_is_read(jobs: CommandLine, sho
     run = json.loads(said.out)["run"]
     assert run["counts"]["counted"] == len(TRANSACTIONS)
     assert run["command"] == f"rebuild {redacted_url(shop)}"
-    jobs("rebuild", "--truncate").require_failure(2, "no SOURCE is named, and SOURCE_URL is not set")
+    jobs("rebuild", "--truncate").require_failure(2, "no SOURCE is given, and SOURCE_URL is not set")
     jobs("status", SOURCE_URL="dump.bson").require_failure(2, "SOURCE_URL is")
 
 

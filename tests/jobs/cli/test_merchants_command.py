@@ -33,8 +33,8 @@ def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs:
     assert jobs("rebuild", "--truncate", "shop.bson").code == 0
     again = jobs("merchants", "import", "names.csv")
     assert again.out.endswith(": 0 new, 0 changed, 4 as before, 0 removed.\n")
-    assert "Of these merchants 1 have no summaries: none." in again.err
-    assert "without a name: 1" in again.err
+    assert "1 of these merchants have no summaries: none." in again.err
+    assert "1 merchants with summaries have no name" in again.err
     assert jobs("merchants", "list", "--unnamed", "--json").json_lines == [{"id": "other"}]
     assert jobs("merchants", "list", "--search", "چاي خانه").out == (
         "merchant  language  name\ntea       fa        چای‌خانه\n"
@@ -52,7 +52,7 @@ def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs:
     }
     shown = jobs("summary", "--mode", "daily", "--type", "count", "--merchant-id", "42")
     assert shown.err == "Merchant 42: گلستان, Golestan.\n"
-    assert "The merchant of that name is 42." in jobs(
+    assert "The merchant with that name is 42." in jobs(
         "summary", "--mode", "daily", "--type", "count", "--merchant-id", "golestan"
     ).require_failure(1, "there is no merchant golestan")
     assert jobs("merchants", "remove", "42", "--language", "en").out == "Names removed: 1. Merchants with a name: 3.\n"
@@ -73,7 +73,7 @@ def test_nothing_is_imported_of_a_source_with_a_wrong_row(jobs: CommandLine) -> 
     assert said.code == 3
     assert said.err.splitlines() == [
         "Warning: wrong.csv, line 3: name is missing.",
-        "Warning: wrong.csv, line 4: language is tr, and the languages of names are fa and en.",
+        "Warning: wrong.csv, line 4: language is tr, but must be fa or en.",
         "Error: 2 rows are wrong among 3 of wrong.csv, the first at line 3: name is missing; nothing was imported.",
         "Correct the source, and import it again.",
     ]
@@ -96,7 +96,7 @@ def test_a_trial_of_an_import_changes_nothing(jobs: CommandLine) -> None:
 
 def test_whose_names_to_remove_must_be_said(jobs: CommandLine) -> None:
     for arguments in ((), ("42", "--all")):
-        jobs("merchants", "remove", *arguments).require_failure(2, "either merchants or --all must be given")
+        jobs("merchants", "remove", *arguments).require_failure(2, "give either ids of merchants or --all")
 
 
 def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -> None:

@@ -206,7 +206,7 @@ def test_wrong_parameters_are_errors(jobs: CommandLine, arguments: tuple[str, ..
 
 
 def test_no_query_is_an_error_that_leads_to_the_list(jobs: CommandLine) -> None:
-    assert "query --list" in jobs("query").require_failure(2, "no query is named")
+    assert "query --list" in jobs("query").require_failure(2, "no query name is given")
 
 
 def test_nothing_published_is_an_error(tmp_path: Path) -> None:

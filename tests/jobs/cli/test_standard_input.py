@@ -71,7 +71,7 @@ def test_standard_input_that_is_cut_short_is_named(jobs: CommandLine) -> None:
 
 
 def test_standard_input_that_is_no_export_is_named(jobs: CommandLine) -> None:
-    jobs("rebuild", "-", stdin=b"hello\n").require_failure(1, "standard input is in no format that is read")
+    jobs("rebuild", "-", stdin=b"hello\n").require_failure(1, "standard input has an unsupported format")
 
 
 def test_a_standard_input_that_cannot_be_read_is_an_error(jobs: CommandLine) -> None:

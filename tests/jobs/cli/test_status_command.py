@@ -48,7 +48,7 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
         "  total      24 transactions, amount 24,936 IRR",
         "  settings   jalali calendar, Asia/Tehran, filters: none",
     ]
-    assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same as here", lines[5])
+    assert re.fullmatch(r"  rules      tzdata \S+ \([0-9a-f]{8}\), the same on this host", lines[5])
     assert lines[6].startswith("  sources    read up to 2024-")
     assert lines[7] == "  degraded   1 run(s) in a row failed; see status 2"
     columns = ["run", "status", "started", "duration", "read", "docs/s", "counted", "rejected", "command"]

@@ -32,7 +32,7 @@ def test_it_shows_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_pat
         assert output["refreshes"] == {"every_s": 3600, "due_ms": now_ms - round(2.5 * every_ms), "missed": 3}
         assert output["sources_read_until_ms"] == now_ms - round(3.5 * every_ms)
         out = jobs("status").out
-        assert "3 refreshes were missed; is their schedule running?" in out
+        assert "3 refreshes were missed; check that their scheduler runs" in out
         assert re.search(r"refreshes  every 1 h 0 min, the next due \d{4}-.*Z, 2 h 30 min ago\n", out)
         refresh(0.5)
         assert re.search(r"refreshes  every 1 h 0 min, the next due .*Z, in (30|2\d) min \d+ s\n", jobs("status").out)

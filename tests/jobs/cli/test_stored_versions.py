@@ -145,7 +145,7 @@ def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
         assert {subscription.tenant for subscription in stores.subscriptions.all()} == {OPERATOR}
         assert [stores.contacts.tenants_of(user_id) for user_id in ("u1", "کاربر")] == [{OPERATOR}, {OPERATOR}]
     assert found == tenants
-    assert "contacts of 2 users, 2 subscriptions and 2 notifications have no owner" in reported
+    assert "contacts of 2 users, 2 subscriptions and 2 notifications have no known owner" in reported
 
 
 def _set_owners(url: str, expected: dict[str, Any]) -> dict[str, str]:

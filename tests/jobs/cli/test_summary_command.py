@@ -96,7 +96,7 @@ def test_an_unknown_merchant_is_an_error(jobs: CommandLine) -> None:
 @pytest.mark.parametrize(("mode", "key"), [("daily", "1403/04"), ("weekly", "1403/W60"), ("monthly", "2024-06")])
 def test_a_key_of_another_mode_or_calendar_is_an_error(jobs: CommandLine, mode: str, key: str) -> None:
     said = jobs("summary", "--mode", mode, "--type", "count", "--from", key)
-    assert f"--from and --to are {mode} keys, or Gregorian dates in them." in said.require_failure(2, key)
+    assert f"--from and --to must be {mode} keys, or Gregorian dates." in said.require_failure(2, key)
     assert said.out == ""
 
 

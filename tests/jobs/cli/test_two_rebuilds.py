@@ -39,9 +39,7 @@ def test_the_second_says_who_holds_the_run_and_the_first_publishes(jobs: Command
     wait_until(lambda: stores.runs.get(1))
     for option in ("--truncate", "--json"):
         said = jobs("rebuild", "fast.bson", option)
-        err = said.require_failure(
-            1, f"run 1 (rebuild -) is under way in process {first.pid} on {socket.gethostname()}"
-        )
+        err = said.require_failure(1, f"run 1 (rebuild -) is active in process {first.pid} on {socket.gethostname()}")
         assert "Wait until it ends." in err
     assert said.json["error"]["type"] == "RunHeld"
     assert "running" in jobs("status").out
@@ -60,7 +58,7 @@ def test_of_many_at_once_one_publishes_or_each_in_turn(jobs: CommandLine, stores
     for loser in said:
         if loser.code != 0:
             loser.require_failure(1)
-            assert "is under way in process" in loser.err or "at the same moment" in loser.err
+            assert "is active in process" in loser.err or "at the same moment" in loser.err
     assert published_rows(stores) == summaries_of(FAST)
     runs = stores.runs.recent(9)
     assert {run.status for run in runs} == {RunStatus.PUBLISHED}
@@ -107,7 +105,7 @@ def test_a_run_on_another_host_is_taken_over_when_its_heartbeat_is_too_old(jobs:
     late_ms = wall_clock_ms() - int(HEARTBEAT_LIMIT_S * 1000)
     draft = replace(failed, status=RunStatus.RUNNING, holder=elsewhere, ended_at_ms=None, error=None)
     alive = stores.runs.begin(replace(draft, heartbeat_at_ms=late_ms + 30_000))
-    jobs("rebuild", "fast.bson").require_failure(1, "is under way in process 4242 on another-host")
+    jobs("rebuild", "fast.bson").require_failure(1, "is active in process 4242 on another-host")
     stores.runs.update(replace(alive, heartbeat_at_ms=late_ms))
     assert jobs("rebuild", "fast.bson").code == 0
     assert [run.status for run in stores.runs.recent(9)] == [RunStatus.PUBLISHED, RunStatus.DIED, RunStatus.FAILED]

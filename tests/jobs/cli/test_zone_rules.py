@@ -44,10 +44,10 @@ def test_a_process_with_another_time_zone_database_may_only_replace_everything(
 ) -> None:
     folder = tz_database(tmp_path / "zones", OTHER, missing)
     other = CommandLine(tmp_path, STORE_URL=store_url, PYTHONTZPATH=str(folder))
-    moved = "1403/01/01 is the first published day to begin or end at another instant"
+    moved = "1403/01/01 is the first published day whose boundaries change"
     err = other.cold("rebuild", "sales.bson", *DAYS).require_failure(1, moved)
     assert f"those of {rules_source()} (" in err
-    assert f"in the store and those of PYTHONTZPATH={folder} (" in err
+    assert f"in the store, but those of PYTHONTZPATH={folder} (" in err
     assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
     assert other.cold("rebuild", "sales.bson", "--truncate").code == 0
     for command in (
@@ -59,7 +59,10 @@ def test_a_process_with_another_time_zone_database_may_only_replace_everything(
         err = jobs(*command).require_failure(1, f"are those of PYTHONTZPATH={folder} (")
         assert moved in err
         assert "--truncate" in err
-    assert f"not those of this host ({rules_source()}), which may only rebuild --truncate" in jobs("status").out
+    assert (
+        f"different from those of this host ({rules_source()}), which can only run rebuild --truncate"
+        in jobs("status").out
+    )
     assert len(jobs("status", "--json").json["runs"]) == 2, "a run that is refused does not begin"
     Meddler(store_url).set_zone_rules(None)
     assert moved in jobs("rebuild", "sales.bson", *DAYS).err, "the warning of rules that are adopted"
@@ -70,7 +73,7 @@ def test_rules_that_move_no_published_day_are_refused_as_well(jobs: CommandLine,
     Meddler(store_url).set_zone_rules("0" * 64)
     err = jobs("rebuild", "sales.bson", *DAYS).require_failure(1, "are those of tzdata 1999.1 (00000000) in the store")
     assert f"those of {rules_source()} (" in err
-    assert "no published day begins or ends at another instant" in err
+    assert "the boundaries of the published days do not change" in err
     assert jobs("status", "--json").json["zone_rules_agree"] is False
     assert recorded(store_url) == "0" * 64
 
@@ -89,9 +92,9 @@ def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
         assert jobs(*command).code == 0
     runs = jobs("status", "--json").json["runs"]
     assert [len(run["warnings"]) for run in runs] == [0, 1, 0]
-    assert "did not record the rules of Asia/Tehran" in runs[1]["warnings"][0]
-    assert "no published day begins or ends at another instant" in runs[1]["warnings"][0]
-    assert "no published day begins or ends at another instant" in runs[1]["warnings"][0]
+    assert "has not recorded the time zone rules of Asia/Tehran" in runs[1]["warnings"][0]
+    assert "the boundaries of the published days do not change" in runs[1]["warnings"][0]
+    assert "the boundaries of the published days do not change" in runs[1]["warnings"][0]
     assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
     assert jobs("status", "--json").json["zone_rules_agree"] is True
 

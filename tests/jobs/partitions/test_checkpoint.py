@@ -76,7 +76,7 @@ def test_a_run_killed_at_nine_tenths_goes_on(tmp_path: Path) -> None:
         pipe.write(content)
     said = again.wait()
     assert said.code == 0, said
-    assert "Took the results of 9 partition(s) from the checkpoint.\n" in said.out
+    assert "Reused the results of 9 partition(s) from the checkpoint.\n" in said.out
     assert not (tmp_path / "kept").exists()
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10, create=False) as stores:
         assert published_rows(stores) == summaries_of([one for part in parts for one in part])
@@ -342,7 +342,7 @@ def test_a_folder_that_is_named_by_a_url_is_read_only_by_its_owner(tmp_path: Pat
     folder = tmp_path / "kept results"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "1.partition").stat().st_mode) == 0o600
-    with pytest.raises(UsageError, match="names no folder of this host"):
+    with pytest.raises(UsageError, match="does not name a folder of this host"):
         folder_at("file://other.example/kept")
 
 

@@ -232,7 +232,7 @@ def test_rows_of_csv_are_numbered_through_all_ranges(tmp_path: Path) -> None:
         with pytest.raises(SourceDamaged) as caught:
             count_in_order(source, cut(whole, *borders), plan)
         assert caught.value.sentence == (
-            f"{path} is damaged: this is no valid CSV: row 51 has 2 fields, and the header 3"
+            f"{path} is damaged: this is not valid CSV: row 51 has 2 fields, and the header 3"
         )
 
 
@@ -326,7 +326,7 @@ def test_a_failure_travels_with_the_result(tmp_path: Path) -> None:
 def test_what_can_be_read_only_once_stays_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"")
-    with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read by this process only"):
+    with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read only by this process"):
         pickle.dumps(FilePartition(SinglePass("pipe", file), FileFormat.BSON, None))
 
 

@@ -87,7 +87,7 @@ def test_truncate_of_an_empty_store_is_no_mistake(workshop: Workshop, first: Reb
 
 
 def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: RebuildRequest) -> None:
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="cannot be combined with"):
         workshop.rebuild(replace(first, truncate=True, last_key="1403/01/01"))
     assert workshop.stores.runs.recent(1) == []
 

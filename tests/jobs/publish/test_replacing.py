@@ -181,6 +181,6 @@ def test_a_publication_made_while_the_store_is_read_is_noticed(
         return answer
 
     monkeypatch.setattr(stores.summaries, question, publish_between)
-    with pytest.raises(PublicationLost, match="another run published while this one searched for changes"):
+    with pytest.raises(PublicationLost, match="another run published while this run searched for changes"):
         replace_days(stores.summaries, before, CALENDAR, TEHRAN, frame(THREE_MONTHS), [ALWAYS])
     assert not find(stores, THREE_MONTHS | {("a", NOWRUZ + 60): (1, 1)}, ALWAYS)

@@ -137,7 +137,7 @@ def test_the_warning_names_the_days_and_their_counts() -> None:
     (warning,) = retention().warnings([DayLoss(OLDEST - 1, 30, 0), DayLoss(OLDEST, 10, 4)])
     assert warning == (
         "2 day(s) from 1403/01/09 to 1403/01/10 keep their 40 published transactions, although the source has 4 of "
-        "them now: these days are not after that of the oldest document, so older documents may have been purged"
+        "them now: no valid document is older than these days, so their documents may have been deleted on purpose"
     )
 
 

@@ -305,7 +305,7 @@ def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zo
     Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
     adopting, again = filled.refresh(), filled.refresh()
     assert (adopting.run.status, adopting.run.days_changed) == (RunStatus.PUBLISHED, 0)
-    assert "did not record the rules of Asia/Tehran" in "".join(adopting.run.warnings)
+    assert "has not recorded the time zone rules of Asia/Tehran" in "".join(adopting.run.warnings)
     assert adopting.publication.fingerprint.zone_rules == rules_digest_here("Asia/Tehran", "jalali")
     assert (again.run.status, again.run.generation) == (RunStatus.UNCHANGED, adopting.publication.generation)
     assert "rules" not in "".join(again.run.warnings)
@@ -396,7 +396,7 @@ def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_a
     assert published_rows(runner.stores) == expected
     again = runner.refresh(fields=fields)
     assert (again.run.status, again.run.counts.read) == (RunStatus.UNCHANGED, len(FORTY_DAYS))
-    assert "so that the whole collection was read" in "".join(again.run.warnings)
+    assert "so the whole collection was read" in "".join(again.run.warnings)
     runner.shop.insert(Transaction("a", 5, runner.now), createdAt="2024/02/20 12:00:00")
     changed = runner.refresh(fields=fields)
     assert (changed.run.status, changed.run.days_changed) == (RunStatus.PUBLISHED, 1)

@@ -137,7 +137,7 @@ def test_of_several_at_once_each_is_refused_or_right(toggled: Toggled) -> None:
     for one in said:
         if one.code:
             one.require_failure(1)
-            assert "is under way in process" in one.err or "at the same moment" in one.err
+            assert "is active in process" in one.err or "at the same moment" in one.err
     assert published_rows(toggled.stores) == after
     runs = toggled.stores.runs.recent(9)
     assert {run.status for run in runs} <= {RunStatus.PUBLISHED, RunStatus.UNCHANGED}
@@ -166,7 +166,7 @@ def test_a_second_refresh_is_refused_while_the_first_runs(
         for _ in range(2):
             runner.refresh(AtPhase("checking", refresh_as_well))
     assert [sentence.partition(" in process")[0] for sentence in refused] == [
-        f"run {number} (refresh) is under way" for number in (1, 2)
+        f"run {number} (refresh) is active" for number in (1, 2)
     ]
     assert published_rows(stores) == shop.summaries()
 

@@ -51,11 +51,11 @@ def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Store
     shop.insert(Transaction("new", 5, now()))
     said = jobs("refresh", "--look-back", "1")
     run = sqlite_stores.runs.recent(1)[0]
-    assert f"Read 5 documents of the days from {run.first_day_key} on from " in said.out
+    assert f"Read 5 documents of the days since {run.first_day_key} from " in said.out
     assert "1 day(s) changed. Published generation 2 (run 2): 21 transactions" in said.out
     said = jobs("refresh", shop.url, "--updated-field", "updatedAt")
     assert said.code == 0
-    assert "Nothing has changed: generation 2 is still right (run 3): 21 transactions" in said.out
+    assert "Nothing has changed. Generation 2 is still current (run 3): 21 transactions" in said.out
     assert "has no index on updatedAt" in said.err
     commands = [run.command for run in sqlite_stores.runs.recent(9)]
     assert commands == [
@@ -152,7 +152,7 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
     assert published_rows(sqlite_stores) == before
     said = jobs("verify")
     assert said.code == 0
-    assert "No drift: generation 1 equals the source, but for 6 day(s) that are kept, in " in said.out
+    assert "No drift: generation 1 equals the source, except 6 day(s) that keep their totals, in " in said.out
     assert said.err.startswith("Warning: 6 day(s) from ")
     output = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
     assert [set(one.values()) - {2, 0} for one in output["days_kept"]] == [{one["key"]} for one in output["days_kept"]]
@@ -162,13 +162,13 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
 @pytest.mark.parametrize("source", ["export.bson", "-", "missing.bson"])
 def test_an_export_cannot_be_refreshed_from(jobs: CommandLine, sqlite_stores: Stores, source: str) -> None:
     write_bson(jobs.folder / "export.bson", ten_days())
-    err = jobs("refresh", source).require_failure(2, f"{source} is no live collection")
+    err = jobs("refresh", source).require_failure(2, f"{source} is not a live collection")
     assert "use rebuild for exports" in err
     assert sqlite_stores.runs.recent(1) == []
 
 
 def test_without_a_source_it_asks_for_one(jobs: CommandLine) -> None:
-    jobs("refresh", SOURCE_URL="").require_failure(2, "no SOURCE is named, and SOURCE_URL is not set")
+    jobs("refresh", SOURCE_URL="").require_failure(2, "no SOURCE is given, and SOURCE_URL is not set")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_a_failure_is_reported_with_its_reason_and_what_to_do(store_of_here: str
     options = ["no-such.bson", "--json", "--store", f"sqlite:///{tmp_path / 'other.db'}"]
     event = refresh_once(options, time_limit_s=TIMEOUT_S).as_event()
     assert (event["event"], event["exit_code"]) == ("refresh-failed", 2)
-    assert event["error"] == "no-such.bson is no live collection"
+    assert event["error"] == "no-such.bson is not a live collection"
     assert "use rebuild" in str(event["hint"])
     assert (tmp_path / "other.db").exists()
 

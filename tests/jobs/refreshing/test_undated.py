@@ -119,8 +119,8 @@ def test_a_refresh_counts_what_it_will_never_read(filled: JobRunner) -> None:
     # The date far ahead is read, as a refresh reads on without end; by an index the array of one date is not found.
     never_read = len(undated_documents()) - (2 if "MONGO_URL" in os.environ else 1)
     assert output == (
-        f"{never_read} documents of {filled.shop.place}.transaction were not read: in createdAt they have "
-        "no date that the calendar names. verify and rebuild reject them"
+        f"{never_read} documents of {filled.shop.place}.transaction were not read: they have no date within "
+        "the calendar in createdAt. verify and rebuild reject them"
     )
     assert run.status is RunStatus.UNCHANGED
     assert run.counts.rejected == 1
@@ -148,8 +148,8 @@ def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(runner:
     with MongoProxy(runner.shop.url) as proxy:
         proxy.refuse("listIndexes", code, "Namespace shop.transaction is a view, not a collection")
         run = runner.refresh(url=proxy.url).run
-        (output,) = [one for one in run.warnings if "refresh before" not in one]
-        assert "was not checked" in output
+        (output,) = [one for one in run.warnings if "the previous refresh read" not in one]
+        assert "it is unknown whether" in output
         assert runner.rebuild(sources=(proxy.url,), **SOME_DAYS).run.status is RunStatus.PUBLISHED
         assert runner.rebuild(sources=(proxy.url,), truncate=True).run.status is RunStatus.PUBLISHED
     assert run.counts.read < 20

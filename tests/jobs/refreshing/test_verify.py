@@ -349,5 +349,5 @@ def test_no_refresh_begins_while_it_repairs(filled: JobRunner, tmp_path: Path) -
             refused.append(refusal.value)
 
         filled.verify(AtPhase("checking", refresh), repair=True)
-    assert "run 2 (verify) is under way" in refused[0].sentence
+    assert "run 2 (verify) is active" in refused[0].sentence
     assert published_rows(filled.stores) == filled.shop.summaries()

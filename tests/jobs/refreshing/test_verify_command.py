@@ -51,7 +51,7 @@ def test_where_nothing_drifted_it_says_so(jobs: CommandLine, sqlite_stores: Stor
     last_key = day_before_the_look_back(sqlite_stores)
     assert said.out.splitlines()[:2] == [
         f"Recounted 20 documents and compared the days from the first day to {last_key}.",
-        "The next refresh recomputes the days after that; --to compares them as well.",
+        "Later days are not compared, because the next refresh recomputes them. --to compares them too.",
     ]
     assert "No drift: generation 1 equals the source, in " in said.out
     assert len(sqlite_stores.runs.recent(9)) == 1
@@ -94,7 +94,7 @@ def test_drift_is_a_table_and_an_exit_code_of_its_own(jobs: CommandLine, shop: S
     ]  # fmt: skip
     assert table[1].split() == ["daily", day, "late", "0", "1,234", "0", "1"]
     assert lines[-2].startswith("6 summaries of generation 1 have drifted, found in ")
-    assert lines[-1] == "Replace them with the same command and --repair."
+    assert lines[-1] == "Correct them with the same command and --repair."
     assert published_rows(sqlite_stores) == before
 
 
@@ -140,7 +140,7 @@ def test_only_some_days_are_compared(jobs: CommandLine, shop: Shop, sqlite_store
     assert f"to {keys[-6]}." in jobs("verify", REFRESH_LOOK_BACK_DAYS="4").out
     said = jobs("verify", "--to", keys[-1])
     assert f"to {keys[-1]}." in said.out
-    assert "The next refresh" not in said.out
+    assert "the next refresh" not in said.out
     assert jobs("verify", "--from", keys[0], "--to", keys[0]).code == DRIFT
     jobs("verify", "--from", keys[1], "--to", keys[0]).require_failure(2, "is after --to")
     jobs("verify", "--from", "yesterday").require_failure(2)

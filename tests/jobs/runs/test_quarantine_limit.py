@@ -93,7 +93,7 @@ def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url:
             Workshop(stores, tmp_path).rebuild(RebuildRequest((source,), max_quarantine_bytes=3000))
         (run,) = stores.runs.recent(1)
     assert run.rejects_kept == len(kept_ids(run.quarantine))
-    assert f"The first {run.rejects_kept} of the rejects are in {run.quarantine}, the other" in refusal.value.hint
+    assert f"The first {run.rejects_kept} rejects are in {run.quarantine}; the other" in refusal.value.hint
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -159,10 +159,10 @@ def test_the_limit_is_an_option_and_a_setting_and_is_reported(tmp_path: Path) ->
     jobs = CommandLine(tmp_path, MAX_QUARANTINE_MB="0")
     write(tmp_path / "x.bson", numbered(0, 3), numbered(3, 8, amount="x" * 300_000))
     none = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1")
-    assert "None of the 5 rejects was written, as --max-quarantine-mb is too small.\n" in none.out
+    assert "None of the 5 rejects was written, because --max-quarantine-mb is too small.\n" in none.out
     some = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "1")
-    assert "The first 3 of the rejects are in quarantine/run-000002-" in some.out
-    assert ", the other 2 were only counted.\n" in some.out
+    assert "The first 3 rejects are in quarantine/run-000002-" in some.out
+    assert "; the other 2 were only counted.\n" in some.out
     of_json = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1", "--max-quarantine-mb", "2", "--json")
     assert (of_json.json["run"]["rejects_kept"], of_json.json["run"]["rejects_not_kept"]) == (5, 0)
     assert "quarantined  3 of 5 rejects\n" in jobs("status", "2").out

@@ -78,18 +78,18 @@ def test_two_collections_of_one_name_need_their_databases() -> None:
         (prelude([MINE]), "no end marker of shop.transaction"),
         (prelude([MINE]) + segment(Segment(MINE, [document(1)])), "no end marker of shop.transaction"),
         (prelude([MINE]) + end_marker(MINE, b"x"), "checksum of shop.transaction does not match"),
-        (archive([Segment(MINE, [document(1)])]) + segment(Segment(MINE, [])), "goes on after its end marker"),
+        (archive([Segment(MINE, [document(1)])]) + segment(Segment(MINE, [])), "continues after its end marker"),
         (prelude([MINE]) + header(MINE, EOF=True, CRC=bson.Int64(0)) + document(1), "follow the end marker"),
-        (prelude([MINE]) + bson.encode({"db": "shop"}), "names no collection"),
-        (prelude([MINE]) + header(MINE, EOF=False)[:-9], "cut short in a segment's header"),
-        (prelude([MINE]) + header(MINE, EOF=False), "cut short in a terminator"),
+        (prelude([MINE]) + bson.encode({"db": "shop"}), "a header has no collection"),
+        (prelude([MINE]) + header(MINE, EOF=False)[:-9], "truncated in a segment's header"),
+        (prelude([MINE]) + header(MINE, EOF=False), "truncated in a terminator"),
         (prelude([MINE]) + header(MINE, EOF=False) + b"\x09\0\0\0abcde", "but does not end there"),
-        (prelude([MINE]) + header(MINE, EOF=False) + b"\x03\0\0\0", "says it has 3 bytes"),
-        (prelude([MINE]) + b"\x09\0\0\0abcd\0", "a segment's header is no valid BSON"),
-        (MAGIC + b"\0\0\0\0", "says it has 0 bytes"),
-        (MAGIC[:4], "cut short in the archive's header"),
+        (prelude([MINE]) + header(MINE, EOF=False) + b"\x03\0\0\0", "has the length 3"),
+        (prelude([MINE]) + b"\x09\0\0\0abcd\0", "a segment's header is not valid BSON"),
+        (MAGIC + b"\0\0\0\0", "has the length 0"),
+        (MAGIC[:4], "truncated in the archive's header"),
         (prelude([MINE])[:-4], "cut short"),
-        (prelude([MINE]) + header(MINE, EOF=False) + document(1) + b"\xff\xff\xff", "cut short in a terminator"),
+        (prelude([MINE]) + header(MINE, EOF=False) + document(1) + b"\xff\xff\xff", "truncated in a terminator"),
     ],
 )
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
@@ -149,7 +149,7 @@ def test_of_a_view_the_collection_is_named_that_it_shows() -> None:
     start = prelude([], views=[VIEW], options={"viewOn": "sales", "pipeline": []})
     with pytest.raises(SourceError, match="is a view") as refusal:
         amounts(start)
-    assert refusal.value.hint.endswith("the collection that it shows: --collection sales.")
+    assert refusal.value.hint.endswith("the collection on which it is defined: --collection sales.")
 
 
 def test_a_view_that_was_dumped_as_a_collection_is_read() -> None:

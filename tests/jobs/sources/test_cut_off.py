@@ -157,7 +157,7 @@ def test_a_flipped_bit_of_a_gzipped_archive_never_changes_what_is_read() -> None
 @pytest.mark.parametrize("length", [-(2**31), -1, 0, 4, 16 * 2**20 + 16 * 2**10 + 1, 2**31 - 1])
 def test_an_outer_length_that_cannot_be_is_refused_with_its_place(length: int) -> None:
     wrong = length.to_bytes(4, "little", signed=True) + RAW[1][4:]
-    with pytest.raises(SourceDamaged, match=f"says it has {length} bytes") as caught:
+    with pytest.raises(SourceDamaged, match=f"has the length {length}") as caught:
         read_as_file(RAW[0] + wrong + RAW[2])
     assert caught.value.offset == len(RAW[0])
 

@@ -59,7 +59,7 @@ def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, for
 
 @pytest.mark.parametrize("content", [b"hello", b"\0\0\0\0", b"\x89PNG\r\n", b"a\nb\n", b" \n ", b"\xff" * 100])
 def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(content: bytes) -> None:
-    with pytest.raises(UnknownFormat, match="in no format that is read") as caught:
+    with pytest.raises(UnknownFormat, match="has an unsupported format") as caught:
         read_as_file(content)
     assert "mongodump archive" in caught.value.hint
 
@@ -71,7 +71,9 @@ def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(conten
 def test_text_in_another_unicode_encoding_is_refused_by_its_name(
     encoding: str, mark: str, content: bytes, pack: Callable[[bytes], bytes]
 ) -> None:
-    with pytest.raises(UnknownFormat, match=f"is {encoding[:6].upper()}.* text, and only UTF-8 is read") as refusal:
+    with pytest.raises(
+        UnknownFormat, match=f"is {encoding[:6].upper()}.* text, but only UTF-8 is supported"
+    ) as refusal:
         read_as_file(pack((mark + content.decode()).encode(encoding)))
     assert f"iconv -f {encoding[:6].upper()}" in refusal.value.hint
 
@@ -174,7 +176,7 @@ def test_a_damaged_file_of_a_dump_is_named(tmp_path: Path) -> None:
     path = tmp_path / "dump" / "shop" / "transaction.bson.gz"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(
-        SourceDamaged, match=r"transaction.bson.gz is damaged at byte [0-9]+: the gzip data is cut short"
+        SourceDamaged, match=r"transaction.bson.gz is damaged at byte [0-9]+: the gzip data is truncated"
     ):
         read_file(tmp_path / "dump")
 
@@ -195,7 +197,7 @@ def test_a_view_of_a_dump_folder_is_refused_unless_its_documents_were_dumped(tmp
     for name in (None, "transactions", "shop.transactions"):
         with pytest.raises(SourceError, match=r"^shop.transactions is a view, of which .* has no documents") as refusal:
             read_file(tmp_path, collection=name)
-        assert refusal.value.hint.endswith("the collection that it shows: --collection payments.")
+        assert refusal.value.hint.endswith("the collection on which it is defined: --collection payments.")
     assert read_file(tmp_path, collection="payments").rows == ROWS
     about(tmp_path / "shop" / "transactions.metadata.json", **view)
     with pytest.raises(SourceError, match="is a view"):

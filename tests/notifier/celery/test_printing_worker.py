@@ -95,7 +95,7 @@ def test_a_test_message_is_sent_with_the_settings_of_the_command_and_says_that_t
 ) -> None:
     said = running.command("senders", "test", "email", "a@b.example", NOTIFY_SENDERS="email=print")
     assert "has other settings than this command (NOTIFY_SENDERS)" in said
-    assert "Printed, and sent to nobody." in said
+    assert "Printed; not sent to anyone." in said
 
 
 def test_no_setting_of_the_worker_is_in_its_answer_but_the_names_of_its_senders() -> None:

@@ -94,7 +94,7 @@ def test_senders_that_hang_are_ended_by_the_time_limits(running: Plant) -> None:
     added = {"plain": running.add("plain", body="late 60"), "askable": running.add("askable", body="stuck")}
     assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "askable": ("success", 1, 1)}
     error = running.ended(added["plain"])[0].state.error_message
-    assert (error or "").startswith("the sender broke off with SoftTimeLimitExceeded")
+    assert (error or "").startswith("the sender failed with SoftTimeLimitExceeded")
 
 
 def test_redis_killed_while_messages_are_sent_and_started_again(running: Plant) -> None:

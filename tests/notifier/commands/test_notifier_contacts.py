@@ -55,8 +55,8 @@ def test_some_addresses_are_removed_or_all_and_again_changes_nothing(notifier: N
     [
         (("sara", "sms"), "'sms' is not CHANNEL=ADDRESS"),
         (("sara", "fax=1"), "there is no channel fax"),
-        (("sara", "sms=12"), "the address cannot be one for sms: there is no such phone number"),
-        (("sara", "sms="), "the address cannot be one for sms: it is empty"),
+        (("sara", "sms=12"), "the address is not valid for sms: there is no such phone number"),
+        (("sara", "sms="), "the address is not valid for sms: it is empty"),
         (("sara", "sms=09127654321", "sms=09127654322"), "a channel is named twice"),
         (("sara\n", "sms=09127654321"), "USER has line breaks or tabs"),
         (("sara", "sms=09127654321", "--tenant", "acme"), "there is no tenant 'acme'"),
@@ -98,7 +98,7 @@ def test_a_message_is_stored_also_while_the_queue_is_down_and_standard_output_ha
     before_ms = wall_clock_ms()
     said = notifier(*SEND, "--expires", "2h")
     assert said.code == 0
-    assert "It is stored, and goes out when the queue is back" in said.err
+    assert "It is stored, and will be sent when the queue is back" in said.err
     assert "Warning: Messages over sms are only logged" in said.err
     with notifier.stores() as stores:
         stored = stores.notifications.get(said.out.strip())
@@ -131,7 +131,7 @@ def test_with_a_key_the_same_message_is_made_once_and_another_is_refused(notifie
     assert first.out == again.out
     with notifier.stores() as stores:
         assert len(stores.notifications.listed(limit=10)) == 1
-    assert "another message was made with" in notifier(*asked, "--locale", "en").failure(2)
+    assert "another message was created with" in notifier(*asked, "--locale", "en").failure(2)
     assert notifier(*SEND).out != first.out
 
 

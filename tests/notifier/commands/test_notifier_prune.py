@@ -86,7 +86,7 @@ def test_what_could_still_be_made_twice_is_not_removed(
     if least is None:
         assert said.code == 0
     else:
-        assert said.failure(2) == f"Error: what is younger than {least} days cannot be removed."
+        assert said.failure(2) == f"Error: --older-than must be at least {least} days."
 
 
 def test_more_than_a_batch_is_removed(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:

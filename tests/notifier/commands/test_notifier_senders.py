@@ -34,7 +34,7 @@ def test_one_message_is_sent_after_its_address_is_printed_and_no_store_is_needed
         said = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
         (request,) = server.requests
     assert said.code == 0
-    assert said.out == "Sent; the gateway calls it 4711.\n"
+    assert said.out == "Sent; reference of the gateway: 4711.\n"
     assert request.json["chat_id"] == 123456789
     assert request.json["text"].endswith("سلام")
     assert said.err.splitlines()[0] == "Sending over telegram with telegram to 123***:"
@@ -47,7 +47,7 @@ def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier)
     assert said.json.items() >= {"sent": False, "printed": True, "reference": None, "workers": []}.items()
     assert "No worker has answered" in said.err
     assert "+98912***4567" in said.err
-    assert "The print sender only logs" in said.err
+    assert "The sender print only logs" in said.err
     logged = json.loads(next(line for line in said.err.splitlines() if line.startswith("{")))
     assert (logged["title"], logged["body"]) == ("Test message", "The sender works.")
 
@@ -82,7 +82,7 @@ def test_a_gateway_that_is_away_has_sent_nothing(notifier: Notifier) -> None:
     ("arguments", "senders", "sentence"),
     [
         (("fax", "1"), "sms=print", "there is no channel fax"),
-        (("sms", "12"), "sms=print", "ADDRESS cannot be one for sms"),
+        (("sms", "12"), "sms=print", "ADDRESS is not valid for sms"),
         (("email", "a@b.example"), "email=smtp", "SMTP_HOST"),
         (("sms", "09121234567"), "sms=nosuch.module.Sender", "cannot be loaded"),
     ],
@@ -116,5 +116,5 @@ class BrokenSender:
 def test_a_defect_of_a_plug_in_leaves_it_open_whether_it_was_sent(notifier: Notifier) -> None:
     path = f"{__name__}.{BrokenSender.__name__}"
     said = notifier("senders", "test", "sms", "09121234567", NOTIFY_SENDERS=f"sms={path}")
-    assert "the sender broke off with ValueError" in said.failure(3)
+    assert "the sender failed with ValueError" in said.failure(3)
     assert "secret-word" not in said.out + said.err

@@ -123,7 +123,9 @@ def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -
             stores.notifications.add(stored, NOW_MS)
             happen(stores.notifications, stored, SEND, DEAD)
     output = notifier("status", "--limit", "2")
-    assert "no worker has answered: whether workers have the settings of this command is not known" in output.out
+    assert (
+        "no worker has answered, so it is unknown whether workers have the same settings as this command" in output.out
+    )
     assert (output.code, output.err) == (0, "")
     assert notification(2).id in output.out
     assert notification(1).id in output.out
@@ -196,7 +198,7 @@ def test_where_one_of_several_cannot_be_sent_again_none_is(notifier: Notifier) -
             happen(stores.notifications, stored, SEND, DEAD)
         assert "has expired" in notifier("retry", dead.id, expired.id).failure(1)
         assert "there is no notification" in notifier("retry", dead.id, "nosuch").failure(1)
-        assert "does not go over fax" in notifier("retry", dead.id, "--channel", "fax").failure(2)
+        assert "is not sent over fax" in notifier("retry", dead.id, "--channel", "fax").failure(2)
         found = stores.notifications.get(dead.id)
         assert found is not None
         assert found.log("sms").state.status == "dead"
@@ -268,7 +270,7 @@ def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(n
         assert (first["messages"], first["expired"], first["complete"]) == (3, 1, False)
         again = notifier(*asked[:-1], "--limit", "2")
         assert again.out == f"{made[1].id} is sent again over email.\n"
-        assert "1 that have expired are left out." in again.err
+        assert "Left out, because they have expired: 1." in again.err
         assert "There may be more" in again.err
         left = stores.notifications.get(made[0].id)
         assert left is not None
@@ -277,7 +279,7 @@ def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(n
 
 @pytest.mark.parametrize("arguments", [("--status", "dead"), ("x", "--from", "2024-06-24"), ("x", "--tenant", "acme")])
 def test_what_narrows_all_is_refused_without_it(notifier: Notifier, arguments: tuple[str, ...]) -> None:
-    assert "can be used with --all only" in notifier("retry", *arguments).failure(2)
+    assert "can be used only with --all" in notifier("retry", *arguments).failure(2)
 
 
 @pytest.mark.parametrize("arguments", [("--from", "soon"), ("--to", "2024-13-01"), ("--status", "success")])
@@ -290,4 +292,4 @@ def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])
 def test_what_is_to_be_sent_again_must_be_said_in_one_way(notifier: Notifier, arguments: tuple[str, ...]) -> None:
-    assert "nothing is selected to send again" in notifier("retry", *arguments).failure(2)
+    assert "give either ids of notifications or --all" in notifier("retry", *arguments).failure(2)

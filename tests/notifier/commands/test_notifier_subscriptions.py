@@ -48,8 +48,11 @@ def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Not
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("u1", "--channel", "sms"), "the summaries are not named"),
-        (("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"), "the summaries are not named"),
+        (("u1", "--channel", "sms"), "give either --merchant or --all-merchants"),
+        (
+            ("u1", "--channel", "sms", "--merchant", "m1", "--all-merchants"),
+            "give either --merchant or --all-merchants",
+        ),
         (("", "--channel", "sms", "--merchant", "m1"), "USER is empty"),
         (("u" * 129, "--channel", "sms", "--merchant", "m1"), "USER is longer than 128 characters"),
         (("u\n1", "--channel", "sms", "--merchant", "m1"), "USER has line breaks"),
@@ -80,7 +83,7 @@ def test_a_subscriber_without_a_contact_is_warned_about(notifier: Notifier) -> N
     assert warned.json["warnings"] == [
         {
             "code": "unknown-merchant",
-            "detail": "There are no summaries of merchant 'm2': nobody is notified until there are.",
+            "detail": "There are no summaries of merchant 'm2' yet, so nothing is announced.",
         },
         {
             "code": "channel-not-set-up",
@@ -92,7 +95,7 @@ def test_a_subscriber_without_a_contact_is_warned_about(notifier: Notifier) -> N
         },
         {
             "code": "no-address",
-            "detail": "User u1 has no address for sms, email, webhook: nothing is sent there before there is one.",
+            "detail": "User u1 has no address for sms, email, webhook, so these messages cannot be delivered yet.",
         },
     ]
     for warning in warned.json["warnings"]:

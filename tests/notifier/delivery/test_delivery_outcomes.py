@@ -197,7 +197,7 @@ def test_a_receiver_that_has_moved_gets_messages_at_the_new_address_from_then_on
 def test_a_channel_that_nothing_sends_over_is_dead(here: Station) -> None:
     sent = here.add("pigeon")
     here.delivery().deliver(sent)
-    assert here.log(sent, "pigeon").state.error_message == "nothing is set up to send over pigeon"
+    assert here.log(sent, "pigeon").state.error_message == "no sender is configured for pigeon"
 
 
 def test_each_channel_is_on_its_own(here: Station) -> None:
@@ -231,7 +231,7 @@ def test_a_defect_of_a_sender_gives_unknown_and_is_reported_without_its_text(her
     here.delivery().deliver(sent)
     state = here.log(sent).state
     assert state.status is LogStatus.UNKNOWN
-    assert (state.error_message or "").startswith("the sender broke off with ValueError at delivery_parts.py:")
+    assert (state.error_message or "").startswith("the sender failed with ValueError at delivery_parts.py:")
 
 
 def test_a_sender_that_returns_no_receipt_is_unknown(here: Station) -> None:

@@ -62,7 +62,7 @@ def test_each_channel_has_the_sender_that_is_named() -> None:
         ({"telegram_bot_token": ""}, ["TELEGRAM_BOT_TOKEN is empty"]),
         ({"webhook_secret": ""}, ["WEBHOOK_SECRET is empty"]),
         ({"webhook_secret": "", "kavenegar_api_key": ""}, ["WEBHOOK_SECRET", "KAVENEGAR_API_KEY"]),
-        ({"notify_senders": "sms=smoke"}, ["sms=smoke", "no sender is called smoke"]),
+        ({"notify_senders": "sms=smoke"}, ["sms=smoke", "there is no sender smoke"]),
         ({"notify_senders": "email=kavenegar"}, ["email=kavenegar", "sends over sms only"]),
         ({"notify_senders": "sms=no.such.Sender"}, ["sms=no.such.Sender", "No module named"]),
         ({"notify_senders": "sms=notifier.senders.base.NoSuch"}, ["NoSuch", "cannot be loaded"]),

@@ -101,7 +101,7 @@ def test_a_title_adds_no_header(title: str) -> None:
 
 @pytest.mark.parametrize("to", ["a@example.com\r\nRCPT TO:<b@example.com>", "a@example.com, b@example.com", "", "<>"])
 def test_an_address_that_is_none_is_refused_before_anything_is_sent(to: str) -> None:
-    with sender_at() as (sender, server), pytest.raises(PermanentFailure, match="the address cannot be used"):
+    with sender_at() as (sender, server), pytest.raises(PermanentFailure, match="the address is not valid"):
         sender.send(message_over("email", address=to))
     assert server.stages == []
 

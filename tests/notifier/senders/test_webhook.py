@@ -372,7 +372,7 @@ def test_cookies_of_a_receiver_are_not_stored() -> None:
 @pytest.mark.parametrize("url", ["ftp://hooks.example/", "https://user:pw@hooks.example/", "http://127.0.0.1:0/", ""])
 def test_an_address_that_is_no_webhook_is_refused(url: str) -> None:
     sender = webhook_sender()
-    with pytest.raises(PermanentFailure, match="the address cannot be used"):
+    with pytest.raises(PermanentFailure, match="the address is not valid"):
         send_to(sender, url)
 
 

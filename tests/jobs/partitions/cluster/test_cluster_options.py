@@ -31,7 +31,7 @@ PLAN = CountPlan(ReadOptions(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehr
 
 @pytest.mark.parametrize("argument", ["local:0", "local:", "local", "tcp://host", "http://host:8786", "host:8786", ""])
 def test_what_names_no_cluster_is_refused(argument: str) -> None:
-    with pytest.raises(UsageError, match="is no cluster"):
+    with pytest.raises(UsageError, match="is not a cluster"):
         require_cluster(argument)
 
 

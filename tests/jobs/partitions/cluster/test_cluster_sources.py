@@ -235,13 +235,15 @@ class Elsewhere(LocalFolder):
         return LocalFolder, (self._path.with_name(self._there),)
 
 
-@pytest.mark.parametrize(("there", "reason"), [("elsewhere", "it is not there"), ("shop.bson", "Not a directory")])
+@pytest.mark.parametrize(
+    ("there", "reason"), [("elsewhere", "it does not exist there"), ("shop.bson", "Not a directory")]
+)
 def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
     there: str, reason: str, address: str, tmp_path: Path
 ) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     kept = Checkpoint(Elsewhere(tmp_path / "checkpoint", there), "fingerprint")
-    said = rf"worker tcp://.* does not see what is in the checkpoint .*: {reason}"
+    said = rf"worker tcp://.* cannot see files that this host writes to the checkpoint .*: {reason}"
     with pytest.raises(ServiceError, match=said) as caught:
         with_checkpoint(kept, address, tmp_path)
     assert "a folder that all hosts share" in caught.value.hint

@@ -157,7 +157,7 @@ def test_a_broken_answer_is_no_mix_where_the_server_names_no_version(web: WebSer
     with objects.open(found) as opened:
         assert io.BufferedReader(opened, 65_536).read() == CONTENT
     web.troubles.append(cut)
-    with objects.open(found) as opened, pytest.raises(SourceError, match=r"broke off after \d+ bytes"):
+    with objects.open(found) as opened, pytest.raises(SourceError, match=r"truncated after \d+ bytes"):
         io.BufferedReader(opened, 65_536).read()
 
 

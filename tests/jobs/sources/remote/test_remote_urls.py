@@ -48,9 +48,9 @@ def test_no_password_is_shown_whatever_it_is_made_of(password: str, begin: str) 
         ("http://files.example/shop.bson", "http://files.example/shop.bson is not encrypted"),
         ("ftp://files.example/shop.bson", "ftp:// is not supported"),
         ("file:///srv/shop.bson", "file:// is not supported"),
-        ("s3:/dumps/shop.bson", "is no valid URL"),
-        ("https://", "is no valid URL"),
-        ("https://[::1/shop.bson", "is no valid URL"),
+        ("s3:/dumps/shop.bson", "is not a valid URL"),
+        ("https://", "is not a valid URL"),
+        ("https://[::1/shop.bson", "is not a valid URL"),
         ("s3://key:secret@dumps/shop.bson", "contains a user or a key"),
     ],
 )
