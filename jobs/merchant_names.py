@@ -81,10 +81,9 @@ class NameRows:
         """
         if self.wrong:
             first = self.wrong[0]
-            rows = "1 row is" if len(self.wrong) == 1 else f"{len(self.wrong):,} rows are"
             raise TooManyRejects(
-                f"{rows} invalid, of {self.rows:,} in {self.source}; the first at {first.place}: {first.reason}; "
-                "nothing was imported",
+                f"{len(self.wrong):,} of {self.rows:,} rows of {self.source} are invalid, the first at {first.place}: "
+                f"{first.reason}; nothing was imported",
                 "Correct the source, and import it again.",
             )
         if not self.rows:

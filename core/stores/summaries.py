@@ -104,10 +104,10 @@ class Fingerprint:
     def _difference(self, name: str, other: Fingerprint) -> str:
         if name == "zone_rules":
             return (
-                f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store, but "
-                f"those of {self.rules_words()} here"
+                f"the rules of the time zone {self.zones_words()} are those of {other.rules_words()} in the store and "
+                f"those of {self.rules_words()} now"
             )
-        return f"{name} is {other.part_words(name)} in the store, but {self.part_words(name)} here"
+        return f"{name} is {other.part_words(name)} in the store and {self.part_words(name)} now"
 
     def part_words(self, name: str) -> str:
         """The part `name` in words, in the form of options."""

@@ -68,7 +68,7 @@ def _format(out: str, named: str | None, partitioned: bool) -> Format:
         return Format({"feather": "arrow", "ipc": "arrow", "pq": "parquet"}.get(ending, ending))
     except ValueError:
         raise UsageError(
-            f"the name {out} does not say what to write", f"Choose with --format: {', '.join(Format)}."
+            f"the name {out} does not determine the format", f"Choose with --format: {', '.join(Format)}."
         ) from None
 
 

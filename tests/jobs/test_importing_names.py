@@ -151,7 +151,7 @@ def test_each_wrong_row_of_csv_is_named_with_its_line_and_reason(tmp_path: Path)
         "line 13": "the name is empty",
         "line 14": "the name has 201 characters, and at most 200 are allowed",
     }
-    with pytest.raises(TooManyRejects, match=r"11 rows are wrong among 13 of .*, the first at line 3: id is missing"):
+    with pytest.raises(TooManyRejects, match=r"11 of 13 rows of .* are invalid, the first at line 3: id is missing"):
         found.require_right()
 
 

@@ -144,7 +144,7 @@ def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs,
 @pytest.mark.thorough
 def test_the_status_is_for_operators(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.SUMMARIES, Scope.OPERATE])).figures()
-    expect(tab.at("#panel-status")).to_contain_text("Needs a look")
+    expect(tab.at("#panel-status")).to_contain_text("Needs attention")
 
 
 @pytest.mark.thorough

@@ -168,9 +168,9 @@ def test_what_is_of_a_tenant_says_of_which(tabs: Tabs) -> None:
 @pytest.mark.thorough
 def test_what_is_due_says_when(tabs: Tabs) -> None:
     tab = opened(tabs(), UNDER_WAY)
-    expect(log(tab, "E-mail").locator(".badge")).to_have_text("To be tried again")
+    expect(log(tab, "E-mail").locator(".badge")).to_have_text("Retrying")
     expect(log(tab, "E-mail").locator(".facts")).to_contain_text(re.compile(r"Next attempt.*\(in 1\d minutes\)"))
-    expect(log(tab, "Webhook").locator(".facts")).to_contain_text("Attempt ends at the latest")
+    expect(log(tab, "Webhook").locator(".facts")).to_contain_text("Attempt times out")
     expect(log(tab, "SMS").locator(".facts")).to_contain_text("due now")
     expect(log(tab, "SMS")).to_contain_text("Nothing has happened yet.")
 
@@ -229,7 +229,7 @@ def test_sending_again_asks_first_and_warns_that_it_may_arrive_twice(tabs: Tabs,
     dialog.get_by_role("button", name="Send again").click()
     expect(tab.at(".log .badge")).to_have_text(["Pending", "Pending"])
     expect(rows(tab).locator(".badge")).to_have_text("Pending")
-    expect(log(tab, "SMS").locator(".event-name").last).to_have_text("Somebody had it sent again")
+    expect(log(tab, "SMS").locator(".event-name").last).to_have_text("Retry requested")
     assert {one.state.status for one in kept(store_file, story).logs} == {LogStatus.PENDING}
 
 
@@ -260,10 +260,10 @@ def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Pa
     tab = opened(tabs(), story, "user=cancelled")
     tab.page.get_by_role("button", name="Cancel…").click()
     dialog = tab.page.get_by_role("dialog")
-    expect(dialog).to_contain_text("What is being sent at this moment may still arrive")
+    expect(dialog).to_contain_text("A message that is being sent may still arrive")
     dialog.get_by_role("button", name="Cancel the message").click()
     expect(tab.at(".log .badge")).to_have_text(["Cancelled", "Sending", "Cancelled"])
-    expect(log(tab, "Webhook")).to_contain_text("if this attempt fails, there is no other")
+    expect(log(tab, "Webhook")).to_contain_text("if this attempt fails, it is not retried")
     expect(tab.page.get_by_role("button", name="Cancel…")).to_have_count(0)
     expect(tab.at("#details-title")).to_be_focused()
     assert kept(store_file, story).log("webhook").state.cancelling
@@ -281,7 +281,7 @@ def test_an_action_that_became_impossible_meanwhile_shows_the_reason_and_the_cur
         happen(stores, notification, "sms", EventKind.ATTEMPT, now_ms)
         happen(stores, notification, "sms", EventKind.SUCCESS, now_ms, "1")
     tab.page.get_by_role("button", name="Cancel the message").click()
-    expect(tab.at("#question-error")).to_have_text("That is no longer possible. See how it stands now.")
+    expect(tab.at("#question-error")).to_have_text("This is no longer possible. Check the current status.")
     expect(tab.at("#question-yes")).to_be_disabled()
     tab.page.get_by_role("button", name="Leave it").click()
     expect(log(tab, "SMS").locator(".badge")).to_have_text("Sent")
@@ -291,7 +291,7 @@ def test_an_action_that_became_impossible_meanwhile_shows_the_reason_and_the_cur
 def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("followed", "Followed", {"sms": []}, user_id="followed"))
     tab = opened(tabs(), story, "user=followed")
-    expect(tab.at("#follows")).to_have_text("Messages are under way: this page follows them by itself.")
+    expect(tab.at("#follows")).to_have_text("Messages are being sent: this page updates automatically.")
     close = tab.page.get_by_role("link", name="Close")
     close.focus()
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
@@ -299,8 +299,8 @@ def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file
         happen(stores, kept(store_file, story).notification, "sms", EventKind.ATTEMPT, now_ms)
         happen(stores, kept(store_file, story).notification, "sms", EventKind.SUCCESS, now_ms, "77")
     expect(rows(tab).locator(".badge")).to_have_text("Sent", timeout=FOLLOWED_MS)
-    expect(log(tab, "SMS").locator(".event-name")).to_have_text(["Attempt 1", "The gateway took it"])
-    expect(tab.at("#follows")).to_have_text("This page updates by itself.")
+    expect(log(tab, "SMS").locator(".event-name")).to_have_text(["Attempt 1", "The gateway accepted it"])
+    expect(tab.at("#follows")).to_have_text("This page updates automatically.")
     expect(tab.at("#live")).to_have_text("The notification that is open: Sent")
     expect(close).to_be_focused()
 
@@ -430,7 +430,7 @@ def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> 
     tab.page.context.set_offline(True)
     tab.page.get_by_role("button", name=re.compile("Send .*E-mail.* again…")).click()
     tab.page.get_by_role("button", name="Send again", exact=True).click()
-    expect(tab.at("#question-error")).to_contain_text("it may have been done or not")
+    expect(tab.at("#question-error")).to_contain_text("it may or may not have been done")
     tab.page.get_by_role("button", name="Leave it").click()
     expect(tab.at("#notice-title")).to_have_text("The server cannot be reached")
     expect(tab.at(".log")).to_have_count(2)
@@ -568,7 +568,7 @@ def test_a_list_that_is_slow_or_fails_says_so_and_dims_what_is_of_before(tabs: T
     expect(tab.at("body")).to_have_attribute("data-progress", "loading")
     fail(held[0])
     expect(tab.at("#notice-title")).to_have_text("The store does not answer")
-    expect(tab.at("#progress")).to_have_text("Your choice did not load. The list from before is still shown.")
+    expect(tab.at("#progress")).to_have_text("Your selection did not load. The previous list is still shown.")
     expect(rows(tab)).to_have_count(4)
     tab.page.unroute_all(behavior="ignoreErrors")
     expect(tab.at("#notice")).to_be_hidden()  # it tries again by itself
@@ -587,8 +587,8 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
     save = dialog.get_by_role("button", name="Save")
     save.click()
     for name, said in (
-        ("user_id", "Name the user."),
-        ("merchant_id", "Name the merchant."),
+        ("user_id", "Enter the user."),
+        ("merchant_id", "Enter the merchant."),
         ("modes", "Choose at least one."),
         ("channels", "Choose at least one."),
     ):
@@ -753,7 +753,7 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
     expect(field).to_be_focused()
     field.fill(add_key(f"sqlite:///{file}", [Scope.NOTIFICATIONS], name="desk"))
     tab.page.keyboard.press("Enter")
-    expect(tab.at("#list-none h3")).to_have_text("No notifications in these days")
+    expect(tab.at("#list-none h3")).to_have_text("No notifications on these days")
     tab.page.get_by_role("link", name="Show all").click()
     expect(tab.at("#list-none h3")).to_have_text("No notifications yet")
     add(file, DEAD)

@@ -37,7 +37,7 @@ def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Ta
         expect(tab.at("#notice-title")).to_have_text("The store does not answer")
         expect(tab.card(0)).to_have_text(shown)
         still = "Still shown: Amount of All merchants, 22 Khordad 1403 – 20 Tir 1403 (incomplete)."
-        expect(tab.at("#progress")).to_have_text(f"Your choice did not load. {still}")
+        expect(tab.at("#progress")).to_have_text(f"Your selection did not load. {still}")
         _everything_is(tab, dimmed=True)
     expect(tab.at("#notice")).to_be_hidden(timeout=TRIED_AGAIN_MS)
     expect(tab.at("#progress")).to_be_empty()
@@ -106,7 +106,7 @@ def test_without_a_store_and_with_no_transactions_it_says_so_and_notices_the_fir
         try:
             notifications = tabs(language="fa")
             notifications.page.goto(f"{origin}/notifications?lang=en")
-            expect(notifications.at("#list-none h3")).to_have_text("No notifications in these days")
+            expect(notifications.at("#list-none h3")).to_have_text("No notifications on these days")
             expect(notifications.at("#notice")).to_be_hidden()
             tab = _empty(tabs())
             publish(f"sqlite:///{store}", {})

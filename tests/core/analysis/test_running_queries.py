@@ -212,7 +212,7 @@ columns:
     ("wrong", "reason"),
     [
         (HEADER.replace("{table: daily}", "all"), r"reads\.0: .*Read"),
-        (HEADER.replace("daily", "hourly"), "there is no table hourly; there are daily, "),
+        (HEADER.replace("daily", "hourly"), "there is no table hourly; the tables are daily, "),
         (HEADER.replace("daily", "daily, last: to"), "daily is bounded by a name that is not a parameter"),
         (HEADER.replace("daily", "daily, until: to"), r"reads\.0\.until: Unexpected keyword argument"),
         (HEADER.replace(", about: a day", ""), r"columns\.0\.about: Field required"),

@@ -80,7 +80,7 @@ def test_the_error_of_a_failed_batch_has_its_count_code_and_first_message_and_ne
         proxy.answer("insert", answer)
         with pytest.raises(StoreUnavailable) as caught:
             stores.summaries.publish(publication(1, ROWS), ROWS)
-    assert caught.value.sentence.endswith(f" refuses: {said}")
+    assert caught.value.sentence.endswith(f" refuses the request: {said}")
     # What logs and the results of tasks keep of it.
     assert "m0007" not in "".join(traceback.format_exception(caught.value))
 

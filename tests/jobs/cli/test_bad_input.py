@@ -195,7 +195,7 @@ def test_a_source_that_may_not_or_cannot_be_opened(jobs: CommandLine) -> None:
     (jobs.folder / "folder").mkdir()
     (jobs.folder / "folder" / "users.bson").write_bytes(b"")
     err = jobs("rebuild", "folder", "--truncate").require_failure(1, "no collection transaction or transactions")
-    assert "it holds folder.users" in err
+    assert "it has folder.users" in err
     jobs("rebuild", "mongodb://host", "--truncate").require_failure(2, "is not a valid MongoDB URL with a database")
     jobs("rebuild", "good.bson/x", "--truncate").require_failure(1, "good.bson/x cannot be read: Not a directory")
     require_unchanged(jobs)

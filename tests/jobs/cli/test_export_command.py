@@ -170,10 +170,10 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
     [
         (("https://host/x.parquet",), 2, "https:// cannot be written to"),
         (("s3://key:secret@bucket/x.parquet",), 2, "contains a user or a key"),
-        (("gone/x.parquet",), 1, "there is no folder"),
-        (("x",), 2, "does not say what to write"),
+        (("gone/x.parquet",), 1, "the folder gone does not exist"),
+        (("x",), 2, "does not determine the format"),
         (("x.csv", "--partitioned", "--format", "csv"), 2, "--partitioned writes a folder of Parquet files"),
-        (("shop.bson", "--partitioned"), 2, "is no folder"),
+        (("shop.bson", "--partitioned"), 2, "is not a folder"),
         ((".", "--format", "csv"), 2, "is a folder"),
         (("x.parquet", "--raw"), 2, "--raw is for CSV only"),
         (("x.csv", "--from", "1403/13/01"), 2, "1403/13/01"),

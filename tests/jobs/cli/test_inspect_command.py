@@ -77,7 +77,7 @@ def test_what_a_run_would_reject_is_reported_with_the_option_that_allows_it(jobs
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": math.nan}])
     said = jobs("inspect", "some.bson").out
     assert "3 of 4  1 NaN\n" in said
-    assert "It rejects 1 of these 4 documents" in said
+    assert "This command would reject 1 of these 4 documents" in said
     assert "add --max-reject-ratio 0.25 or slightly more" in said
 
 

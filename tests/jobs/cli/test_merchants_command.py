@@ -29,10 +29,10 @@ def jobs(tmp_path: Path) -> CommandLine:
 def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs: CommandLine) -> None:
     said = jobs("merchants", "import", "names.csv")
     assert (said.code, said.err) == (0, "")
-    assert said.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 as before, 0 removed.\n")
+    assert said.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 unchanged, 0 removed.\n")
     assert jobs("rebuild", "--truncate", "shop.bson").code == 0
     again = jobs("merchants", "import", "names.csv")
-    assert again.out.endswith(": 0 new, 0 changed, 4 as before, 0 removed.\n")
+    assert again.out.endswith(": 0 new, 0 changed, 4 unchanged, 0 removed.\n")
     assert "1 of these merchants have no summaries: none." in again.err
     assert "1 merchants with summaries have no name" in again.err
     assert jobs("merchants", "list", "--unnamed", "--json").json_lines == [{"id": "other"}]
@@ -74,7 +74,7 @@ def test_nothing_is_imported_of_a_source_with_a_wrong_row(jobs: CommandLine) -> 
     assert said.err.splitlines() == [
         "Warning: wrong.csv, line 3: name is missing.",
         "Warning: wrong.csv, line 4: language is tr, but must be fa or en.",
-        "Error: 2 rows are wrong among 3 of wrong.csv, the first at line 3: name is missing; nothing was imported.",
+        "Error: 2 of 3 rows of wrong.csv are invalid, the first at line 3: name is missing; nothing was imported.",
         "Correct the source, and import it again.",
     ]
     lines = jobs("merchants", "import", "wrong.csv", "--json").json_lines

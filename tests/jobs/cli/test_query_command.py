@@ -185,7 +185,7 @@ def test_the_list_for_machines(jobs: CommandLine) -> None:
 
 def test_an_unknown_query_is_an_error(jobs: CommandLine) -> None:
     said = jobs("query", "bottom_merchants", "--json")
-    assert "There are month_to_date, " in said.require_failure(2, "there is no query 'bottom_merchants'")
+    assert "The queries are month_to_date, " in said.require_failure(2, "there is no query 'bottom_merchants'")
     assert said.json["error"]["exit_code"] == 2
 
 

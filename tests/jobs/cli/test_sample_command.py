@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_same_totals_in_every_form(jo
 
 def test_an_existing_file_is_replaced_only_by_force(jobs: CommandLine) -> None:
     (jobs.folder / "kept.bson").write_text("kept")
-    jobs("sample", "kept.bson", "--transactions", "1").require_failure(2, "kept.bson exists already")
+    jobs("sample", "kept.bson", "--transactions", "1").require_failure(2, "kept.bson already exists")
     assert (jobs.folder / "kept.bson").read_text() == "kept"
     said = jobs("sample", "kept.bson", "--transactions", "1", "--force", "--json")
     assert said.json == {"path": "kept.bson", "form": "BSON", "bytes": 77, "transactions": 1}

@@ -53,7 +53,7 @@ def test_the_position_of_a_reject_is_its_byte_in_the_archive() -> None:
 def test_a_collection_that_is_not_there_is_refused_with_a_list_of_those_that_are() -> None:
     content = archive([Segment("shop.users", [document(1)]), Segment("shop.payments", [document(2)])])
     with pytest.raises(
-        SourceError, match=r"no collection transaction or transactions: it holds shop.payments, shop.users"
+        SourceError, match=r"no collection transaction or transactions: it has shop.payments, shop.users"
     ):
         amounts(content)
     assert amounts(content, "payments") == [2]

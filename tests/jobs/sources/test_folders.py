@@ -300,7 +300,7 @@ def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> No
     (tmp_path / "shard1" / "shop" / "t%24.metadata.json").write_text(json.dumps({"collectionName": "transactions"}))
     assert read_of(tmp_path) == ["shard0", "shard1"]
     assert read_of(tmp_path, "audit") == ["shard1"]
-    with pytest.raises(SourceError, match=r"no collection x: it holds config\.chunks, log\.audit, shop\.t"):
+    with pytest.raises(SourceError, match=r"no collection x: it has config\.chunks, log\.audit, shop\.t"):
         sources_in(tmp_path, "x")
 
 

@@ -143,7 +143,7 @@ def test_a_dump_folder_is_read_from_above_or_within_its_database(tmp_path: Path,
 
 def test_a_folder_without_the_collection_is_refused_with_a_list_of_what_it_holds(tmp_path: Path) -> None:
     dump(tmp_path, "shop/users.bson", "log/audit.bson.gz", "shop/users.metadata.json", "oplog.bson")
-    with pytest.raises(SourceError, match=r"no collection transaction or transactions: it holds log.audit, shop.users"):
+    with pytest.raises(SourceError, match=r"no collection transaction or transactions: it has log.audit, shop.users"):
         read_file(tmp_path)
     assert read_file(tmp_path, collection="audit").rows == ROWS
 

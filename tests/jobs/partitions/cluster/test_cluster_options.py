@@ -62,8 +62,8 @@ def test_every_difference_of_versions_is_named() -> None:
     assert differences_between(here, here) == ""
     there = here | {"numba": "0.1", "rules of Asia/Tehran": "00000000"}
     named = differences_between(here, there)
-    assert f"numba 0.1 and not {here['numba']}" in named
-    assert "rules of Asia/Tehran 00000000 and not" in named
+    assert f"numba 0.1 instead of {here['numba']}" in named
+    assert "rules of Asia/Tehran 00000000 instead of" in named
 
 
 def test_the_rules_of_the_zones_that_a_plan_uses_are_compared_and_not_their_folder(

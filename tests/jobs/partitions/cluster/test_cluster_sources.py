@@ -173,7 +173,7 @@ def test_summaries_are_verified_by_a_cluster(address: str, tmp_path: Path) -> No
 
 def test_a_worker_with_another_setting_is_refused_by_its_name(address: str, tmp_path: Path) -> None:
     said = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
-    said.require_failure(1, "has TIME_ZONE Asia/Tehran and not Europe/Berlin")
+    said.require_failure(1, "has TIME_ZONE Asia/Tehran instead of Europe/Berlin")
 
 
 def test_a_worker_with_other_rules_of_the_time_zone_is_refused_although_their_folder_has_the_same_path(

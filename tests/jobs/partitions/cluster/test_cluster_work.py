@@ -175,7 +175,7 @@ def kills_the_scheduler(cluster: DaskCluster) -> Callable[[pl.DataFrame], None]:
     ("function", "said"),
     [
         (kills_its_worker, "the workers that counted the sums died, 1 in a row"),
-        (kills_the_scheduler, "the scheduler at here is gone"),
+        (kills_the_scheduler, "the connection to the scheduler at here was lost"),
     ],
 )
 def test_what_is_lost_while_the_sums_are_used_is_named(

@@ -50,7 +50,7 @@ def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) ->
 
 def test_a_collection_that_is_not_there_is_reported_with_those_that_are(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)], "payments")
-    with pytest.raises(SourceError, match=r"has no collection transaction or transactions: it holds \w+\.payments$"):
+    with pytest.raises(SourceError, match=r"has no collection transaction or transactions: it has \w+\.payments$"):
         open_live(mongo_database_url, Fields(), None, EAGER)
 
 
@@ -84,7 +84,7 @@ def test_a_server_that_says_nothing_is_waited_for_as_long_as_the_url_says(silent
 
 def test_a_login_failure_is_reported_without_the_password(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)])
-    with pytest.raises(SourceError, match="refuses: ") as caught:
+    with pytest.raises(SourceError, match="refuses the request: ") as caught:
         open_live(with_user(mongo_database_url, "u:s3cret"), Fields(), None, EAGER)
     assert "password" in caught.value.hint
     assert "\n" not in caught.value.sentence
