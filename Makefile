@@ -8,21 +8,21 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-# Many tests wait for processes: some more of them at a time keep the processors busy.
+# Many tests wait for processes, so more tests than processors run in parallel.
 WAITING := 2
 PARALLEL = -n $(shell expr $(WORKERS) + $(WAITING)) --dist worksteal
-# A test that fails, say because the machine was busy, is run once more, and listed as RERUN.
+# A failed test, perhaps on a busy machine, is run once more and listed as RERUN.
 ONCE_MORE := --reruns 1 -raR
 PROGRAM := api core jobs notifier stack
-# Without the warning that it does not read constraints.txt.
+# Hides the warning that deptry does not read constraints.txt.
 DEPTRY := $(BIN)/python -W ignore -m deptry --config deptry.toml
 KERNELS := .cache/kernels.stamp
 KERNEL_TESTS := tests/jobs/decode tests/jobs/aggregate $(addprefix tests/jobs/sources/,test_csv.py test_parquet.py)
-# The tests of the packages whose coverage is measured.
+# Tests of the packages whose coverage is measured.
 COVERED_TESTS := tests/core tests/jobs
-# Of these, the ones that run the lines that others run, and are not measured: that end processes at moment after moment, have
-# many at once, go through whole jobs in many a case, cut a source at every place, or compare numbers with those of another
-# way to the same; and those of kernels, which are measured where the kernels run as Python.
+# Of these, tests that are not measured, because other tests run the same lines: tests that kill or start many processes, repeat
+# whole jobs, truncate sources at many positions, or compare numbers with another computation; and tests of kernels, which are
+# measured when the kernels run as Python.
 UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py) \
     $(addprefix tests/jobs/refreshing/test_,refresh_broken.py retention.py refresh_gaps.py \
         refresh_rejects.py days_complete.py written_meanwhile.py refresh_command.py undated.py \
@@ -35,16 +35,15 @@ UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests
     $(addprefix tests/jobs/test_,rebuild_at_once.py rebuild_counting.py warm.py) \
     $(wildcard tests/core/stores/test_*_at_once.py) $(addprefix tests/core/test_calendar_,days.py keys.py jalali.py periods.py zones.py)
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
-# The least coverage of branches and lines, in percent, that `make test` accepts under CI=true. Elsewhere tests are skipped
-# that lack a program of the system, and what only they run is not covered.
+# Minimum coverage of lines and branches, in percent, with CI=true. Without it, tests may be skipped because a program is missing.
 COVERAGE_FLOOR := 95
 
-# What one process compiles is there for the next, whatever the environment says: the tests start hundreds.
+# Processes share compiled bytecode, even if the environment disables this: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Each of pins/ names every package that its namesake leads to, with hashes, and pip takes nothing else.
+# A file of pins/ lists all direct and indirect dependencies with hashes; pip installs nothing else.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r pins
-# Images for the tests; those that `make image` makes are where Docker or buildah keep theirs.
+# Images for the tests. Images of `make image` are in the storage of Docker or buildah.
 IMAGES := .cache/image/storage
 
 DEMO := demo
@@ -55,7 +54,7 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: demo
-demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summaries from it, show some
+demo: $(VENV)/run.stamp ## Write a sample mongodump archive, build its summaries, print some of them
 	@mkdir -p $(DEMO)
 	@echo "The first run compiles the decoders, which takes five to fifteen seconds."
 	$(BIN)/python -m jobs sample $(DEMO)/sample.archive.gz --transactions 500000 --force
@@ -69,14 +68,14 @@ demo: $(VENV)/run.stamp ## Write a sample mongodump archive, rebuild the summari
 	@echo "  $(BIN)/python -m api    # then open the link that it shows"
 
 .PHONY: run
-run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, over an SQLite store in run-data/; PORT=8000
+run: $(VENV)/stack.stamp ## Run API, worker, beat and Redis until Ctrl-C, with STORE_URL or an SQLite store in run-data/; PORT=8000
 	@$(BIN)/python -m stack $(if $(PORT),--port $(PORT))
 
 .PHONY: test
-test: ## Run every check and every test; with THOROUGH=1 more examples of each property, and more kills
+test: ## Run all checks and tests; THOROUGH=1 runs the slow tests too
 	@$(MAKE) --no-print-directory --jobs=2 style $(KERNELS)
 	@$(MAKE) --no-print-directory cover
-	@# Checking types takes one processor half a minute, which these tests leave idle while they wait.
+	@# mypy needs one processor for half a minute; these tests often wait.
 	@$(MAKE) --no-print-directory --jobs=2 types others
 
 .PHONY: lint
@@ -88,10 +87,10 @@ style: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/biome check --error-on-warnings
-	@# Dead code: first without the tests, so that what only they use counts as dead; then theirs, and that of the tools.
+	@# Dead code: first without the tests, because code that only tests use is dead; then with tests and tools.
 	$(BIN)/vulture $(PROGRAM)
 	$(BIN)/vulture $(PROGRAM) bench docker docs observability tests hatch_build.py
-	@# Packages that nothing imports: first of those that the program runs on, for which tests do not count; then of all others.
+	@# Unused dependencies: first those of the program, without imports by tests; then all others.
 	$(DEPTRY) $(PROGRAM)
 	$(DEPTRY) . --requirements-files requirements-bench.txt,requirements-mutation.txt --ignore DEP001,DEP003,DEP004
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
@@ -102,43 +101,43 @@ types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
 .PHONY: cover
-cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests of core and jobs, and report their coverage; with CI=true require its floor
+cover: $(VENV)/dev.stamp $(KERNELS) ## Run the tests of core and jobs, and report their coverage; CI=true requires the minimum
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest $(PARALLEL) $(ONCE_MORE) $(COVERED_TESTS) $(addprefix --ignore=,$(UNMEASURED_TESTS))
-	@# Lines of kernels are seen only where they run as Python: these tests run all of them.
+	@# Coverage sees the lines of kernels only if they run as Python.
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PARALLEL) $(KERNEL_TESTS)
-	@# Processes that the tests kill leave broken data files behind, about which combine would warn.
+	@# Killed processes leave damaged data files, for which combine would print warnings.
 	$(BIN)/python -W ignore -m coverage combine --quiet
 	@rm -f .coverage.*
 	$(BIN)/coverage report $(if $(filter true,$(CI)),--fail-under=$(COVERAGE_FLOOR))
 
 .PHONY: others
-# A quarter of their time they wait.
+# These tests wait for a quarter of their time.
 others: WAITING := 3
-others: $(VENV)/dev.stamp $(KERNELS) ## Run the other tests: measuring them costs a third more, and most of their time is other programs'
+others: $(VENV)/dev.stamp $(KERNELS) ## Run all other tests, without coverage
 	$(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) $(OTHER_TESTS) $(UNMEASURED_TESTS)
 
 .PHONY: test-clock
-test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that depend on the wall clock with another; each day has its own
-	@# The times of files are not moved, with which the health of containers is compared. Pages and documents read the clock
-	@# in programs that other tests run, and the image is not built here.
+test-clock: $(VENV)/dev.stamp $(KERNELS) ## Run the tests that read the clock, with another time and time zone, which change every day
+	@# Without the tests of deployment, documentation, image and dashboard: they compare times of files, which are not
+	@# moved, or read the clock in programs that other tests run.
 	$(BIN)/python tests/clock/moved.py $(BIN)/python -m pytest $(PARALLEL) $(ONCE_MORE) -m clock \
 	    $(addprefix --ignore=tests/,deploy docs image api/dashboard)
 
 .PHONY: image
-image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or else with buildah; BASE=debian asks no registry
+image: | $(BIN)/python ## Build the image transaction-summary:local, with Docker or buildah; BASE=debian uses no image registry
 	$(BIN)/python docker/build_image.py $(if $(filter debian,$(BASE)),--debian-base)
 
 .PHONY: test-image
 test-image: $(VENV)/dev.stamp ## Build the image with buildah, as root, and run each service of docker-compose.yml in it
 	$(BIN)/python tests/image/prepare.py
-	@# What buildah mounts is gone with the namespace of its mounts.
+	@# In a mount namespace, so that mounts of buildah are removed at the end.
 	unshare --mount $(BIN)/python docker/build_image.py --storage $(IMAGES) --debian-base
-	@# On a network of their own, the services have the ports of docker-compose.yml whatever else runs here.
+	@# In a network namespace, so that the ports of docker-compose.yml are free.
 	IMAGE_STORAGE=$(IMAGES) unshare --net --mount sh -c 'ip link set lo up && exec $(BIN)/python -m pytest tests/image'
 
 .PHONY: mutation
-mutation: $(VENV)/mutation.stamp ## Change the most delicate modules in a thousand ways, and list what no test noticed
+mutation: $(VENV)/mutation.stamp ## Run mutation testing of critical modules, and list the mutants that no test kills
 	rm -rf mutants
 	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run --max-children $(WORKERS)
 	$(BIN)/python tests/mutation/report.py
@@ -150,44 +149,44 @@ $(KERNELS): $(wildcard jobs/decode/*.py jobs/aggregate/*.py) tests/jobs/helpers/
 	@touch $@
 
 .PHONY: pins
-pins: $(VENV)/pins.stamp ## After a change of requirements*.txt: pin all packages that these lead to, and report licences; UPGRADE=1
+pins: $(VENV)/pins.stamp ## After a change of requirements*.txt: write pins/ and docs/licences.md; UPGRADE=1 upgrades
 	$(BIN)/python docs/make_pins.py $(if $(UPGRADE),--upgrade)
 	$(INSTALL)/requirements.txt
 	$(BIN)/python docs/make_licences.py
 
 .PHONY: audit
-audit: $(VENV)/pins.stamp ## Look up known vulnerabilities of all pinned packages; TOLERANT=1 where the index does not tell of them
+audit: $(VENV)/pins.stamp ## Check all pinned packages for known vulnerabilities; TOLERANT=1 if the index has no data
 	$(BIN)/python docs/audit_pins.py $(if $(TOLERANT),--tolerate-unknown)
 
 .PHONY: docs
-docs: $(VENV)/dev.stamp ## Write the settings into README.md and kubernetes/
+docs: $(VENV)/dev.stamp ## Write the table of settings in README.md, and kubernetes/settings.yaml
 	$(BIN)/python docs/make_settings.py
 	$(BIN)/python docs/make_kubernetes.py
 
 .PHONY: screenshots
-screenshots: $(VENV)/dev.stamp ## Take the pictures of README.md from the real dashboard, in Chromium
+screenshots: $(VENV)/dev.stamp ## Take the screenshots in README.md from the real dashboard, in Chromium
 	$(BIN)/python docs/make_screenshots.py
 
 .PHONY: bench
-bench: $(VENV)/bench.stamp ## Measure this program beside its peers; writes bench/RESULTS.md
+bench: $(VENV)/bench.stamp ## Compare this program with others; writes bench/RESULTS.md
 	$(BIN)/python -m bench
 
 .PHONY: notebook
-notebook: $(VENV)/notebook.stamp ## Open notebooks/summaries.py over the store of STORE_URL
+notebook: $(VENV)/notebook.stamp ## Open notebooks/summaries.py with the store of STORE_URL
 	$(BIN)/python -m marimo edit notebooks/summaries.py
 
 .PHONY: jupyter
-jupyter: $(VENV)/dev.stamp ## After a change of notebooks/summaries.py: write the same for Jupyter
+jupyter: $(VENV)/dev.stamp ## After a change of notebooks/summaries.py: write the notebook for Jupyter
 	$(BIN)/python -m marimo -q export ipynb notebooks/summaries.py --output notebooks/summaries.ipynb --force
 
 .PHONY: format
-format: $(VENV)/dev.stamp ## Format the sources and mend what can be mended
+format: $(VENV)/dev.stamp ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/biome check --write
 
 .PHONY: clean
-clean: ## Remove what was made: the virtual environment, caches, the demo
+clean: ## Remove the virtual environment, caches and the demo
 	rm -rf $(VENV) mutants .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* $(DEMO)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
