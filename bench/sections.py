@@ -22,11 +22,12 @@ HEADINGS: Final = {
 """Name of a section in results.json, and its heading on the page; in the order of the page."""
 
 _PREFACE: Final = """\
-# Beside its peers
+# Benchmarks
 
-`make bench` repeats all of it, `python -m bench SECTION` one section: {sections}. First
-`pip install --require-hashes -r pins/requirements-bench.txt`. `--quick` is rough and keeps nothing; `--help` lists
-more. Every sample is in `results.json`.
+This page compares the program with others. `make bench` repeats all measurements, and `python -m bench SECTION` those
+of one section: {sections}. First run
+`pip install --require-hashes -r pins/requirements-bench.txt`. `--quick` is a rough measurement that writes no files;
+`--help` lists all options. `results.json` has every sample.
 """
 
 _MACHINE: Final = """\

@@ -98,10 +98,11 @@ def _rows(results: Sequence[Measurement], drained: Measurement | None) -> list[t
 
 _PAGE = """\
 {transactions:,} transactions of 200 merchants in one collection of {server}, read over loopback by {threads} threads
-in answers of {batch:,} documents; median and best of {rounds} rounds. All programs have equal totals. The server runs
-on the same cores. *Of it the server's* is the time that only draining the same fields takes, without looking at them,
-over the program's: what no reader can do without. *Its own CPU* is what the program computes, without the server. With
-several cursors ours first asks where to cut; on FerretDB this, and each cursor, is a search through everything.
+in batches of {batch:,} documents; median and best of {rounds} rounds. All programs have equal totals. The server runs
+on the same cores. *Of it the server's* is the time to fetch the same fields without decoding them, divided by the
+time of the program: no reader can be faster. *Its own CPU* is the processor time of the program, without the server.
+With several cursors our program first queries the borders of ranges; on FerretDB this query and each cursor scan the
+whole collection.
 
 {figures}
 
