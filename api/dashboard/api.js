@@ -1,8 +1,8 @@
-/** Requests to our server, with the key of this tab when there is one. */
+/** Requests to the server, with the API key of this tab if it has one. */
 
 const KEY = "key";
 const TIMEOUT_MS = 20_000;
-/** After these waits all processes of the server know what was published before the first attempt. */
+/** After these waits, all worker processes have noticed a publication from before the first attempt. */
 const WAITS_MS = [100, 300, 700, 1500, 3000];
 
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
@@ -22,7 +22,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The key of this tab; the browser forgets it with the tab. It is never put anywhere else. */
+/** The key of this tab, in its session storage only. */
 export const key = {
   get: () => sessionStorage.getItem(KEY),
   set: (value) => sessionStorage.setItem(KEY, value),
@@ -51,7 +51,7 @@ export function get(url, signal) {
 /**
  * The answer to POST, PUT or DELETE with `body` as JSON; its integers are BigInt.
  * @returns {Promise<object>}
- * @throws {ApiError} with status 0, the server may have done it all the same
+ * @throws {ApiError} with status 0 it is unknown whether the server has done it
  */
 export async function send(method, url, body = {}) {
   const headers = { "Content-Type": "application/json" };
@@ -79,7 +79,7 @@ async function ask(url, request, signal) {
   throw new ApiError(response.status, problem, Number(response.headers.get("Retry-After")) || null);
 }
 
-/** An answer of another publication than the one asked for: each process of the server learns of a new one by itself. */
+/** A response of another publication than the requested one: each worker process notices a publication separately. */
 export class OtherVersion extends Error {}
 
 /** The document at `url`; its integers are BigInt. With a version, only an answer of that. */
@@ -112,7 +112,7 @@ function requireVersion(response, version) {
 }
 
 /**
- * What `attempt` gives, tried again while it meets answers of another publication.
+ * The result of `attempt`, which is repeated while it gets responses of another publication.
  * @template T
  * @param {() => Promise<T>} attempt
  * @returns {Promise<T>}
@@ -127,7 +127,7 @@ export async function ofOneVersion(attempt, signal) {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
-  throw new ApiError(503); // published anew during each attempt
+  throw new ApiError(503); // another publication during each attempt
 }
 
 /**

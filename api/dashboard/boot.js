@@ -1,4 +1,4 @@
-// Runs before the first paint, so that neither the language nor the theme changes under the reader's eyes.
+// Runs before the first paint, so that language and theme do not change visibly.
 (() => {
   const remembered = (name) => {
     try {

@@ -28,7 +28,7 @@ export function showCards(report, state, locale) {
   byId("cards").replaceChildren(...cards);
 }
 
-/** @param {string} none why there is no comparison, where it is null */
+/** @param {string} none why there is no comparison, if it is null */
 function changeCard(name, comparison, none, points, locale, { type, mode }) {
   if (comparison === null) return card(name, "—", none);
   const { before, totalBefore, change } = comparison;

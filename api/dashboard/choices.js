@@ -22,7 +22,7 @@ export class Choices {
     }
   }
 
-  /** Show `state` in another language, or before anything is known of the figures. */
+  /** Show `state` in another language, or before the figures are loaded. */
   translate(state, locale) {
     this.state = state;
     this.locale = locale;
@@ -34,13 +34,13 @@ export class Choices {
     this.refresh();
   }
 
-  /** Show the names of merchants that were met by now. */
+  /** Show the names of merchants that are known so far. */
   refresh() {
     this.merchant.refresh();
     this.sumUp();
   }
 
-  /** Say what is chosen where the controls are folded, as on a phone. */
+  /** Show the selection as text if the controls are collapsed, as on a phone. */
   sumUp() {
     const { mode, type } = this.state;
     const range = this.range.select.selectedOptions[0].textContent;

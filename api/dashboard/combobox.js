@@ -41,7 +41,7 @@ export class MerchantChoice {
     this.refresh();
   }
 
-  /** Show what the merchant is called, as far as that is known by now. */
+  /** Show the name of the merchant, if it is known yet. */
   refresh() {
     if (!this.locale || !this.popup.hidden) return;
     this.input.value = this.name();

@@ -102,7 +102,7 @@ async function save(form, one, channels, locale) {
   const contacts = Object.fromEntries(given.filter(([, address]) => address !== ""));
   if (user === "") throw wrong([{ parameter: "user_id", detail: locale.t("missing_user_id") }]);
   if (Object.keys(contacts).length === 0) throw wrong([{ parameter: "", detail: locale.t("missing_contacts") }]);
-  // What is saved replaces all addresses: of a user that is there already they must be seen first.
+  // Saving replaces all addresses, so those of an existing user must be shown first.
   if (one === null && Object.keys((await getDocument(url)).contacts).length > 0) {
     throw wrong([{ parameter: "user_id", detail: locale.t("userIsThere") }]);
   }

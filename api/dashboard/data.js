@@ -18,7 +18,7 @@ export class Series {
 
   /**
    * What is published, with the whole series of one merchant that the state needs, and with its name.
-   * @param {(me: object, merchant: string | null | undefined) => void} meet is told who asks, as soon as that is known
+   * @param {(me: object, merchant: string | null | undefined) => void} meet is called with the caller as soon as it is known
    * @returns {Promise<{ me: object, merchant: string | null | undefined, named: object[],
    *   data: import("./report.js").Data | null }>} data is null when nothing is published or nothing may be seen;
    *   merchant is undefined when none may be seen; named is that merchant as `remember` takes it
@@ -45,14 +45,14 @@ export class Series {
       const naming = merchant === null ? [] : this.named(merchant, language, signal);
       const [named, ...fetched] = await Promise.all([naming, ...fetching]);
       const found = new Map([...this.known, ...fetched]);
-      // Another load may have met another version meanwhile.
+      // A concurrent load may have found another version.
       if (this.version === version) this.known = found;
       const series = Object.entries(wanted).map(([name, url]) => [name, found.get(url) ?? null]);
       return { me, merchant, named, data: Object.fromEntries(series) };
     }, signal);
   }
 
-  /** The merchant with its name; nothing where there is no such merchant, which the series say too. */
+  /** The merchant with its name; empty if there is no such merchant, which the request for its series reports. */
   async named(merchant, language, signal) {
     const url = address("/api/merchants", { merchant_id: merchant, locale: language });
     if (!this.known.has(url)) this.known.set(url, (await getDocument(url, signal, this.version)).merchants);

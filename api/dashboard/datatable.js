@@ -21,7 +21,7 @@ export class DataTable {
     this.open(!this.place.hidden);
   }
 
-  /** Thousands of rows are built only when somebody wants to see them. */
+  /** Build the rows on demand: there may be thousands. */
   open(wanted) {
     this.place.hidden = !wanted;
     this.button.setAttribute("aria-expanded", String(wanted));

@@ -1,4 +1,4 @@
-/** The calendar of days, the darker the more: a leaf for each of some months, or strips of weeks for each year. */
+/** The calendar of days, in which darker days have larger values: grids of months, or strips of weeks for each year. */
 
 import { byId, h } from "./dom.js";
 import { Reader } from "./reader.js";
@@ -8,7 +8,7 @@ const LEAVES_DAYS = 186;
 const STRIP_MONTHS = 4; // which a phone has the width for
 const LEVELS = 5;
 const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
-const MONTH_NAME_WEEKS = 4; // the room for the name of a month
+const MONTH_NAME_WEEKS = 4; // the width of the name of a month
 
 export class HeatMap {
   constructor() {
@@ -63,7 +63,7 @@ function steps(across, down, rtl) {
   return { ArrowUp: -down, ArrowDown: down, ArrowLeft: -right, ArrowRight: right };
 }
 
-/** A leaf for each month: a row a week, a column a weekday. */
+/** A grid for each month: one row per week, one column per weekday. */
 function monthLeaves({ days, locale, cells, points, offset }, first, last) {
   const heads = WEEKDAYS.map((weekday) => h("span", { class: "weekday" }, weekdayName(days, weekday, locale)));
   const leaves = runs(first, last, (day) => days.month(day)).map(([from, to]) => {
@@ -91,7 +91,7 @@ function yearStrips(drawing, first, last) {
   });
 }
 
-/** A column a week, a row a weekday. */
+/** One column per week, one row per weekday. */
 function strip({ days, locale, cells, points, offset }, first, last) {
   const week = days.week(first);
   const grid = h("div", { class: "strip" });

@@ -21,7 +21,7 @@ export class KeyDialog {
     this.dialog.addEventListener("cancel", (event) => event.preventDefault());
   }
 
-  /** @param {boolean} refused whether a key was there and the server refused it */
+  /** @param {boolean} refused whether the server refused a key */
   ask(locale, refused) {
     this.locale = locale;
     this.say(refused ? locale.t("keyRefused") : "");

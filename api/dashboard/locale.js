@@ -101,12 +101,12 @@ export class Locale {
     return this.rtl ? text.replace(/\d/g, (digit) => String.fromCodePoint(0x06f0 + Number(digit))) : text;
   }
 
-  /** `text` in the direction of the language, also where what surrounds it has another. */
+  /** `text` in the direction of the language, also inside text of the other direction. */
   isolated(text) {
     return `${this.rtl ? "\u2067" : "\u2066"}${text}\u2069`;
   }
 
-  /** `text` in its own direction, whatever that is: for what others wrote, within a sentence of ours. */
+  /** `text` in its own direction: for text of users inside a sentence of the page. */
   apart(text) {
     return `\u2068${text}\u2069`;
   }

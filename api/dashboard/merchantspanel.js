@@ -33,7 +33,7 @@ export async function showMerchants(report, version, state, merchant, locale, si
     const url = address("/api/merchants", { ...range, ...order, cursor: before?.next_cursor ?? null });
     try {
       const found = await ofOneVersion(() => getDocument(url, signal, version), signal);
-      if (byName !== wasByName) return; // another order was chosen meanwhile
+      if (byName !== wasByName) return; // another order was selected in the meantime
       remember(found.merchants, locale);
       const all = { ...found, merchants: [...(before?.merchants ?? []), ...found.merchants] };
       const more = all.next_cursor === null ? [] : [moreButton(locale, () => load(all))];
@@ -64,7 +64,7 @@ function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
   const most = merchants.reduce((highest, one) => (one[type] > highest ? one[type] : highest), 1n);
   const rows = merchants.map((one) => {
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
-    // Drawn only; the exact value stands beside it.
+    // Only for the bar; the exact value is next to it.
     bar.style.inlineSize = `${Math.max(0, (Number(one[type]) / Number(most)) * 100)}%`;
     // An id that is too long loses its end, in whichever direction the page runs.
     const name = one.name

@@ -1,4 +1,4 @@
-/** A calendar beside a text field, to choose a day from: a dialog with the grid of a month, after the ARIA pattern. */
+/** A date picker next to a text field: a dialog with the grid of a month, after the ARIA pattern. */
 
 import { h } from "./dom.js";
 
@@ -6,7 +6,7 @@ const WEEK = [0, 1, 2, 3, 4, 5, 6];
 
 export class MonthGrid {
   /**
-   * @param {HTMLInputElement} field beside which its button is
+   * @param {HTMLInputElement} field the text field next to the button
    * @param {() => number} dayOf the number of the day that the field names, or one to begin with
    * @param {(day: number) => void} onChoose
    */

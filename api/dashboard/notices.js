@@ -1,4 +1,4 @@
-/** What the page says instead of figures, or above them: what failed and what comes next. */
+/** Messages instead of figures, or above them: what failed, and what happens next. */
 
 import { byId } from "./dom.js";
 
@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 export const RETRY_S = 5;
 const SOONEST_S = 2;
 
-/** The texts for each kind of problem, what the button says, and whether the page tries again by itself. */
+/** The texts for each kind of problem, what the button says, and whether the page retries automatically. */
 export const KINDS = {
   "no-key": { name: "key", button: "keyEnter", again: false },
   "bad-key": { name: "key", button: "keyEnter", again: false },
@@ -14,7 +14,7 @@ export const KINDS = {
   "unknown-merchant": { name: "merchant", button: "startOver", again: false },
   "too-many-requests": { name: "rate", button: "retry", again: true },
   "store-unavailable": { name: "store", button: "retry", again: true },
-  // Said of a store that was there: its figures are still shown.
+  // For a store that has been reachable: its figures are still shown.
   "not-built-yet": { name: "store", button: "retry", again: true },
   network: { name: "network", button: "retry", again: true },
 };
@@ -23,8 +23,8 @@ export const KINDS = {
  * Show what `error` means, in the language of the page.
  * @param {import("./api.js").ApiError} error
  * @param {typeof KINDS} kinds where a page has texts of its own
- * @returns {{ afterS: number | null, startOver: boolean }} after how many seconds to try again by itself, if at all;
- *   and whether the button shall lead away from what was asked for
+ * @returns {{ afterS: number | null, startOver: boolean }} after how many seconds to retry, if at all;
+ *   and whether the button resets the selection
  */
 export function showNotice(error, locale, kinds = KINDS) {
   const kind = kinds[error.status === 0 ? "network" : error.slug];

@@ -1,4 +1,4 @@
-/** How many messages there are by channel and status: a table whose numbers lead to what they count. */
+/** The number of messages by channel and status: a table whose numbers are links to the messages. */
 
 import { byId, h } from "./dom.js";
 import { hashOf, STATUSES } from "./notificationsstate.js";
@@ -8,7 +8,7 @@ import { renew } from "./renew.js";
 /** The columns; `failed` is two of them. */
 const COLUMNS = ["pending", "sent", "printed", "dead", "unknown", "cancelled"];
 
-/** The numbers that the API gives. */
+/** The counts of the API. */
 export class Counts {
   /** @param {{ counts: { logs: Record<string, string>, notifications: bigint }[], complete: boolean }} found */
   constructor(found) {

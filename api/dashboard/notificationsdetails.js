@@ -1,4 +1,4 @@
-/** One notification: what it says, how it stands over each channel, and all that happened to it. */
+/** One notification: its text, its status on each channel, and its history. */
 
 import { byId, factList, h } from "./dom.js";
 import { timeline } from "./notificationshistory.js";

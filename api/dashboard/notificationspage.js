@@ -18,7 +18,7 @@ import { SubscriptionsView } from "./subscriptionsview.js";
 
 const VIEWS = { notifications: NotificationsView, subscriptions: SubscriptionsView, contacts: ContactsView };
 
-/** How soon to look again: while a message is under way, and otherwise. */
+/** Update intervals: while a message is being sent, and otherwise. */
 const UNDER_WAY_MS = 3_000;
 const QUIET_MS = 20_000;
 
@@ -66,7 +66,7 @@ class NotificationsPage extends BasePage {
     goTo({ ...unfiltered(this.state), id: null });
   }
 
-  /** Show `state`, which somebody chose. */
+  /** Show the selected `state`. */
   async choose(state) {
     const before = this.state;
     this.state = state;
@@ -158,7 +158,7 @@ class NotificationsPage extends BasePage {
 
   /**
    * Something was done, or was found to have happened.
-   * @param {string[]} notes what somebody should know about it
+   * @param {string[]} notes warnings about it
    */
   acted(said, notes = []) {
     if (said) {

@@ -1,4 +1,4 @@
-/** Asks before something is done that cannot be undone, and does it. */
+/** The dialog that confirms an action that cannot be undone, and performs it. */
 
 import { ActionDialog } from "./actiondialog.js";
 import { send } from "./api.js";
@@ -71,7 +71,7 @@ export class Question extends ActionDialog {
 
   refused(error) {
     const { locale } = this;
-    // Whether the server did it is not known when no answer came, so it is not asked again without a look.
+    // Without a response it is unknown whether the server did it, so it is not repeated without a check.
     const again = error.status === 429 || error.status === 503;
     if (again) this.onChange();
     this.yes.disabled = !again;

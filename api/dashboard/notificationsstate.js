@@ -29,7 +29,7 @@ const ID = /^[a-z2-7]{26}$/;
 const DEFAULT_RANGE = "last-30";
 const NO_FILTER = { status: null, channel: null, user: null, tenant: null, cursor: null };
 
-/** @returns {State} what the address says; whatever it does not say or says wrongly is the default. */
+/** @returns {State} the state in the address; missing or invalid parts have their defaults. */
 export function readState() {
   const said = new URLSearchParams(location.hash.slice(1));
   const id = said.get("id") ?? "";
@@ -52,7 +52,7 @@ export function hashOf({ range, ...state }) {
   return `#${new URLSearchParams(Object.entries(said).filter(([, value]) => value !== null))}`;
 }
 
-/** Go to `state`; the way back leads to the one before. The page hears of it by `hashchange`. @param {State} state */
+/** Go to `state`, as a new entry of the history. The page is notified by `hashchange`. @param {State} state */
 export function goTo(state) {
   location.hash = hashOf(state);
 }
@@ -76,35 +76,35 @@ function narrowed({ user, range }, keys) {
   return { user_id: user, from, to };
 }
 
-/** Where the API gives the page of the list. @param {State} state */
+/** The path of a page of the list. @param {State} state */
 export function listAddress(state, keys) {
   const { status, channel, cursor } = state;
   const logs = { channel, log_status: status && STATUSES[status] };
   return address(LIST, { ...narrowed(state, keys), ...logs, limit: PAGE_SIZE, cursor });
 }
 
-/** Where the API counts what there is, whatever its channel and status. @param {State} state */
+/** The path of the counts of all channels and statuses. @param {State} state */
 export const countsAddress = (state, keys) => address(`${LIST}/counts`, narrowed(state, keys));
 
-/** Where the API takes which notifications shall be sent again. */
+/** The path for sending all matching notifications again. */
 export const retryAddress = `${LIST}/retry`;
 
-/** Where the API gives one notification, or takes what shall happen to it. @param {"" | "/retry" | "/cancel"} verb */
+/** The path of a notification, or of an action on it. @param {"" | "/retry" | "/cancel"} verb */
 export function oneAddress(id, verb = "") {
   return `${LIST}/${id}${verb}`;
 }
 
-/** Where the API gives the page of subscriptions, with names in `language`. @param {State} state */
+/** The path of a page of subscriptions, with names in `language`. @param {State} state */
 export function subscriptionsAddress({ user, tenant, cursor }, language) {
   return address("/api/subscriptions", { user_id: user, tenant, locale: language, limit: PAGE_SIZE, cursor });
 }
 
-/** Where the API gives the page of users with contacts. @param {State} state */
+/** The path of a page of users with contacts. @param {State} state */
 export function usersAddress({ tenant, cursor }) {
   return address("/api/contacts", { tenant, limit: PAGE_SIZE, cursor });
 }
 
-/** Where the API gives and takes the contacts of a user. */
+/** The path of the contacts of a user. */
 export function contactsAddress(user, tenant) {
   return address(`/api/users/${encodeURIComponent(user)}/contacts`, { tenant });
 }

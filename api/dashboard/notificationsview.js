@@ -86,7 +86,7 @@ export class NotificationsView {
     byId("list-title").textContent = counts?.found.complete ? locale.t("listOf", { n }) : locale.t("list");
   }
 
-  /** With numbers of this moment, which are what is asked about. */
+  /** Ask with current numbers. */
   async retryAll() {
     const { page } = this;
     byId("retry-all").disabled = true;
@@ -113,7 +113,7 @@ export class NotificationsView {
     return items.some(({ status }) => status === "pending") || !!opened?.logs.some(isOpen);
   }
 
-  /** What screen readers are to hear of it. */
+  /** The announcement for screen readers. */
   words({ items, opened }, locale) {
     return opened
       ? locale.t("openedIs", { status: locale.t(`notification_${opened.status}`) })

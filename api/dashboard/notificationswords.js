@@ -1,4 +1,4 @@
-/** The small parts of which the list and the details are made. */
+/** Elements that the list and the details share. */
 
 import { h } from "./dom.js";
 
@@ -14,7 +14,7 @@ export function badge(kind, status, locale) {
   return h("span", { class: `badge ${kind}-${status}` }, locale.t(`${kind}_${status}`));
 }
 
-/** Text that others wrote, which must neither become markup nor turn the order of what stands beside it. */
+/** Text of users, which must not become markup nor change the direction of the text next to it. */
 export function theirs(text, attributes = {}) {
   return h("bdi", attributes, text);
 }

@@ -53,7 +53,7 @@ export class RangeChoice {
     this.select.value = custom ? CUSTOM : rangeText(range);
     this.fields.hidden = !custom;
     this.say("");
-    // What somebody is typing stays.
+    // Do not change a field that has the focus.
     if (range.kind === CUSTOM && !this.fields.contains(document.activeElement)) this.write(range.from, range.to);
   }
 

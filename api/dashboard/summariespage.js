@@ -40,7 +40,7 @@ class SummariesPage extends BasePage {
     this.choose({ ...this.state, merchant: null });
   }
 
-  /** Show `state`, which somebody chose. */
+  /** Show the selected `state`. */
   choose(state) {
     this.state = state;
     writeState(state, "push");
@@ -62,7 +62,7 @@ class SummariesPage extends BasePage {
     await this.show(merchant, data, signal);
   }
 
-  /** Offer what the caller may choose, also where the figures of what was asked for do not come. */
+  /** Offer what the caller may select, even if its figures cannot be loaded. */
   meet(me, merchant) {
     this.me = me;
     this.speak();
@@ -95,7 +95,7 @@ class SummariesPage extends BasePage {
     await this.showFigures(days, keys, merchant, signal);
   }
 
-  /** Show these days alone, with their merchants; the way back leads to what was shown. */
+  /** Show only these days, with their merchants, as a new entry of the history. */
   chooseDays(from, to) {
     this.choose({ ...this.state, mode: "daily", range: { kind: "custom", from, to } });
   }
@@ -173,7 +173,7 @@ class SummariesPage extends BasePage {
     if (error.status === 401) this.series.forget();
   }
 
-  /** See whether something else is published than what is shown. */
+  /** Check for a new publication. */
   async look() {
     if (!this.me || !byId("notice").hidden) return;
     try {
