@@ -68,7 +68,7 @@ def create_app(
     :param settings: those whose names begin with ``api_``, and those of the calendar, amounts and channels.
     :param open_stores: opens the stores; called again after a failure.
     :param log: receives the lines of the request log; by default standard output.
-    :param queue: receives the id of a due notification, and must return at once; it only makes it go out sooner.
+    :param queue: receives the id of a due notification, and must return at once; it only speeds up delivery.
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.
     :param spawn: runs work in the background.

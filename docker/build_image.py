@@ -75,7 +75,7 @@ def _docker_runs() -> bool:
 
 
 def _make_base(command: Sequence[str], kept: Path) -> None:
-    """Make what stands for the base image: Debian, and its CPython where the base image has one.
+    """Create a replacement of the base image: Debian, with its CPython if the base image has one.
 
     :param kept: the archive of its files, which is made when it is missing.
     """

@@ -24,7 +24,7 @@ _OPTIONS: Final = ("--universal", "--python-version", "3.11", "--no-annotate", "
 
 
 def requirements() -> list[str]:
-    """The names of the files that people write; each stands behind those that it includes."""
+    """The names of `requirements*.txt`; each after those that it includes."""
     ordered: list[str] = []
 
     def add(name: str) -> None:

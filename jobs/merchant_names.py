@@ -279,9 +279,9 @@ class NameChange:
 
 
 def change_names(store: MerchantNameStore, change: NameChange, clock: Clock, *, dry_run: bool) -> tuple[Changes, Names]:
-    """Change the names of the store, whole or not at all: how many, and the names then.
+    """Change the names of the store atomically; returns the numbers of changes, and the names after it.
 
-    What another process changes meanwhile is kept. Nothing is written where nothing changes.
+    Concurrent changes by other processes are kept. Nothing is written if nothing changes.
 
     :raises StoreBusy: others changed names each time.
     :raises StoreUnavailable: the store could not be written.

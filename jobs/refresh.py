@@ -67,7 +67,7 @@ class Refresh(Job[RefreshRequest]):
     def run(self) -> RefreshOutcome:
         """Update the summaries in one publication, or none if nothing has changed.
 
-        A day whose documents may have been purged retains its published totals, with a warning:
+        A day whose documents may have been deleted retains its published totals, with a warning:
         `jobs.publish.shrinking`.
 
         :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
@@ -137,12 +137,12 @@ class Refresh(Job[RefreshRequest]):
     def _retention(
         self, collection: LiveCollection, before: Publication | None, counted: Counted, plan: RefreshPlan | None
     ) -> Retention:
-        """The protection of published days whose documents may have been purged.
+        """The protection of published days whose documents may have been deleted.
 
         :raises NothingCounted: there are published transactions, but no document of the whole collection is counted.
         """
 
-        # Queried after the days were read, so that documents purged meanwhile are older than the oldest one.
+        # Queried after the days were read, so that documents deleted in the meantime are older than the oldest one.
         @cache
         def oldest_day() -> int | None:
             if plan is None and not self.request.fields.times_are_dates:

@@ -71,7 +71,7 @@ class VerifyOutcome:
 
     :param drift: the differences, a frame of `DRIFT_COLUMNS`, ordered by mode, key, merchant (overall first).
     :param protected: days with fewer counted than published transactions that are not drift, as their documents may
-        have been purged; and their keys.
+        have been deleted; and their keys.
     :param first_key: the first compared day, or None for no bound; likewise `last_key`.
     :param left_to_refresh: whether `last_key` was not requested, but is the day before the look-back of the next
         refresh.
@@ -100,7 +100,7 @@ class Verify(SourcesJob[VerifyRequest]):
         """Recount, compare, and repair if requested; without repair nothing is written to the store.
 
         Without repair, refreshes may run at the same time; with repair it is an exclusive run like any other. A day
-        whose documents may have been purged is not drift: see `jobs.publish.shrinking`.
+        whose documents may have been deleted is not drift: see `jobs.publish.shrinking`.
 
         :raises FingerprintMismatch: the store was built with another time zone, calendar, field or filter.
         :raises NothingCounted: there are published transactions, but no document of the sources is counted.

@@ -103,7 +103,7 @@ class BreakerStates(Protocol):
     """Stores the states of gateways."""
 
     def knows(self, *gateways: Gateway) -> bool:
-        """Whether there is a state of one of them.
+        """Whether a state of one of `gateways` is stored.
 
         :raises BreakerStatesUnavailable: that cannot be read.
         """

@@ -96,7 +96,7 @@ class Recorder:
         return None if state is None else self._observed(replace(log, state=state), event)
 
     def end(self, log: OpenLog, error: str) -> None:
-        """Give up a log without an attempt under way, unless another worker was faster.
+        """Give up a log without an attempt in progress, unless another worker was faster.
 
         :raises StoreUnavailable: it was not written, or may have been.
         """
@@ -106,7 +106,7 @@ class Recorder:
             self._observed(replace(log, state=state), event)
 
     def outcome(self, log: OpenLog, outcome: Outcome) -> None:
-        """Record the outcome of the attempt under way, also if the log was cancelled in the meantime.
+        """Record the outcome of the current attempt, also if the log was cancelled in the meantime.
 
         While the store fails, recording is retried until the lease of the attempt ends: after that, the attempt counts
         as crashed. A task that has to end before then tries once more. An outcome that another worker has recorded

@@ -13,7 +13,7 @@ import typer
 _COLOURS: Final = ("cyan", "yellow", "green", "magenta")
 _LEVEL_COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red"}
 _SHOWN_FIRST: Final = ("time", "level", "event", "message", "logger")
-# In every line, and of no use to somebody who watches them go by.
+# In every line, and of no use on a terminal.
 _LEFT_OUT: Final = frozenset({"pid", "process_id", "route", "remote", "user_agent", "bytes", "agent"})
 
 

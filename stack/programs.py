@@ -29,7 +29,7 @@ class Places:
 
     :param data: folder of the store, the queue and the quarantine files.
     :param api: port of the API, on loopback as all of them.
-    :param metrics: port on which the worker tells Prometheus its numbers.
+    :param metrics: port on which the worker serves its metrics.
     :param broker: port of Redis.
     """
 

@@ -29,7 +29,7 @@ class Program:
 
     :param command: the path of the program, and its arguments.
     :param environment: all its variables.
-    :param is_ready: whether it does its work by now; asked in a thread some times a second until it says so.
+    :param is_ready: whether it is ready; called in a thread several times per second until it returns True.
     :param stdin: what it reads on standard input.
     """
 
@@ -42,7 +42,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A program that has ended although nobody had asked it to; `code` is negative for a signal."""
+    """A program that has ended unexpectedly; `code` is negative for a signal."""
 
     name: str
     code: int

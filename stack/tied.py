@@ -15,13 +15,13 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Become `command`, which gets SIGTERM when the process `parent` ends: as if somebody had asked it to stop.
+    """Become `command`, which gets SIGTERM when the process `parent` ends.
 
     Only Linux can do that. Elsewhere a program outlives a parent that was killed.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it ended before that, and nobody would say so
+        if os.getppid() != parent:  # it ended before that, so no signal would arrive
             return
     os.execv(command[0], command)
 

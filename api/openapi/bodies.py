@@ -1,4 +1,4 @@
-"""The bodies of answers: what resources write, and what the OpenAPI document describes, from the same models.
+"""Response bodies: resources write them, and the OpenAPI document describes them, with the same models.
 
 Bodies of requests are in `api.notifications.payloads`, the document of a failure is in `api.problems`.
 """

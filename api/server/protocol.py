@@ -65,7 +65,7 @@ class Protocol(HttpToolsProtocol):
         return self._answering
 
     def shutdown(self) -> None:
-        """Close, unless the connection is new and its first request may be under way."""
+        """Close, unless the connection is new and its first request may be arriving."""
         if self._lingering or self.cycle:
             super().shutdown()
         else:

@@ -1,4 +1,4 @@
-"""The question ``/api/merchants`` asks, and its answer."""
+"""``GET /api/merchants``: its query and its response."""
 
 from __future__ import annotations
 

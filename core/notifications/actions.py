@@ -100,7 +100,7 @@ def _retry_listed(
 
 
 def cancel(store: NotificationStore, stored: StoredNotification, clock: Clock) -> list[str]:
-    """Cancel all open logs; an attempt under way is completed.
+    """Cancel all open logs; an attempt in progress is completed.
 
     :returns: the channels that were open.
     :raises StoreUnavailable: the store was not written, or may have been.

@@ -22,7 +22,7 @@ _PREPARE_AFTER_S: Final = 2.0
 class BackgroundQueue:
     """Passes ids to `send`, one at a time, in its own thread.
 
-    It only makes messages go out sooner: while the broker fails or has no capacity, ids are dropped.
+    It only speeds up delivery: while the broker fails or has no capacity, ids are dropped.
 
     :param send: queues an id at the broker, or raises; runs in the context of the request
         (`core.event_log.current_context`).

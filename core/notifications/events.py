@@ -108,11 +108,11 @@ class LogState:
     :param attempts_since_retry: the number since the last retry, which an operator or client requests.
     :param last_attempt_at_ms: when the last attempt began.
     :param error_message: of the last event that had one; None after a success, a printed message or a retry.
-    :param due_at_ms: when the next attempt is due, or the lease of the one under way ends; None if it is not open.
+    :param due_at_ms: when the next attempt is due, or the lease of the current one ends; None if it is not open.
     :param reference: the gateway's id of the message of the last attempt, if known.
     :param maybe_sent: whether the gateway may have the message of an attempt since the last retry.
     :param editions: the number of retries after it was dead.
-    :param cancelling: whether it was cancelled during the attempt under way.
+    :param cancelling: whether it was cancelled during the current attempt.
     :param finished_at_ms: when it was finished; None while it is open.
     :param opened_at_ms: when it was created or last retried.
     """

@@ -6,7 +6,7 @@ A period is complete if all its days are. The rules (for users: `docs/summaries.
   may be partial, or with ``--from``. It ends for a live collection with the start of the run, and for an export before
   the last day with transactions, but not after the modification time of its file.
 - A run that replaces days makes those complete that are whole in the sources, and later ones incomplete.
-- Earlier days do not change, nor do protected days, whose documents may have been purged. A day that lost transactions
+- Earlier days do not change, nor do protected days, whose documents may have been deleted. A day that lost transactions
   is incomplete, unless it is whole in the sources.
 - All other days do not change. A day that no run has read is never complete.
 

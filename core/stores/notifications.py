@@ -102,7 +102,7 @@ class NotificationStore(Protocol):
 
     The events of a log decide its state. Each log also has a *copy* of its state, for lists and for finding due logs.
     The copy may be written after the event: a crash in between leaves it older than the events, never newer. `due`
-    returns a log with an old copy when the copy was due: at the latest when the lease of an attempt under way ends, and
+    returns a log with an old copy when the copy was due: at the latest when the lease of a current attempt ends, and
     at once after a retry. The worker that receives it reads the log and calls `repair_copies`.
 
     Each method raises `StoreUnavailable` if the store does not answer or cannot be written.

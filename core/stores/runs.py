@@ -89,7 +89,7 @@ class Run:
     :param generation: the generation it published or found unchanged, or None.
     :param days_changed: number of days with changed summaries; None if not counted.
     :param days_kept: number of protected days with fewer counted than published transactions, as their documents may
-        have been purged; None if not determined.
+        have been deleted; None if not determined.
     :param complete_days: the complete days of the publication, see `core.stores.summaries.Publication`; None if not yet
         known, and in rows of earlier versions.
     :param first_day_key: the first replaced day, or None for everything; likewise `last_day_key`.

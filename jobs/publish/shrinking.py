@@ -65,7 +65,7 @@ def losses(published: DayCounts, counted: DayCounts) -> list[DayLoss]:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Protects days whose documents may have been purged, and stops a run if later days lose too many transactions.
+    """Protects days whose documents may have been deleted, and stops a run if later days lose too many transactions.
 
     Days before the oldest document of the source are protected. The limits apply to each later day, to the sum of all
     later days, and to the sum of those that lose everything. The sums are needed because one old document makes all

@@ -91,7 +91,7 @@ class FolderFile(Generic[P]):
 
     @property
     def ending(self) -> str:
-        """The part of its name that tells the format, such as ``.csv`` or ``.csv.gz``; perhaps empty."""
+        """The part of its name that determines the format, such as ``.csv`` or ``.csv.gz``; perhaps empty."""
         plain = self.name.removesuffix(".gz")
         return Path(plain).suffix + self.name[len(plain) :]
 

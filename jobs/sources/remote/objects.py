@@ -212,7 +212,7 @@ class RangeReader(io.RawIOBase):
 
 
 class StreamReader(io.RawIOBase):
-    """An object without range support: one response, requested again if it breaks off."""
+    """An object without range support: one response, requested again if it is truncated."""
 
     def __init__(self, remote: Remote, storage: Storage, found: RemoteObject, start: int) -> None:
         super().__init__()
