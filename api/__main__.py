@@ -40,7 +40,10 @@ def serve(
     ] = None,
     store: Store = None,
 ) -> None:
-    """Serve the API and the dashboard, with the same server as in production."""
+    """Serve the API and the dashboard.
+
+    Uses the same server as in production.
+    """
     from api.commands import serve as command
 
     command.run(host, port, store)
@@ -118,9 +121,10 @@ def add_key(
 
 @keys.command("list")
 def list_keys(store: Store = None, as_json: Json = False) -> None:
-    """List all keys, including revoked ones, with their tenants and rights.
+    """List all keys.
 
-    Servers record the last use of a key every five minutes.
+    Shows tenants, scopes, expiry and last use, also of revoked keys. Servers record the last use of a key every
+    five minutes.
     """
     from api.commands import keys as command
 

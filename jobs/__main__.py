@@ -226,9 +226,9 @@ def inspect(
     csv_delimiter: CsvDelimiter = None,
     as_json: Json = False,
 ) -> None:
-    """Show the fields of a source, and the command that builds summaries from it.
+    """Show the fields of a source, and suggest the command to run.
 
-    Reads only the first documents and changes nothing. Examples show only scheme and host of URLs.
+    Reads only the first documents, and changes nothing. Examples show only scheme and host of URLs.
     """
     with importing():
         from jobs.cli import inspect as command
@@ -346,11 +346,12 @@ def verify(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Recount the source and compare it with what is published; exit code 4 if they differ.
+    """Recount the source, and compare it with the summaries.
 
-    Without --to, days of a live collection that the next refresh recomputes are not compared. A day with fewer
-    documents than before is not drift if it is not later than the day of the oldest document, because its documents may
-    have been deleted on purpose. A repair that would remove too much is not published (exit code 5).
+    Ends with exit code 4 if they differ. Without --to, days of a live collection that the next refresh recomputes are
+    not compared. A day with fewer documents than before is not drift if it is not later than the day of the oldest
+    document, because its documents may have been deleted on purpose. A repair that would remove too much is not
+    published (exit code 5).
     """
     with importing():
         from jobs.cli import verify as command
@@ -412,9 +413,9 @@ def query(
         bool, typer.Option("--help", "-h", help="Show this message; with NAME, the parameters of that query.")
     ] = False,
 ) -> None:
-    """Run a named query of sql/analysis, or of your own folder, on the summaries.
+    """Run a named SQL query on the summaries.
 
-    Give its parameters as --parameter VALUE; all have defaults.
+    Queries are in sql/analysis, or in your own folder. Give parameters as --parameter VALUE; all have defaults.
     """
     if wants_help and name is None:
         typer.echo(context.get_help())
@@ -579,10 +580,11 @@ def import_merchants(
     store: Store = None,
     as_json: Json = False,
 ) -> None:
-    """Import names of merchants from rows with an id, a name and its language.
+    """Import names of merchants.
 
-    Imports all rows, or none if one is invalid (exit code 3). Names that are not in SOURCE do not change. If a merchant
-    has no name in the language of the reader, the API and the dashboard show the name in the other language.
+    Each row has an id, a name and its language. Imports all rows, or none if one is invalid (exit code 3). Names that
+    are not in SOURCE do not change. If a merchant has no name in the language of the reader, the API and the dashboard
+    show the name in the other language.
     """
     with importing():
         from jobs.cli import merchants as command

@@ -19,7 +19,7 @@ app = command_group(
     "Manage notifications, subscriptions and contacts, and test senders.", cls=Program, name="python -m notifier"
 )
 senders = command_group("Test senders.")
-subscriptions = command_group("Manage subscriptions: which users are notified of which summaries.")
+subscriptions = command_group("Manage subscriptions of users to summaries.")
 contacts = command_group("Manage the contacts of users.")
 app.add_typer(contacts, name="contacts")
 app.add_typer(senders, name="senders")
@@ -165,8 +165,8 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 
 
 @app.command(
-    help="Remove old notifications with their history, and old ended subscriptions.\n\nNotifications that are not "
-    "finished are never removed. An Idempotency-Key is removed with its notification, so DAYS must be at least "
+    help="Remove old notifications and ended subscriptions.\n\nRemoves notifications with their history, but never "
+    "those that are not finished. An Idempotency-Key is removed with its notification, so DAYS must be at least "
     f"{RETENTION_DAYS}, and at least a day more than NOTIFY_NOT_AFTER_S."
 )
 def prune(

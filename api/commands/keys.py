@@ -81,8 +81,8 @@ def show(store_url: str | None, as_json: bool) -> None:
         if not keys:
             typer.echo("There is no valid key: python -m api keys add NAME --summaries creates one.")
             return
-        instants = ("made", "expires", "last used", "revoked")
-        rows = [["id", "name", "tenant", *instants, "allows"]]
+        instants = ("created", "expires", "last used", "revoked")
+        rows = [["id", "name", "tenant", *instants, "scopes"]]
         for key in keys:
             moments_ms = (key.created_at_ms, key.expires_at_ms, last_used_ms.get(key.id), key.revoked_at_ms)
             shown = ("-" if at_ms is None else to_the_second(at_ms) for at_ms in moments_ms)

@@ -199,7 +199,7 @@ def _print_notification(shown: Mapping[str, Any]) -> None:
         "tenant": shown["tenant"],
         "user": shown["user_id"],
         "title": shown["title"],
-        "made": f"{shown['created_at'][:19]}Z",
+        "created": f"{shown['created_at'][:19]}Z",
         "expires": "never" if shown["expires_at"] is None else f"{shown['expires_at'][:19]}Z",
     }
     for name, value in lines.items():

@@ -34,7 +34,7 @@ def test_all_that_is_wrong_is_reported_at_once(api: Api) -> None:
 
 
 def test_what_is_missing_is_reported(api: Api) -> None:
-    assert wrong(api.ask(SUMMARY)) == {"mode": "is needed", "type": "is needed"}
+    assert wrong(api.ask(SUMMARY)) == {"mode": "is required", "type": "is required"}
 
 
 def test_the_detail_names_every_wrong_parameter(api: Api) -> None:

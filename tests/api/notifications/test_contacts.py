@@ -93,7 +93,7 @@ def test_what_is_no_address_is_refused(api: Api, contacts: Any) -> None:
 
 
 def test_contacts_are_needed(api: Api) -> None:
-    assert wrong(send(api, _SARA, {}, method="PUT")) == {"contacts": "is needed"}
+    assert wrong(send(api, _SARA, {}, method="PUT")) == {"contacts": "is required"}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_everything_that_is_wrong_is_reported_at_once(api: Api) -> None:
     body = {"title": "a\nb", "body": " \n", "channels": ["fax", "sms", "sms"], "locale": "de", "expires_at": 1, "x": 1}
 
     assert wrong(send(api, body=body)) == {
-        "user_id": "is needed",
+        "user_id": "is required",
         "title": "has line breaks or tabs",
         "body": "is blank",
         "channels": "'fax' is not a channel of this server (email, sms, telegram, webhook); must not be repeated: sms",
