@@ -77,7 +77,7 @@ def test_a_body_that_is_none_of_the_published_ones_is_counted(client: Path, tmp_
     assert seen.wrong >= 1
 
 
-def test_a_server_that_stalls_is_charged_for_every_request_that_was_due_meanwhile(client: Path, tmp_path: Path) -> None:
+def test_the_latency_of_a_stalled_server_includes_every_request_that_was_due(client: Path, tmp_path: Path) -> None:
     stalls = iter([0.5, *[0.0] * 1000])
 
     def answer() -> bytes:

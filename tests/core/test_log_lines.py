@@ -100,7 +100,7 @@ def test_lines_of_many_threads_do_not_mix(pipe: tuple[int, int]) -> None:
     assert sorted(read_until_closed(pipe[0])) == [line for piece in lines for line in piece.splitlines(keepends=True)]
 
 
-def test_a_stalled_reader_blocks_nobody_and_learns_how_many_lines_it_lost(pipe: tuple[int, int]) -> None:
+def test_a_stalled_reader_blocks_no_writer_and_learns_how_many_lines_were_dropped(pipe: tuple[int, int]) -> None:
     write = LineWriter(pipe[1], most_bytes=200_000)
     for _ in range(4000):
         write(b"a" * 99 + b"\n")
@@ -120,7 +120,7 @@ def test_a_stalled_reader_blocks_nobody_and_learns_how_many_lines_it_lost(pipe: 
 
 
 @pytest.mark.parametrize("end", [0, 1], ids=["its reader has gone", "it is closed"])
-def test_a_file_that_fails_fails_nobody(pipe: tuple[int, int], end: int) -> None:
+def test_a_failing_file_does_not_fail_the_program(pipe: tuple[int, int], end: int) -> None:
     os.close(pipe[end])
     write = LineWriter(pipe[1])
     write(b"lost\n")

@@ -55,7 +55,7 @@ def test_an_address_that_answers_with_a_problem_that_is_accepted_is_healthy(addr
     assert _healthy(f"{address}/elsewhere", "not-built-yet") == (1, f"{address}/elsewhere answers 503\n")
 
 
-def test_an_address_where_nobody_is_is_not() -> None:
+def test_an_address_without_a_server_is_unhealthy() -> None:
     code, said = _healthy("http://127.0.0.1:9/healthz")
     assert code == 1
     assert said.startswith("http://127.0.0.1:9/healthz does not answer: ")

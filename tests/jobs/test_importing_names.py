@@ -231,7 +231,7 @@ class TestChanging:
         assert changes == (4, 0, 0, 0)
         assert stores.merchant_names.read() == MerchantNames("", {})
 
-    def test_what_others_change_meanwhile_is_kept_and_given_up_when_they_never_stop(self, stores: Stores) -> None:
+    def test_concurrent_changes_are_kept_and_the_import_fails_if_they_never_stop(self, stores: Stores) -> None:
         """The clock is asked between reading and replacing: another import is done at that moment."""
         others: list[dict[str, dict[Locale, str]]] = [{"7": {"fa": "هفت"}}]
 

@@ -193,7 +193,7 @@ def test_a_program_whose_supervisor_ended_before_it_began_does_not_begin(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_programs_are_stopped_when_nobody_reads_what_they_say_any_more() -> None:
+def test_programs_are_stopped_when_their_output_is_no_longer_read() -> None:
     def gone(name: str, line: bytes) -> None:
         raise BrokenPipeError
 

@@ -106,7 +106,7 @@ def _last_used_by_others(folder: Path) -> list[object]:
         return reader.execute("SELECT key_id FROM api_key_uses").fetchall()
 
 
-def test_a_use_that_cannot_be_noted_harms_nobody(url: str) -> None:
+def test_a_key_whose_use_cannot_be_recorded_still_works(url: str) -> None:
     class Failing(Api):
         def open_stores(self) -> Stores:
             stores = super().open_stores()

@@ -212,7 +212,7 @@ class TestByDefault:
     def test_access_without_a_key_has_to_be_asked_for(self) -> None:
         assert Settings(store_url="sqlite:///none.db").api_access == "keys"
 
-    def test_nobody_is_served_data_without_a_key_whether_or_not_there_are_keys(self, url: str) -> None:
+    def test_data_is_never_served_without_a_key_whether_or_not_there_are_keys(self, url: str) -> None:
         api = Api(url, KEYS_ONLY)
         for _ in range(2):
             for where in WITH_DATA:
@@ -244,9 +244,7 @@ class TestByDefault:
         assert problem(api.ask(MERCHANTS, key=token)) == (503, "store-unavailable")
 
 
-def test_what_was_asked_for_before_there_was_a_store_is_not_read_from_one_put_there_meanwhile(
-    url: str, path: Path
-) -> None:
+def test_a_request_made_before_the_store_existed_does_not_read_a_store_created_in_between(url: str, path: Path) -> None:
     path.unlink()
     api = Api(url)
     assert problem(api.ask(MERCHANTS)) == (503, "not-built-yet")

@@ -211,7 +211,7 @@ def test_links_that_have_expired_are_removed_with_the_next(api: Api) -> None:
         assert stores.sessions.get(link_id) is None
 
 
-def test_a_cookie_of_another_program_on_the_host_is_in_nobodys_way(api: Api) -> None:
+def test_a_cookie_of_another_program_on_the_host_is_ignored(api: Api) -> None:
     token = signed_in(api)["Cookie"].partition("=")[2]
     for cookies in (f"session=theirs; {COOKIE}={token}", f"{COOKIE}=stale; {COOKIE}={token}"):
         assert api.ask("/api/me", headers={"Cookie": cookies}).status_code == 200

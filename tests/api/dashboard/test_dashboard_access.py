@@ -60,7 +60,7 @@ def test_a_link_signs_in_for_every_page_until_signing_out(tabs: Tabs, store: str
     ("language", "expected"),
     [pytest.param("en", "was used before", marks=pytest.mark.thorough), ("fa", "پیش‌تر به کار رفته")],
 )
-def test_a_link_that_is_over_says_so_and_another_may_follow(
+def test_an_expired_link_is_reported_and_another_can_be_used(
     tabs: Tabs, store: str, language: Literal["en", "fa"], expected: str
 ) -> None:
     tab = tabs(language=language)
@@ -148,7 +148,7 @@ def test_the_status_is_for_operators(tabs: Tabs, store: str) -> None:
 
 
 @pytest.mark.thorough
-def test_a_key_that_shows_no_summaries_says_so(tabs: Tabs, store: str) -> None:
+def test_a_key_without_summaries_is_reported(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.NOTIFICATIONS])).open()
     expect(tab.at("#empty-title")).to_have_text("This key shows no summaries")
     expect(tab.at("#empty-command")).to_be_hidden()

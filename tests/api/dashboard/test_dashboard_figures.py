@@ -204,7 +204,7 @@ def test_a_day_is_chosen_from_a_calendar_by_keyboard_and_by_pointer(tabs: Tabs, 
     expect(tab.at("#series-note")).to_have_text(expected)
 
 
-def test_a_range_of_ones_own_is_refused_with_a_sentence_for_each_fault_and_takes_dates_of_both_calendars(
+def test_a_custom_range_accepts_dates_of_both_calendars_and_reports_each_error(
     tabs: Tabs,
 ) -> None:
     tab = tabs().figures()

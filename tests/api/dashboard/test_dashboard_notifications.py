@@ -138,7 +138,7 @@ def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: 
 
 
 @pytest.mark.thorough
-def test_a_filter_that_nothing_passes_says_so_and_leads_back(tabs: Tabs) -> None:
+def test_a_filter_without_matches_is_reported_and_can_be_reset(tabs: Tabs) -> None:
     tab = go(tabs(), "status=cancelled&user=nobody")
     expect(tab.at("#list-none h3")).to_have_text("No notification matches")
     tab.page.get_by_role("link", name="Show all").click()
@@ -176,7 +176,7 @@ def test_what_is_due_says_when(tabs: Tabs) -> None:
 
 
 @pytest.mark.thorough
-def test_what_was_only_printed_says_that_nobody_received_it_and_by_which_sender(tabs: Tabs, store_file: Path) -> None:
+def test_a_printed_message_shows_its_sender_and_that_it_was_not_received(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
     tab = go(tabs(), "user=printed")
     tab.page.get_by_label("Status", exact=True).select_option("printed")
@@ -269,7 +269,7 @@ def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Pa
     assert kept(store_file, story).log("webhook").state.cancelling
 
 
-def test_an_action_that_became_impossible_meanwhile_shows_the_reason_and_the_current_status(
+def test_an_action_that_is_no_longer_possible_shows_the_reason_and_the_current_status(
     tabs: Tabs, store_file: Path
 ) -> None:
     story = add(store_file, Story("too late", "Too late", {"sms": []}, user_id="late"))
@@ -288,7 +288,7 @@ def test_an_action_that_became_impossible_meanwhile_shows_the_reason_and_the_cur
     assert tab.refusals == ["409"]
 
 
-def test_a_message_under_way_is_followed_without_a_reload(tabs: Tabs, store_file: Path) -> None:
+def test_a_message_in_progress_is_updated_without_a_reload(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("followed", "Followed", {"sms": []}, user_id="followed"))
     tab = opened(tabs(), story, "user=followed")
     expect(tab.at("#follows")).to_have_text("Messages are being sent: this page updates automatically.")
@@ -552,7 +552,7 @@ def test_one_shows_the_masked_address_of_each_channel_and_the_sender(tabs: Tabs,
     expect(log(tab, "E-mail").locator(".facts")).to_contain_text("To addressno address now")
 
 
-def test_a_list_that_is_slow_or_fails_says_so_and_dims_what_is_of_before(tabs: Tabs) -> None:
+def test_a_slow_or_failed_list_is_reported_and_the_previous_list_is_dimmed(tabs: Tabs) -> None:
     tab = go(tabs(), "user=sara")
     held: list[Route] = []
 

@@ -46,7 +46,7 @@ def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Ta
     assert set(tab.refusals) == {"503"}
 
 
-def test_while_an_answer_is_awaited_everything_is_dimmed_and_a_word_says_so(tabs: Tabs) -> None:
+def test_while_a_response_is_awaited_the_page_is_dimmed_and_shows_that_it_loads(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     held: list[Route] = []
     tab.page.route("**/api/transactions/summary?*mode=monthly*", lambda route: held.append(route))
@@ -97,7 +97,7 @@ def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
-def test_without_a_store_and_with_no_transactions_it_says_so_and_notices_the_first_figures(
+def test_a_missing_store_and_an_empty_publication_are_reported_and_the_first_figures_appear(
     people: People, tmp_path: Path
 ) -> None:
     store = tmp_path / "new.db"

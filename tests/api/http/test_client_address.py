@@ -109,7 +109,9 @@ class TestWhatIsNotCounted:
         assert {api.ask("/readyz", key=key).status_code for _ in range(5)} == {200}
         assert [api.ask("/healthzz").status_code for _ in range(3)] == [404, 404, 429]
 
-    def test_but_made_up_credentials_for_readiness_are_or_are_not_looked_up(self, url: str) -> None:
+    def test_invented_keys_for_readiness_are_rate_limited_and_invented_cookies_are_not_looked_up(
+        self, url: str
+    ) -> None:
         api = Api(url, {**KEYS_ONLY, "api_rate_limit": "2/minute"})
         assert [api.ask("/readyz", key=new_token()[1]).status_code for _ in range(3)] == [401, 401, 429]
         reads: list[str] = []
@@ -134,7 +136,7 @@ class TestMadeUpTokens:
         ],
         ids=["keys", "sessions"],
     )
-    def test_beyond_the_limit_they_cost_no_look_up_each_and_real_ones_still_work(
+    def test_invented_credentials_beyond_the_limit_cause_no_lookups_and_valid_ones_still_work(
         self, tmp_path: Path, header: str, before: str, store: str, every: str
     ) -> None:
         url = published_in(tmp_path)

@@ -68,14 +68,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_broker_that_hangs_holds_up_nobody(folder: Path) -> None:
+def test_a_broker_that_hangs_delays_no_request(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         with serving(folder, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url) as server:
             _require_quick(server, folder)
 
 
-def test_a_broker_that_is_not_there_holds_up_nobody(folder: Path) -> None:
+def test_a_broker_that_does_not_exist_delays_no_request(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         url = f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
     with serving(folder, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url) as server:

@@ -184,7 +184,7 @@ def test_a_cancellation_is_of_every_open_log(api: Api, url: str, queued: list[st
     assert queued == []
 
 
-def test_an_attempt_under_way_is_brought_to_its_end(api: Api, url: str) -> None:
+def test_an_attempt_in_progress_is_completed(api: Api, url: str) -> None:
     notification_id = made(api, channels=["sms"])
     happen(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
 

@@ -150,7 +150,7 @@ def test_nothing_of_another_tenant_nor_announcements_of_other_merchants_are_coun
     assert problem(api.ask(f"{NOTIFICATIONS}/counts", key=without)) == (403, "out-of-scope")
 
 
-def test_pages_are_complete_though_others_are_made_meanwhile(store_url: str) -> None:
+def test_pages_are_complete_while_notifications_are_created(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     api = Api(store_url)
     moments = iter(range(NOW_MS, NOW_MS + 100))

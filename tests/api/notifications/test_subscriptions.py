@@ -67,7 +67,7 @@ def test_a_list_has_the_name_of_each_merchant_in_the_language_asked_for_and_the_
     assert wrong(api.ask(SUBSCRIPTIONS, "locale=tr")).keys() == {"locale"}
 
 
-def test_of_all_merchants_it_is_when_it_says_so_and_in_persian_by_default(api: Api) -> None:
+def test_a_subscription_to_all_merchants_must_be_explicit_and_is_in_persian_by_default(api: Api) -> None:
     made = _subscribe(api, all_merchants=True).json
 
     assert (made["merchant_id"], made["all_merchants"], made["locale"]) == (None, True, "fa")
@@ -272,7 +272,7 @@ def test_subscribing_requires_a_key_that_may_read_these_summaries(api: Api, url:
     assert _subscribe(api, key=of_all, user_id="reza").status_code == 201
 
 
-def test_subscriptions_to_other_summaries_are_nobody_s_business(api: Api, url: str) -> None:
+def test_subscriptions_to_summaries_that_the_key_may_not_read_are_hidden(api: Api, url: str) -> None:
     everything = add_key(url, [Scope.NOTIFICATIONS, Scope.SUMMARIES])
     token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
     mine, *others = (

@@ -79,7 +79,7 @@ def test_an_unknown_tenant_is_named_to_the_operator_only(api: Api, url: str, acm
     assert set(wrong(api.ask(path, "tenant=&x=1"))) == {"tenant", "x"}
 
 
-def test_a_request_is_repeated_also_when_a_tenant_has_made_a_user_of_that_id_meanwhile(api: Api, acme: str) -> None:
+def test_a_repeated_request_is_recognised_even_if_a_tenant_has_created_a_user_with_that_id(api: Api, acme: str) -> None:
     first = [send(api, repeatable="a"), send(api, SUBSCRIPTIONS, SUBSCRIPTION, repeatable="a")]
     _put(api, _THEIRS, key=acme)
 

@@ -99,7 +99,7 @@ def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -
     assert told["last_run_number"] == 5
 
 
-def test_a_run_under_way_is_shown_with_its_heartbeat_next_to_the_last_that_ended(stores: Stores, url: str) -> None:
+def test_an_active_run_is_shown_with_its_heartbeat_next_to_the_last_ended_run(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
     begun = stores.runs.begin(run(at_ms=NOW_MS + 60_000))
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 75_000))

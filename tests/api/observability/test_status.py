@@ -196,7 +196,7 @@ def test_runs_that_were_stopped_or_died_are_failures(url: str, stores: Stores, f
     assert Api(url).ask("/api/status").json["last_failure"]["status"] == failure
 
 
-def test_a_run_under_way_is_reported_with_its_progress(url: str, stores: Stores) -> None:
+def test_an_active_run_is_reported_with_its_progress(url: str, stores: Stores) -> None:
     begun = begin(stores)
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 5, phase="checking", counts=Counts(read=20, counted=10)))
     assert Api(url).ask("/api/status").json["running"] == {

@@ -114,7 +114,7 @@ def test_the_example_of_a_problem_is_what_the_server_answers(kind: ProblemKind, 
     assert ("www-authenticate" in answer.headers) == (kind.value.status == 401)
 
 
-def test_an_operation_needs_a_key_just_when_it_says_so(url: str) -> None:
+def test_an_operation_needs_a_key_exactly_if_it_is_documented(url: str) -> None:
     api, document = api_over(url, **KEYS_ONLY), describe(open_to_this_host=False)
 
     for operation in OPERATIONS:

@@ -123,7 +123,7 @@ def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for
         messages(server)
 
 
-def test_more_clients_than_connections_lock_nobody_out(tmp_path: Path) -> None:
+def test_more_clients_than_connections_do_not_lock_out_others(tmp_path: Path) -> None:
     with serving(tmp_path, "--worker-connections", "10", API_REQUEST_TIMEOUT_S="30") as server:
         with server.client() as busy:
             assert busy.send(request()).answer().status == 200
@@ -168,7 +168,7 @@ def test_a_connection_that_cannot_be_checked_gets_an_error_and_is_closed_and_the
     assert messages(server).count("A connection could not be checked") == 1
 
 
-def test_a_log_that_nobody_reads_holds_up_neither_requests_nor_the_stop(tmp_path: Path) -> None:
+def test_a_log_that_is_not_read_delays_neither_requests_nor_the_stop(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "out")
     reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
     try:

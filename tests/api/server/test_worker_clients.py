@@ -208,7 +208,7 @@ def test_what_is_no_valid_request_is_refused_with_a_problem_document(server: Ser
         assert client.is_closed()
 
 
-def test_clients_that_send_a_byte_now_and_then_keep_nobody_else_waiting(server: Server) -> None:
+def test_slowloris_clients_do_not_delay_others(server: Server) -> None:
     slow = [server.client() for _ in range(60)]
     waited_s = []
     for sent in b"GET /hea":
@@ -263,7 +263,7 @@ def test_a_client_that_says_nothing_is_closed_without_a_word(server: Server) -> 
     assert PATIENCE_S <= time.monotonic() - began < SOON_S
 
 
-def test_clients_that_never_read_keep_nobody_else_waiting_and_are_closed(server: Server) -> None:
+def test_clients_that_never_read_do_not_delay_others_and_are_disconnected(server: Server) -> None:
     deaf = [server.client(receive_buffer=4096) for _ in range(4)]
     for client in deaf:
         client.send(request(LARGE))  # more than the system keeps for a connection
@@ -314,7 +314,7 @@ def test_clients_that_break_off_leave_nothing_behind(server: Server) -> None:
     assert _open_files(server) == before
 
 
-def test_a_server_that_nobody_asks_rests(server: Server) -> None:
+def test_an_idle_server_uses_no_processor_time(server: Server) -> None:
     with server.client() as kept, server.client() as half_closed:
         assert kept.send(request()).answer().status == 200
         half_closed.send(b"GET /").socket.shutdown(1)

@@ -96,7 +96,7 @@ def test_an_answer_requested_once_is_not_cached_beforehand(url: str) -> None:
     assert caches(api)[-2:] == ["hit", "miss"]
 
 
-def test_a_request_that_needs_the_store_meanwhile_makes_the_new_publication_current_for_all(url: str) -> None:
+def test_a_request_that_needs_the_store_makes_the_new_publication_current_for_all(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     assert value(api, OF_ONE) == 2

@@ -95,7 +95,7 @@ def read_pages(api: Api, number: int) -> list[tuple[str, str, bytes]]:
     return seen
 
 
-def test_no_body_and_no_walk_over_pages_mixes_two_versions(store_url: str) -> None:
+def test_neither_a_response_nor_a_series_of_pages_mixes_two_versions(store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as stores:
         _publish(stores, 1)
     api = Api(store_url, {"api_freshness_s": 0})
@@ -135,7 +135,7 @@ def _readers() -> ThreadPoolExecutor:
 
 
 @pytest.mark.parametrize("path", [SUMMARY, MERCHANTS])
-def test_a_store_published_to_between_every_two_reads_is_given_up(tmp_path: Path, path: str) -> None:
+def test_a_read_fails_if_every_attempt_is_overtaken_by_a_publication(tmp_path: Path, path: str) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     with open_stores(url, timeout_s=10) as stores:
         _publish(stores, 1)

@@ -70,7 +70,7 @@ def test_a_key_that_was_idle_for_a_while_does_not_wait_for_it_either(url: str) -
         assert ups == [True, False, False, False]  # as it has not answered the scrape before
 
 
-def test_a_key_that_was_revoked_meanwhile_is_refused_once_it_answers_and_writes_nothing(url: str) -> None:
+def test_a_key_revoked_during_an_outage_is_refused_after_it_and_writes_nothing(url: str) -> None:
     key = add_key(url, list(Scope))
     api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
@@ -84,7 +84,7 @@ def test_a_key_that_was_revoked_meanwhile_is_refused_once_it_answers_and_writes_
     assert problem(api.ask(**WARM, key=key)) == (401, "bad-key")
 
 
-def test_what_is_published_meanwhile_is_served_once_it_answers(url: str) -> None:
+def test_a_publication_during_an_outage_is_served_after_it(url: str) -> None:
     api = Api(url, settles=False)
     store = SlowStore(api)
     before = api.ask(**WARM)

@@ -85,9 +85,7 @@ class Publishing:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_is_published_meanwhile_is_read_again_so_that_no_answer_is_of_two_states(
-    stores: Stores, times: int
-) -> None:
+def test_a_query_is_repeated_after_a_publication_so_that_no_result_mixes_two(stores: Stores, times: int) -> None:
     publish(stores, {"a": {"1403/04/01": (1, 1)}})
     assert asked_while(Publishing(stores, times)).rows() == [(4, 4)]
 

@@ -60,7 +60,7 @@ def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
     clocks.check().require()  # it may have answered at the beginning of those six seconds
 
 
-def test_redis_is_asked_once_a_minute_and_a_clock_that_is_set_meanwhile_shows_at_once() -> None:
+def test_redis_is_queried_once_per_minute_and_a_changed_clock_is_noticed_at_once() -> None:
     clocks = Clocks()
     check = clocks.check()
     for _ in range(59):

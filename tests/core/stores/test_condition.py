@@ -95,7 +95,7 @@ def test_where_nothing_is_published_the_state_is_empty_whatever_failed(stores: S
 
 
 class TestFailures:
-    def test_a_run_under_way_is_none_and_does_not_end_the_row(self) -> None:
+    def test_an_active_run_does_not_count_as_failure_and_does_not_end_the_failures(self) -> None:
         runs = [refresh(3, 3000, RunStatus.RUNNING), refresh(2, 2000, FAILED), refresh(1, 0)]
         assert [one.id for one in failures_of(runs, PUBLISHED, NOW_MS + 4000)] == [2]
 
@@ -157,7 +157,7 @@ class TestSchedule:
         assert refreshes_of([rebuilt], 60) == Refreshes(60, NOW_MS, NOW_MS)
         assert refreshes_of([refresh(1, 0, FAILED)], 60) is None
 
-    def test_one_that_takes_longer_than_the_setting_is_not_missed_meanwhile(self) -> None:
+    def test_a_refresh_that_takes_longer_than_the_interval_is_not_missed(self) -> None:
         long = replace(refresh(1, 0), ended_at_ms=NOW_MS + 600_000)
         assert refreshes_of([long], 60) == Refreshes(600, NOW_MS, NOW_MS)
 

@@ -22,7 +22,7 @@ def test_nothing_is_known_of_a_user_at_first(stores: Stores) -> None:
     assert stores.contacts.get("u1") == {}
 
 
-def test_addresses_are_read_back_exactly_by_whoever_opens_the_store(stores: Stores, store_url: str) -> None:
+def test_addresses_are_read_back_exactly_after_reopening_the_store(stores: Stores, store_url: str) -> None:
     addresses = {"sms": "+989123456789", "email": "علی@نمونه.ایران", "webhook": "https://shop.example/" + "a" * 2000}
     stores.contacts.replace("کاربر ۱", addresses)
     stores.contacts.replace("u2", {"sms": "+989123456780"})

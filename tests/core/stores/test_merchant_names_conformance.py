@@ -50,7 +50,7 @@ def test_replacing_leaves_nothing_of_what_was_before_and_changes_the_version(sto
     assert len(set(versions)) == 4
 
 
-def test_names_that_were_changed_meanwhile_are_not_replaced(stores: Stores) -> None:
+def test_names_that_were_changed_concurrently_are_not_replaced(stores: Stores) -> None:
     assert stores.merchant_names.replace(NAMES, after="", now_ms=5)
     version = stores.merchant_names.version()
     assert not stores.merchant_names.replace({"1": {"fa": "یک"}}, after="", now_ms=6)

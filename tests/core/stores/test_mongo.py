@@ -182,7 +182,7 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
         assert reader._read(layer_queries, read_while_others_publish) == [{3}]
 
 
-def test_a_reader_that_is_overtaken_again_and_again_says_so(stores: Stores, mongo_database_url: str) -> None:
+def test_a_reader_that_is_overtaken_repeatedly_fails_with_an_error(stores: Stores, mongo_database_url: str) -> None:
     generations_to_come = count(2)
     publish(stores, 1)
 

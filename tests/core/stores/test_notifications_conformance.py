@@ -256,7 +256,9 @@ def test_a_postponed_log_to_which_something_happens_is_given_when_it_is_due(stor
     assert store.due(FAR_MS, 10) == [one.id]
 
 
-def test_mending_gives_logs_when_they_are_due_but_none_before_the_given_instant(store: NotificationStore) -> None:
+def test_repaired_logs_are_returned_when_they_are_due_but_not_before_the_given_instant(
+    store: NotificationStore,
+) -> None:
     one = store.add(notification(1, "sms", "email", "telegram"), FAR_MS).notification
     happen(store, one, A, F, channel="email")
     happen(store, one, A, S, channel="telegram")
@@ -274,7 +276,7 @@ def test_mending_gives_logs_when_they_are_due_but_none_before_the_given_instant(
     assert store.due(FAR_MS, 10) == [], "nothing is open"
 
 
-def test_mending_with_what_was_read_long_ago_does_no_harm(store: NotificationStore) -> None:
+def test_repairing_with_an_old_state_changes_nothing(store: NotificationStore) -> None:
     one = store.add(notification(), NOW_MS).notification
     old = stored_in(store, one)
     happen(store, one, A)

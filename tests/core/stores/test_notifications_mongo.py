@@ -295,7 +295,7 @@ def removed_within_a_retry(
         yield one
 
 
-def test_a_retry_of_what_is_removed_meanwhile_has_not_happened_and_leaves_nothing(
+def test_a_retry_of_a_concurrently_removed_notification_fails_and_leaves_nothing(
     store: NotificationStore, db: PyMongoDatabase[Document], removed_within_a_retry: Notification
 ) -> None:
     one = removed_within_a_retry

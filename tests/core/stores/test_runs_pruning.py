@@ -46,7 +46,7 @@ def test_numbers_are_never_given_again(stores: Stores) -> None:
     assert stores.runs.begin(run()).id == 4
 
 
-def test_a_run_under_way_is_not_removed(stores: Stores) -> None:
+def test_an_active_run_is_not_removed(stores: Stores) -> None:
     begun = stores.runs.begin(run())
     assert stores.runs.remove([begun.id]) == 0
     assert stores.runs.get(begun.id) == begun

@@ -469,7 +469,7 @@ def test_a_writer_that_stays_is_waited_for_and_then_named(stores: Stores, url: s
     assert len(stores.runs.recent(10)) == 1
 
 
-def test_a_closed_store_says_so(url: str) -> None:
+def test_a_closed_store_fails_with_an_error(url: str) -> None:
     stores = open_stores(url, timeout_s=1)
     stores.close()
     stores.close()

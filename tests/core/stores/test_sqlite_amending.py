@@ -106,7 +106,7 @@ def test_the_rows_of_a_range_and_those_that_change_are_found_by_index(stores: St
         assert not any("TEMP B-TREE" in step for step in plan)
 
 
-def test_a_store_that_something_else_changed_meanwhile_is_left_as_it_is(stores: Stores, path: Path) -> None:
+def test_a_store_that_was_changed_concurrently_is_not_amended(stores: Stores, path: Path) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     execute(path, "CREATE TRIGGER meddling BEFORE UPDATE ON summary_transaction BEGIN SELECT raise(IGNORE); END")

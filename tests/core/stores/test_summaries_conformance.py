@@ -169,7 +169,7 @@ def test_a_scan_of_nothing_published_is_none(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [1, 2])
-def test_a_scan_is_of_one_publication_or_fails_whatever_is_published_meanwhile(
+def test_a_scan_is_of_one_publication_or_fails_if_others_are_published(
     meanwhile: int, stores: Stores, store_url: str
 ) -> None:
     rows = uniform(1)

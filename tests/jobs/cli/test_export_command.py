@@ -170,7 +170,7 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
     [
         (("https://host/x.parquet",), 2, "https:// cannot be written to"),
         (("s3://key:secret@bucket/x.parquet",), 2, "contains a user or a key"),
-        (("gone/x.parquet",), 1, "the folder gone does not exist"),
+        (("gone/x.parquet",), 1, "does not exist"),
         (("x",), 2, "does not determine the format"),
         (("x.csv", "--partitioned", "--format", "csv"), 2, "--partitioned writes a folder of Parquet files"),
         (("shop.bson", "--partitioned"), 2, "is not a folder"),

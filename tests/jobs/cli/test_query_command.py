@@ -144,7 +144,7 @@ def own(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_query_of_ones_own_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
+def test_your_own_query_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
     assert jobs("query", "how-many", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "weekday_profile", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "top_merchants", "--queries", own, "--limit", "1").code == 0
@@ -152,7 +152,7 @@ def test_a_query_of_ones_own_is_run_by_its_name(jobs: CommandLine, own: Path) ->
     assert "It has none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
 
 
-def test_errors_in_a_query_of_ones_own_name_its_file(jobs: CommandLine, own: Path) -> None:
+def test_errors_in_your_own_query_name_its_file(jobs: CommandLine, own: Path) -> None:
     said = jobs("query", "broken", "--queries", own)
     assert f"Correct {own}/broken.sql." in said.require_failure(1, "the query broken cannot be run")
     said = jobs("query", "headless", "--queries", own)

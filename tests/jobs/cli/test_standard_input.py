@@ -65,7 +65,7 @@ def test_a_named_pipe_is_a_source_too(jobs: CommandLine) -> None:
     assert "source(s): BSON, gzip." in said.out
 
 
-def test_standard_input_that_is_cut_short_is_named(jobs: CommandLine) -> None:
+def test_truncated_standard_input_is_an_error(jobs: CommandLine) -> None:
     content = bson_of(TRANSACTIONS)
     jobs("rebuild", "-", stdin=content[:-1]).require_failure(1, "standard input is damaged at byte ")
 

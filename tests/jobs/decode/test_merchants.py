@@ -111,5 +111,5 @@ def test_the_memory_of_a_table_follows_its_merchants() -> None:
     assert held < 100 * len(decoder.merchants)
 
 
-def test_hashes_differ_from_table_to_table_so_that_nobody_can_make_names_collide() -> None:
+def test_hashes_differ_between_tables_so_that_collisions_cannot_be_provoked() -> None:
     assert len({int(MerchantTable().state.seed[0]) for _ in range(4)}) == 4

@@ -105,7 +105,7 @@ def test_what_is_known_of_later_than_now_does_not_make_the_first_day_later() -> 
     assert key_of(planner(0).begin_day(known, [], ms_of(evening))) == "1403/01/03"
 
 
-def test_where_nobody_knows_everything_is_counted() -> None:
+def test_without_a_recorded_reading_everything_is_counted() -> None:
     assert planner().begin_day(published_of(None), [], ms_of(TODAY)) is None
 
 

@@ -126,7 +126,7 @@ def forget(store_url: str, *, runs: bool) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["a clock that was ahead", "a store of an earlier version", "no ledger"])
-def test_where_nobody_knows_where_to_begin_purged_days_are_kept(
+def test_without_a_recorded_reading_days_with_deleted_documents_keep_their_totals(
     runner: JobRunner, unknown: str, store_url: str
 ) -> None:
     """The week and the month of the oldest day hold days that are kept and days that are replaced."""

@@ -124,7 +124,7 @@ def test_one_that_hangs_is_ended_publishes_nothing_and_is_in_the_ledger(store_of
         assert stores.summaries.published() is None
 
 
-def test_one_that_meets_another_under_way_is_skipped(store_of_here: str, silent_url: str) -> None:
+def test_a_refresh_is_skipped_while_another_run_is_active(store_of_here: str, silent_url: str) -> None:
     with open_stores(store_of_here, timeout_s=10) as stores:
         stores.runs.begin(run_of(at_ms=wall_clock_ms()))
         event = refresh_once([silent_url], time_limit_s=TIMEOUT_S).as_event()

@@ -45,7 +45,7 @@ def day_before_the_look_back(stores: Stores) -> str:
     return sorted(set(keys))[-5]
 
 
-def test_where_nothing_drifted_it_says_so(jobs: CommandLine, sqlite_stores: Stores) -> None:
+def test_a_store_without_drift_is_reported(jobs: CommandLine, sqlite_stores: Stores) -> None:
     said = jobs("verify")
     assert (said.code, said.err) == (0, "")
     last_key = day_before_the_look_back(sqlite_stores)

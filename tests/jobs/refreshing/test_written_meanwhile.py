@@ -64,13 +64,17 @@ def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
 
 
 @MONGODB_IF_THOROUGH
-def test_once_the_writers_stopped_one_refresh_makes_all_right(shop: Shop, stores: Stores, tmp_path: Path) -> None:
+def test_after_the_writers_have_stopped_one_refresh_corrects_everything(
+    shop: Shop, stores: Stores, tmp_path: Path
+) -> None:
     """The source is read by time, as its index allows."""
     shop.index()
     is_written_while_jobs_run(JobRunner(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 1)
 
 
 @pytest.mark.thorough
-def test_without_an_index_on_the_time_as_well(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> None:
+def test_after_the_writers_have_stopped_one_refresh_without_an_index_corrects_everything(
+    shop: Shop, sqlite_stores: Stores, tmp_path: Path
+) -> None:
     """The source is read by `_id`."""
     is_written_while_jobs_run(JobRunner(sqlite_stores, shop, tmp_path, datetime.now(UTC)), 12)

@@ -38,7 +38,7 @@ def read(*lines: str, fields: Fields | None = None, header: str = HEADER) -> Dec
         ("فروشگاه", "فروشگاه"),
     ],
 )
-def test_a_merchant_is_an_object_id_or_the_text_as_it_stands(merchant: str, text: str) -> None:
+def test_a_merchant_is_an_object_id_or_the_unchanged_text(merchant: str, text: str) -> None:
     assert read(f"{merchant},1,1970-01-01T00:00:00Z,x").rows == [(text, 1, 0)]
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_counted_is_rejected_with_its_reason(line: str, reason: t
     assert found.rejects[0].position == 1
 
 
-def test_a_filter_looks_at_text_ids_and_roles() -> None:
+def test_a_filter_can_match_text_ids_and_the_fields_of_roles() -> None:
     line = "a,1,1970-01-01T00:00:00Z,ObjectId(0123456789abcdef01234567)"
     for where, passed in [
         (("card.kind", "0123456789abcdef01234567"), 1),
@@ -268,7 +268,7 @@ def test_rows_are_cut_into_chunks_by_their_delimiter(chunk_bytes: int) -> None:
         ("", "missing"),
     ],
 )
-def test_a_decimal_comma_stands_for_the_point_which_is_refused_then(amount: str, expected: object) -> None:
+def test_with_a_decimal_comma_a_decimal_point_is_rejected(amount: str, expected: object) -> None:
     fields = Fields(formats=Formats(2, csv_decimal_comma=True))
     found = read_as_file(f"merchantId;amount;createdAt\na;{amount};1970-01-01T00:00:00Z\n".encode(), fields)
     assert [one for _, one, _ in found.rows] + [reason for _, reason in found.reasons] == [expected]

@@ -382,7 +382,7 @@ def test_a_column_with_a_dot_in_its_name_is_found_before_a_path() -> None:
         (pa.array([bytes(12), b"x" * 12, None], pa.binary(12)), "0" * 24, 1),
     ],
 )
-def test_a_filter_looks_at_a_column_of_every_type(column: Any, text: str, passed: int) -> None:
+def test_a_filter_can_match_a_column_of_every_type(column: Any, text: str, passed: int) -> None:
     times = pa.array([0] * 3, pa.timestamp("ms"))
     columns = {"merchantId": ["a"] * 3, "amount": [1] * 3, "createdAt": times, "x": column}
     found = read(columns, Fields(where=(("x", text),)))
@@ -613,7 +613,7 @@ def test_amounts_with_decimals_count_as_they_are_written(column: pa.Array, expec
         (pa.array([Decimal128("1.5009").bid], pa.binary(16)), [1500]),
     ],
 )
-def test_numbers_and_text_are_epoch_times_where_the_format_says_so(column: pa.Array, expected: list[int]) -> None:
+def test_numbers_and_text_are_epoch_times_with_such_a_format(column: pa.Array, expected: list[int]) -> None:
     table = {"merchantId": ["a"] * len(column), "amount": [1] * len(column), "createdAt": column}
     assert [at for _, _, at in read(table, Fields(formats=Formats(time_format="epoch-s"))).rows] == expected
 

@@ -249,7 +249,7 @@ def test_modes_that_are_not_subscribed_to_are_not_announced(shop: Shop) -> None:
     assert [found.title for found in shop.announcements()] == ["Monthly summary for merchant m1"]
 
 
-def test_a_period_under_way_is_not_announced_nor_one_whose_last_day_has_nothing_published(shop: Shop) -> None:
+def test_a_period_is_not_announced_before_it_ends_or_before_its_last_day_is_published(shop: Shop) -> None:
     shop.subscribe(*Mode)
     thursday, friday = "1403/09/29", "1403/09/30"
     shop.rebuild({"m1": {thursday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
@@ -348,7 +348,7 @@ def test_a_publication_in_the_middle_is_never_mixed_with_the_one_that_was_checke
     ]
 
 
-def test_a_store_that_fails_in_the_middle_costs_nobody_a_message(shop: Shop) -> None:
+def test_no_announcement_is_lost_if_the_store_fails_in_between(shop: Shop) -> None:
     for user in range(5):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)

@@ -55,7 +55,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], N
         yield Running(made, notifier, worker.log)
 
 
-def test_it_warns_at_its_start_of_the_channels_that_reach_nobody(running: Running) -> None:
+def test_a_worker_warns_at_its_start_about_channels_with_the_sender_print(running: Running) -> None:
     lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
     [warning] = [line for line in lines if line["event"] == "print-senders"]
     assert (warning["level"], warning["channels"]) == ("warning", "sms")

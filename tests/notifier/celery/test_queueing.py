@@ -89,7 +89,7 @@ def test_a_process_that_was_forked_after_the_start_queues_too() -> None:
         os.waitpid(child, 0)
 
 
-def test_a_broker_that_refuses_holds_nobody_up_and_is_used_when_it_is_back(broker: RedisProcess) -> None:
+def test_a_refusing_broker_delays_no_caller_and_is_used_when_it_is_back(broker: RedisProcess) -> None:
     app = _app(broker)
     queue = BackgroundQueue(lambda one: queue_delivery(app, one))
     assert _offer(queue, 1000) < 0.5
@@ -97,7 +97,7 @@ def test_a_broker_that_refuses_holds_nobody_up_and_is_used_when_it_is_back(broke
     _arrives_again(queue, app)
 
 
-def test_a_broker_that_accepts_and_is_silent_holds_nobody_up(broker: RedisProcess) -> None:
+def test_a_silent_broker_delays_no_caller(broker: RedisProcess) -> None:
     app = _app(broker)
     queue = BackgroundQueue(lambda one: queue_delivery(app, one))
     with ExitStack() as silent:

@@ -42,7 +42,7 @@ def _kinds(host: Station, notification_id: str) -> list[EventKind]:
 
 
 @pytest.mark.parametrize("skew_s", [-SKEW_S, -LEASE_S / 2, LEASE_S - 1])
-def test_nobody_sends_what_another_is_sending_whose_lease_holds_by_both_clocks(tmp_path: Path, skew_s: float) -> None:
+def test_a_message_is_not_sent_twice_while_the_lease_is_valid_by_both_clocks(tmp_path: Path, skew_s: float) -> None:
     sender = ScriptedSender()
     with _stations(tmp_path, sender, 0, skew_s) as (here, there):
         sent = here.add()

@@ -314,7 +314,7 @@ class SoftTimeLimit(Exception):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_success_is_recorded_although_the_task_is_cancelled_meanwhile(here: Station, after: bool) -> None:
+def test_a_success_is_recorded_even_if_the_task_is_cancelled(here: Station, after: bool) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()

@@ -63,7 +63,7 @@ def test_a_finished_log_is_not_sent_again(here: Station) -> None:
     assert len(sender.sent) == 1
 
 
-def test_nothing_happens_for_an_id_that_nobody_has(here: Station) -> None:
+def test_an_unknown_id_is_ignored(here: Station) -> None:
     here.delivery().deliver("a" * 26)
 
 
@@ -133,7 +133,7 @@ def test_attempts_that_are_used_up_are_dead(here: Station) -> None:
     assert state.error_message == "given up after 3 attempts: busy"
 
 
-def test_a_dead_message_that_somebody_retries_has_all_its_attempts_again(here: Station) -> None:
+def test_a_retried_dead_message_has_all_its_attempts_again(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(PermanentFailure("no")), *[raising(TemporaryFailure("busy"))] * 2))
     sent = here.add()
     here.delivery().deliver(sent)

@@ -373,7 +373,7 @@ def test_a_chat_that_has_moved_is_where_the_user_is_reached_from_then_on(here: S
     assert here.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
 
 
-def test_a_contact_that_somebody_has_changed_meanwhile_is_not_moved(here: Station) -> None:
+def test_a_contact_that_was_changed_concurrently_is_not_moved(here: Station) -> None:
     def changed(handler: object) -> None:
         here.stores.contacts.replace("u1", {"telegram": "77"})
         answers(200, {"ok": True, "result": {"message_id": 1}})(handler)  # type: ignore[arg-type]

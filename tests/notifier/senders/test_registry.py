@@ -105,7 +105,7 @@ def test_a_plug_in_is_loaded_by_its_dotted_path(tmp_path: Path, monkeypatch: pyt
     assert senders["pigeon"].send(message_over("sms")) == Receipt("coo")
 
 
-def test_a_plug_in_that_breaks_while_it_is_loaded_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plug_in_that_cannot_be_loaded_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken_plug_in.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SettingsError, match="ZeroDivisionError"):

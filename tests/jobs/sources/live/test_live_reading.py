@@ -57,7 +57,7 @@ def test_ranges_of_ids_meet_without_gap_or_overlap(mongo_database_url: str, ids:
     assert warnings == ()
 
 
-def test_what_is_inserted_meanwhile_at_either_end_is_read_once_and_nothing_else_is_lost(
+def test_documents_inserted_at_either_end_during_a_run_are_read_once_and_no_other_is_lost(
     mongo_database_url: str,
 ) -> None:
     count = 300

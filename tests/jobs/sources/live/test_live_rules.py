@@ -131,7 +131,7 @@ def test_counts_that_may_be_are_passed_in_silence(
 
 
 @pytest.mark.parametrize(("before", "after"), [(9, 9), (9, 8), (7, 7), (7, 5), (0, 0), (99, 99)])
-def test_a_collection_that_nobody_wrote_to_must_have_been_read_whole_whatever_the_server_estimates(
+def test_a_collection_without_writes_must_be_read_completely_whatever_the_server_estimates(
     before: int, after: int
 ) -> None:
     found = rf"8 documents of db\.t were read; the server estimated {before} before and {after} after, and counted 9"
@@ -150,7 +150,7 @@ def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
     assert "inserted during the run" in (check_count("db.t", 8, 9, 9, lambda: 9, lambda: 1) or "")
 
 
-def test_each_type_is_a_date_or_an_array_or_looked_for_as_neither() -> None:
+def test_each_type_is_a_date_an_array_or_searched_as_neither() -> None:
     """The query for servers that know every type by name, which FerretDB does not."""
     types = {name for names, _ in id_order.TYPES_IN_ORDER for name in names}
     found = undated_query("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
