@@ -152,8 +152,7 @@ class Refresh(Job[RefreshRequest]):
         if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
                 "Nothing was published, because this does not prove that there were no transactions. Check the "
-                "database, the "
-                "collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
+                "database, the collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
                 "--allow-shrink."
             )
         return Retention(self.calendar, oldest_day, self.request.loss_limits)
@@ -204,8 +203,7 @@ def _index_warnings(collection: LiveCollection, request: RefreshRequest) -> tupl
         if exists is None:
             warnings.append(
                 f"the indexes of {collection.name} cannot be listed, so it is unknown whether {path} has one. "
-                "Without an "
-                "index, each refresh reads every document"
+                "Without an index, each refresh reads every document"
             )
         elif path is not None and not exists:
             warnings.append(

@@ -94,7 +94,11 @@ class Fingerprint:
         """
         names = self.differing(other)
         if names:
-            settings = "rules with which the store was built" if names == ["zone_rules"] else "same settings as before"
+            settings = (
+                "time zone rules with which the store was built"
+                if names == ["zone_rules"]
+                else "same settings as before"
+            )
             raise FingerprintMismatch(
                 "the store was built with other settings: "
                 + "; ".join(self._difference(name, other) for name in names),

@@ -128,8 +128,8 @@ class Retention:
         raise WouldShrink(
             problem,
             f"Nothing was published. The oldest valid document is of {self._key(oldest_day)}, so deletion by age "
-            "does not "
-            "explain why later days lose documents. If they were deleted on purpose, publish with --allow-shrink.",
+            "does not explain why later days lose documents. If they were deleted on purpose, publish with "
+            "--allow-shrink.",
         )
 
     def _lose_too_many(self, found: Sequence[DayLoss], published: int) -> bool:

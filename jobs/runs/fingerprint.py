@@ -42,7 +42,7 @@ def adoption_warnings(
     if before is None or not before.rows or before.fingerprint.zone_rules is not None:
         return ()
     return (
-        f"the store has not recorded the time zone rules of {fingerprint.time_zone}. It now records those of "
+        f"the store had no recorded time zone rules of {fingerprint.time_zone}, and now records those of "
         f"{fingerprint.rules_words()}: {_what_moves(before, summaries, local_days)}",
     )
 

@@ -182,8 +182,7 @@ def _format_of(name: str, head: bytes, inside_dump: bool, delimiter: str | None)
         raise UnknownFormat(
             f"{name} is {encoding} text, but only UTF-8 is supported",
             f"Convert it, for example with: iconv -f {encoding} -t UTF-8 FILE > CONVERTED. In PowerShell, > converts "
-            "the "
-            "output of mongoexport to UTF-16: use the option --out of mongoexport.",
+            "the output of mongoexport to UTF-16: use the option --out of mongoexport.",
         )
     if inside_dump or _looks_like_bson(head):
         return FileFormat.BSON

@@ -267,8 +267,7 @@ class StreamReader(io.RawIOBase):
         if self._position > self._start and not self._found.version:
             raise SourceError(
                 f"{self._found.name} cannot be read: the response was truncated after {self._position} bytes, and "
-                "cannot be "
-                "resumed, because the server sends no version of the file (ETag or Last-Modified)",
+                "cannot be resumed, because the server sends no version of the file (ETag or Last-Modified)",
                 "Copy the file, and read the copy.",
             )
         unread = self._position

@@ -108,7 +108,7 @@ def require_readable(url: str) -> None:
     if scheme not in S3 | GOOGLE | HTTP:
         raise UsageError(
             f"{shown} cannot be read: {scheme}:// is not supported",
-            "Supported are: s3://, gs://, https:// and mongodb://; name a local file by its path.",
+            "Supported: s3://, gs://, https:// and mongodb://; name a local file by its path.",
         )
     parts = None
     with suppress(ValueError):

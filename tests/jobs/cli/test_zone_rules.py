@@ -92,7 +92,7 @@ def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
         assert jobs(*command).code == 0
     runs = jobs("status", "--json").json["runs"]
     assert [len(run["warnings"]) for run in runs] == [0, 1, 0]
-    assert "has not recorded the time zone rules of Asia/Tehran" in runs[1]["warnings"][0]
+    assert "had no recorded time zone rules of Asia/Tehran" in runs[1]["warnings"][0]
     assert "the boundaries of the published days do not change" in runs[1]["warnings"][0]
     assert "the boundaries of the published days do not change" in runs[1]["warnings"][0]
     assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")
