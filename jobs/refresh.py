@@ -152,8 +152,8 @@ class Refresh(Job[RefreshRequest]):
         if before is not None and before.total_count and not counted.counts.counted and oldest_day() is None:
             counted.require_some(
                 "Nothing was published, because this does not prove that there were no transactions. Check the "
-                "database, the collection and --where. What is published can be removed with rebuild --truncate --allow-empty "
-                "--allow-shrink."
+                "database, the collection and --where. What is published can be removed with rebuild --truncate "
+                "--allow-empty --allow-shrink."
             )
         return Retention(self.calendar, oldest_day, self.request.loss_limits)
 

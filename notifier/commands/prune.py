@@ -31,8 +31,8 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
             if older_than_days < (least := least_days(settings)):
                 raise UsageError(
                     f"--older-than must be at least {least} days",
-                    "Otherwise a repeated request, or an announcement within NOTIFY_NOT_AFTER_S, could create a removed "
-                    "message again.",
+                    "Otherwise a repeated request, or an announcement within NOTIFY_NOT_AFTER_S, could create the "
+                    "removed message again.",
                 )
             before_ms = wall_clock_ms() - older_than_days * _DAY_S * 1000
             notifications = _prune_notifications(stores.notifications, before_ms, unknown, dry_run)
