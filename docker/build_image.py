@@ -1,7 +1,7 @@
-"""Builds the image, with Docker where an engine runs, else with buildah; ``make image`` calls it.
+"""Builds the image with Docker if an engine runs, else with buildah; ``make image`` calls it.
 
-pip in the build uses the settings that pip has here: the index, its certificates, a proxy. They are secrets of the
-build, so that no layer keeps them.
+pip in the build uses the pip settings of this machine: the index, its certificates, a proxy. They are passed as build
+secrets, so that no layer contains them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CARRIED: Final = frozenset({"index-url", "extra-index-url", "trusted-host", "pr
 
 
 class NotBuiltError(Exception):
-    """The image cannot be built here; the text says what is missing."""
+    """The image cannot be built on this machine; the text names what is missing."""
 
 
 def build(storage: Path | None, *, debian_base: bool) -> None:
@@ -68,7 +68,7 @@ def base_tag() -> str:
 
 
 def _docker_runs() -> bool:
-    """Whether there is an engine; the client alone builds nothing."""
+    """Whether a Docker engine answers; the client alone cannot build."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, timeout=60, check=False).returncode == 0
@@ -112,7 +112,7 @@ def _mirror() -> list[str]:
 
 @contextmanager
 def _pip_settings() -> Iterator[list[str]]:
-    """Options of the build that hand over the settings of pip."""
+    """The build options that pass the settings of pip."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
@@ -140,7 +140,7 @@ def _run(command: Sequence[str], env: dict[str, str] | None = None, stdout: int 
 
 
 def main() -> str:
-    """What is wrong, or an empty string."""
+    """Build the image; returns an error, or an empty string."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--storage", type=Path, help="folder in which buildah keeps images; Docker is then not asked")
     parser.add_argument("--debian-base", action="store_true", help="make the base image from Debian's packages")

@@ -21,9 +21,9 @@ _LONGEST_BODY = 65_536
 
 
 def trouble_of_url(url: str, *accepted: str) -> str:
-    """Why `url` is not well, or an empty string. Proxies of the environment are not used.
+    """Why `url` is not healthy, or an empty string. Proxies of the environment are not used.
 
-    :param accepted: the last parts of the types of problems (RFC 9457) with which it is well, too.
+    :param accepted: the last parts of the types of problems (RFC 9457) with which it is healthy too.
     """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)

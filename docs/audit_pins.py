@@ -1,4 +1,4 @@
-"""Looks up known vulnerabilities of all that `pins/` installs, with pip-audit, whose options it takes too.
+"""Looks up known vulnerabilities of all packages in `pins/` with pip-audit, and accepts its options.
 
 It fails when there is one. It also fails when the service does not answer or does not know a package, unless
 ``--tolerate-unknown`` is given. The service is PyPI, or another by ``--vulnerability-service``.
@@ -25,7 +25,7 @@ _UNANSWERED: Final = re.compile(r"(?m)^.*(?:requests\.exceptions\.\w+|ServiceErr
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a service knows of packages.
+    """The data of a service about packages.
 
     :param checked: how many packages it knows.
     :param vulnerabilities: a line for each that it reports.

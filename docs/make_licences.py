@@ -54,7 +54,7 @@ def licence(package: Distribution) -> str:
 
 
 def report() -> str:
-    """What is to stand in the file."""
+    """The content of the file."""
     packages = runtime()
     direct = {canonicalize_name(requirement.name) for requirement in named()}
     rows = [
@@ -82,7 +82,7 @@ def report() -> str:
 
 
 def main(arguments: list[str]) -> str:
-    """Write the file, or find out whether it is old; what is wrong, or an empty string."""
+    """Write the file, or check whether it is current; returns an error, or an empty string."""
     wanted = report()
     if arguments == ["--check"]:
         current = _REPORT.exists() and _REPORT.read_text() == wanted

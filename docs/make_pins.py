@@ -1,4 +1,4 @@
-"""Writes `pins/`: for each `requirements*.txt` every package that it leads to, with its version and its hashes.
+"""Writes `pins/`: all direct and indirect dependencies of each `requirements*.txt`, with versions and hashes.
 
 A file of `pins/` includes those that its requirements include, and names only what these lack. A version that was
 pinned before stays where the requirements still allow it; ``--upgrade`` takes the newest ones. A package has the same

@@ -1,4 +1,4 @@
-"""Takes the pictures of the README: the real dashboard over the summaries of a sample, in Chromium."""
+"""Takes the screenshots in the README: the real dashboard with the summaries of a sample, in Chromium."""
 
 from __future__ import annotations
 

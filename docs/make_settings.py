@@ -127,7 +127,7 @@ def with_table(text: str) -> str:
 
 
 def main(arguments: list[str]) -> str:
-    """Write the table, or find out whether it is old; what is wrong, or an empty string."""
+    """Write the table, or check whether it is current; returns an error, or an empty string."""
     text = README.read_text()
     made = with_table(text)
     if arguments == ["--check"]:

@@ -1,4 +1,4 @@
-"""Lines of several programs on one terminal: whose each is, and what it says, for a person to read."""
+"""Prints the log lines of several programs on one terminal, in readable form, with the name of the program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Terminal:
     """Prints lines on standard output, each after the name of its program.
 
     :param names: of all programs.
-    :param as_json: whether lines of JSON stay as they are.
+    :param as_json: whether JSON lines are printed unchanged.
     """
 
     def __init__(self, names: list[str], *, as_json: bool = False) -> None:
@@ -49,7 +49,7 @@ class Terminal:
 
 
 def _parsed(text: str) -> Mapping[str, object]:
-    """The fields of a log line, or nothing where it is none of ours."""
+    """The fields of a log line; empty if it is not a log line of the service."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:

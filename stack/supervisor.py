@@ -1,4 +1,4 @@
-"""Programs that run together: started in order, stopped in the opposite one, all of them when one ends.
+"""Runs programs together: starts them in order, and stops them in reverse order when one ends.
 
 On Linux they are also stopped when this process is killed (`stack.tied`).
 
@@ -60,7 +60,7 @@ class _Running:
 class Supervisor:
     """Runs programs.
 
-    :param show: is given each line of their output, with the program's name.
+    :param show: receives each line of output, with the name of the program.
     :param grace_s: seconds that a program may take to stop, before it is killed.
     :param lock: the descriptor of a locked file, which the programs inherit: it is locked until all of them have ended.
     """
@@ -72,7 +72,7 @@ class Supervisor:
     _running: list[_Running] = field(default_factory=list)
 
     def stop(self) -> None:
-        """Ask all programs to stop; when called again, end them at once."""
+        """Stop all programs; if called again, kill them."""
         if self._asked.is_set():
             for one in self._running:
                 _signal_all(one, signal.SIGKILL)
@@ -122,7 +122,7 @@ class Supervisor:
             try:
                 if shown:
                     self.show(name, line)
-            except OSError:  # the reader of our output has gone
+            except OSError:  # standard output was closed
                 shown = False
                 self._asked.set()
 
@@ -146,7 +146,7 @@ class Supervisor:
         return Ended(ended[0].program.name, ended[0].ended.result()) if ended else None
 
     async def _end(self, one: _Running) -> None:
-        """Let a program end, and whatever it had started; then what it said last has been shown."""
+        """Stop a program and its child processes; returns when its last output was shown."""
         if not one.ended.done():
             with suppress(ProcessLookupError):
                 one.process.terminate()
@@ -163,6 +163,6 @@ async def _all_ready(programs: Sequence[Program]) -> None:
 
 
 def _signal_all(one: _Running, number: signal.Signals) -> None:
-    """Signal a program, and what it has started."""
+    """Signal a program and its child processes."""
     with suppress(ProcessLookupError):
         os.killpg(one.process.pid, number)

@@ -1,6 +1,6 @@
-"""Runs a program that the system ends when its parent has ended: ``python tied.py PARENT COMMAND…``.
+"""Runs a program that ends when its parent process ends: ``python tied.py PARENT COMMAND…``.
 
-A process of its own, and not code between fork and exec, which must not run Python in a parent that has threads.
+It is a separate process, because Python code between fork and exec is unsafe in a parent with threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG: Final = 1
 def main(parent: int, command: list[str]) -> None:
     """Become `command`, which gets SIGTERM when the process `parent` ends.
 
-    Only Linux can do that. Elsewhere a program outlives a parent that was killed.
+    Only Linux supports this. On other systems the program outlives a killed parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -1,1 +1,1 @@
-"""One module a verb of the command line."""
+"""The commands, one module each."""
