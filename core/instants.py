@@ -87,7 +87,7 @@ def parse_instant(option: str, text: str) -> int:
         except (ValueError, OverflowError):  # such as 2024-13-01
             pass
     raise UsageError(
-        f"{option} {text!r} is no instant",
+        f"{option} {text!r} is not an instant",
         "Write a day such as 2027-01-31 (from midnight UTC), or a time with its offset: 2027-01-31T18:00:00Z.",
     )
 

@@ -39,8 +39,8 @@ def test_an_expiry_in_the_past_is_refused(text: str) -> None:
      "2024-06-24T25:00Z", "2024-06-24T12:00:00+25:00", "1719230400", "۲۰۲۴-۰۶-۲۴"],
 )  # fmt: skip
 def test_what_is_no_instant_is_named_with_its_option(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--from .* is no instant") as refused:
+    with pytest.raises(UsageError, match=r"--from .* is not an instant") as refused:
         parse_instant("--from", text)
-    with pytest.raises(UsageError, match=r"--expires .* is no instant") as refused_too:
+    with pytest.raises(UsageError, match=r"--expires .* is not an instant") as refused_too:
         parse_expiry(text, NOW_MS)
     assert (refused.value.hint[-1], refused_too.value.hint[-1]) == (".", ".")

@@ -94,7 +94,7 @@ def test_an_export_to_a_bucket_replaces_files_only_with_force(
         exported = export(stores.summaries, request, lambda _: None)
         with pytest.raises(UsageError, match="already exists"):
             export(stores.summaries, request, lambda _: None)
-        with pytest.raises(UsageError, match="is no folder" if not partitioned else "is a folder"):
+        with pytest.raises(UsageError, match="is not a folder" if not partitioned else "is a folder"):
             export(stores.summaries, replace(request, partitioned=not partitioned), lambda _: None)
         if partitioned:
             s3.put(stale.removeprefix(s3.base), b"of an earlier export")

@@ -142,7 +142,7 @@ def test_each_wrong_row_of_csv_is_named_with_its_line_and_reason(tmp_path: Path)
         "line 3": "id is missing",
         "line 4": "name is missing",
         "line 5": "language is de, but must be fa or en",
-        "line 6": "the merchant 1 has a name in en at line 2 already",
+        "line 6": "the merchant 1 already has a name in en, at line 2",
         "line 7": "the name has the character U+000A, which cannot be seen",
         "line 9": "the row has 2 fields, and the header 3",
         "line 10": "this is not valid CSV (',' expected after '\"')",
@@ -181,7 +181,7 @@ def test_each_wrong_line_of_json_is_named_too(tmp_path: Path) -> None:
         "line 7": "language is missing",
         "line 8": "this is not a JSON object",
         "line 9": "this is not a JSON object",
-        "line 10": "the merchant 1 has a name in en at line 1 already",
+        "line 10": "the merchant 1 already has a name in en, at line 1",
     }
 
 

@@ -88,7 +88,7 @@ def test_two_collections_of_one_name_need_their_databases() -> None:
         (prelude([MINE]) + b"\x09\0\0\0abcd\0", "a segment's header is not valid BSON"),
         (MAGIC + b"\0\0\0\0", "has the length 0"),
         (MAGIC[:4], "truncated in the archive's header"),
-        (prelude([MINE])[:-4], "cut short"),
+        (prelude([MINE])[:-4], "truncated"),
         (prelude([MINE]) + header(MINE, EOF=False) + document(1) + b"\xff\xff\xff", "truncated in a terminator"),
     ],
 )

@@ -66,8 +66,8 @@ def test_each_channel_has_the_sender_that_is_named() -> None:
         ({"notify_senders": "email=kavenegar"}, ["email=kavenegar", "sends over sms only"]),
         ({"notify_senders": "sms=no.such.Sender"}, ["sms=no.such.Sender", "No module named"]),
         ({"notify_senders": "sms=notifier.senders.base.NoSuch"}, ["NoSuch", "cannot be loaded"]),
-        ({"notify_senders": "sms=notifier.senders.base.Message"}, ["is no sender", "deduplicates"]),
-        ({"notify_senders": "sms=os.path.join"}, ["is no sender"]),
+        ({"notify_senders": "sms=notifier.senders.base.Message"}, ["is not a sender", "deduplicates"]),
+        ({"notify_senders": "sms=os.path.join"}, ["is not a sender"]),
     ],
 )
 def test_what_is_missing_is_named_at_the_start(changes: dict[str, Any], named: list[str]) -> None:
