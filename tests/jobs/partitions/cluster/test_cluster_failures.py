@@ -213,7 +213,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
     stalling = Stalling(web, OF_A_COMMAND, partial(_kill, scheduler))
     said = jobs("rebuild", source, "--max-reject-ratio", "1", "--cluster", address)
     stalling.end()
-    said.require_failure(1, "is gone")
+    said.require_failure(1, "was lost")
     assert json.loads(jobs("status", "--json").out)["published"] is None
 
 
