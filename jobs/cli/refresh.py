@@ -70,5 +70,5 @@ def _print(outcome: RefreshOutcome, seconds: float) -> None:
     if publication.run_id == run.id:
         did = f"{run.days_changed:,} day(s) changed. Published generation {publication.generation} (run {run.id})"
     else:
-        did = f"Nothing has changed. Generation {publication.generation} is still current (run {run.id})"
+        did = f"Nothing has changed; generation {publication.generation} is still current (run {run.id})"
     typer.echo(f"{did}: {total}, in {seconds:.2f} s.")

@@ -55,7 +55,7 @@ def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Store
     assert "1 day(s) changed. Published generation 2 (run 2): 21 transactions" in said.out
     said = jobs("refresh", shop.url, "--updated-field", "updatedAt")
     assert said.code == 0
-    assert "Nothing has changed. Generation 2 is still current (run 3): 21 transactions" in said.out
+    assert "Nothing has changed; generation 2 is still current (run 3): 21 transactions" in said.out
     assert "has no index on updatedAt" in said.err
     commands = [run.command for run in sqlite_stores.runs.recent(9)]
     assert commands == [
