@@ -88,7 +88,7 @@ def test_older_days_are_counted_in_what_it_says(jobs: CommandLine, shop: Shop, s
     jobs("refresh")
     for days in (7, 8, 9):
         shop.insert(Transaction("late", 5, now() - days * DAY), updatedAt=now())
-    assert " on and 3 older day(s) from " in jobs("refresh", "--updated-field", "updatedAt").out
+    assert " and 3 older day(s) from " in jobs("refresh", "--updated-field", "updatedAt").out
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
