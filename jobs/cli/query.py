@@ -60,7 +60,7 @@ def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:
 
     :raises UsageError: an argument has another form, or a parameter is given twice.
     """
-    known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "no parameters"
+    known = ", ".join(f"--{_option(p.name)}" for p in query.parameters) or "none"
     hint = f"Write --NAME VALUE. The parameters of {query.name} are: {known}."
     values: dict[str, str] = {}
     left = iter(arguments)

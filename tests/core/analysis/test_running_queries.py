@@ -174,7 +174,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(query: str, given: dict[s
 def test_an_unknown_parameter_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="the query top_merchants has no parameter top") as raised:
         bound("top_merchants", {"top": 3})
-    assert raised.value.hint == "It has period, by, limit, locale."
+    assert raised.value.hint == "Its parameters are: period, by, limit, locale."
 
 
 def test_every_day_is_in_the_table_of_days_with_its_week_and_month() -> None:

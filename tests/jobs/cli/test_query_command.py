@@ -149,7 +149,7 @@ def test_your_own_query_is_run_by_its_name(jobs: CommandLine, own: Path) -> None
     assert jobs("query", "weekday_profile", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "top_merchants", "--queries", own, "--limit", "1").code == 0
     assert "How many merchants there were." in jobs("query", "how_many", "--queries", own, "--help").out
-    assert "It has none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
+    assert "Its parameters are: none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
 
 
 def test_errors_in_your_own_query_name_its_file(jobs: CommandLine, own: Path) -> None:
