@@ -143,9 +143,9 @@ def _program(result: Measurement) -> tuple[str, ...]:
 
 
 _PAGE: Final = """\
-One run on one machine, {transactions:,} transactions of 200 merchants in one year, from opening the file to totals by
-merchant and local day, which were checked to be the same in every program. "Ours over X" is how many times as long X
-takes. Ratios are made of medians, and so is the verdict; beside them stand the same of the best times.
+One run on one machine, with {transactions:,} transactions of 200 merchants in one year. The time is from opening the
+file to the totals by merchant and local day, which are equal for all programs. "Ours over X" is the time of X divided
+by our time. The ratios are of medians; the last column has the ratio of the best times.
 
 {ratios}
 
@@ -153,10 +153,10 @@ takes. Ratios are made of medians, and so is the verdict; beside them stand the 
 
 {programs}
 
-Seconds are taken inside each process after a warm-up on a small file; CPU s is the median of what all its threads
-computed meanwhile. The whole process is another run, from outside, start-up included and nothing warmed up. Programs
-and yardsticks took turns for up to {rounds} rounds, each in a process of its own, on two cores with two threads, with
-the files in the page cache. Peak memory is the largest `ru_maxrss`.
+Seconds are measured inside each process, after a warm-up with a small file. CPU s is the median processor time of all
+threads. "Whole process" is a separate run without warm-up, measured from outside, including the start. The programs
+ran alternately for up to {rounds} rounds, each in a new process, on two cores with two threads, with the files in the
+page cache. Peak memory is the largest `ru_maxrss`.
 {missing}
 Whole commands, warm:
 

@@ -50,48 +50,48 @@ class WorkerObserver:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"{_PREFIX}_{name}", text, labels, registry=registry, multiprocess_mode="mostrecent")
 
-        self._events = counter("events", "What happened to messages: " + ", ".join(EventKind) + ".", "channel", "kind")
+        self._events = counter(
+            "events", "Events of messages, by kind: " + ", ".join(EventKind) + ".", "channel", "kind"
+        )
         self._sending = histogram(
-            "attempt_duration_seconds", "Seconds from the beginning of an attempt to its outcome.", _SEND_BUCKETS_S
+            "attempt_duration_seconds", "Duration of an attempt to send, in seconds.", _SEND_BUCKETS_S
         )
         self._delivering = histogram(
             "delivery_duration_seconds",
-            "Seconds from the creation of a message to its success, which one that was only printed never has.",
+            "Seconds from the creation of a message to its success; printed messages are not included.",
             _DELIVERY_BUCKETS_S,
         )
         self._parts = counter(
             "sms_parts",
-            "Short messages that were paid for: a long text is several. Of those whose gateway said that it took them.",
+            "SMS parts of accepted messages, which are paid for. A long text has several parts.",
             "channel",
         )
         self._pauses = counter(
             "gateway_pauses",
-            "How often a gateway was paused: it gave no answer (silent), or refused all messages (refused).",
+            "Pauses of gateways that did not respond (silent) or rejected all messages (refused).",
             "channel",
             "cause",
         )
         self._paused = gauge(
             "paused_gateways",
-            "Gateways that refuse all messages, and are paused for all workers or probed by one.",
+            "Gateways that reject all messages, and are paused for all workers or being probed.",
             "channel",
         )
         self._refused = gauge(
             "gateway_refused_seconds",
-            "Seconds for which a gateway has refused all messages, until now or the end of its last pause; 0 when one "
-            "was taken since. scope: the channel's gateway, or of the hosts of URLs the one that has refused longest.",
+            "Seconds for which a gateway has rejected all messages, until now or the end of its last pause; 0 if it "
+            "has accepted one since. scope: channel, or host for the webhook host with the longest time.",
             "channel",
             "scope",
         )
-        self._logs = gauge("messages", "Messages there are, by channel and status.", "channel", "status")
-        self._due = gauge(
-            "due_notifications", "Notifications of which something is due, whether or not they are queued."
-        )
+        self._logs = gauge("messages", "Stored messages, by channel and status.", "channel", "status")
+        self._due = gauge("due_notifications", "Notifications with a message that is due, queued or not.")
         self._oldest = gauge(
-            "oldest_due_age_seconds", "Seconds since the longest waiting message has been due; 0 when none is."
+            "oldest_due_age_seconds", "Seconds for which the oldest due message has been due; 0 if none is due."
         )
         self._queued = gauge("queue_length", "Notifications in the queue of the broker.")
         self._swept = gauge(
-            "last_look_timestamp_seconds", "When messages, age and queue were last read, seconds since 1970."
+            "last_look_timestamp_seconds", "When the last sweep read messages, age and queue, seconds since 1970."
         )
         # All start at 0: Prometheus would see no increase in a series that begins with its first event.
         for channel in self._channels:

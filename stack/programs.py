@@ -28,7 +28,7 @@ class Places:
     """The ports of the programs, and the places of their data.
 
     :param data: folder of the store, the queue and the quarantine files.
-    :param api: port of the API, on loopback as all of them.
+    :param api: port of the API; all ports are on loopback.
     :param metrics: port on which the worker serves its metrics.
     :param broker: port of Redis.
     """

@@ -64,7 +64,7 @@ def add(
         print_message(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
         if expires_at_ms is not None:
             print_message(f"It expires at {to_the_second(expires_at_ms)}.")
-        print_message("Keep the token now: only its SHA-256 is stored, and nothing shows it again.")
+        print_message("Save the token now: only its SHA-256 is stored, so it cannot be shown again.")
         for merchant_id in unknown:
             print_message(f"there are no summaries of a merchant {merchant_id!r} yet.", "warning")
         _print_when(settings)
@@ -112,7 +112,7 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
         already = revoked.revoked_at_ms != now_ms
         print_message(f"Key {revoked.id} ({revoked.name}) {'was revoked before' if already else 'is revoked'}.")
         if not left:
-            print_message("No valid key is left: make another with keys add.")
+            print_message("No valid key is left: create another with keys add.")
         _print_when(settings)
 
 

@@ -39,7 +39,7 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
             print_json({"link": link, "valid_s": LINK_LIFETIME_S})
         else:
             typer.echo(link)
-        print_message(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and allows everything.")
+        print_message(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and gives all scopes.")
 
 
 def end_all(store_url: str | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import { byId } from "./dom.js";
 export class ActionDialog {
   /**
    * @param {string} name the id of the dialog, and the prefix of those of its parts
-   * @param {(said: string, notes?: string[]) => void} onDone something was done, as `said` tells, or may have been
+   * @param {(said: string, notes?: string[]) => void} onDone the action was, or may have been, performed; `said` describes it
    * @param {(error: ApiError) => void} onKey the key is refused
    */
   constructor(name, onDone, onKey) {

@@ -10,7 +10,7 @@ const INTEGER = /^-?\d+$/;
 const IS_INTEGER = "\u0001i";
 const IS_TEXT = "\u0001t";
 
-/** A request that got no good answer. `status` is 0 when no answer came at all. */
+/** A failed request. `status` is 0 if there was no response. */
 export class ApiError extends Error {
   constructor(status, problem = {}, retryAfterS = null) {
     super(problem.detail ?? problem.title ?? "");

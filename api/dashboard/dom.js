@@ -25,7 +25,7 @@ export function factList(facts) {
   return h("dl", { class: "facts" }, ...rows);
 }
 
-/** Let the button fold the controls and unfold them, where they are folded, as on a phone. */
+/** The button that shows and hides the controls on narrow screens. */
 export function foldControls() {
   const toggle = byId("controls-toggle");
   toggle.addEventListener("click", () => {

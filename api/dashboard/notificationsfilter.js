@@ -68,7 +68,7 @@ export class Filter {
     input.value = value ?? "";
   }
 
-  /** Say what is chosen where the controls are folded, as on a phone. */
+  /** Show the selection as text if the controls are collapsed, as on a phone. */
   sumUp({ user, tenant }, locale) {
     const chosen = [...this.selects, this.range.select].map((select) => select.selectedOptions[0].textContent);
     const names = document.body.dataset.page === "notifications" ? chosen : [];

@@ -118,7 +118,7 @@ class NotificationsPage extends BasePage {
     return this.locale.t("listStillShown");
   }
 
-  /** What is hidden from view needs no news: it is loaded when it is seen again. */
+  /** A hidden page is not updated: it is loaded when it becomes visible. */
   loadAfter(afterMs) {
     this.again = setTimeout(() => document.hidden || this.load(), afterMs);
   }

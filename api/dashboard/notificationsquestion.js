@@ -52,7 +52,7 @@ export class Question extends ActionDialog {
    * @param {(Node | string)[]} question.about what it is about
    * @param {Node[]} question.items list items
    * @param {string} question.warning
-   * @param {() => Promise<{ said: string }>} question.act does it, and tells what was done
+   * @param {() => Promise<{ said: string }>} question.act performs the action; returns its description
    * @param {() => void} question.onChange something was chosen among the items
    */
   ask({ verb, about, items, warning, act, onChange = () => {} }, locale) {

@@ -19,7 +19,7 @@ export const PRESETS = { daily: [30, 90, 365], weekly: [13, 26, 52], monthly: [6
 
 const BETWEEN = "..";
 
-/** @returns {State} what the address says; whatever it does not say or says wrongly is the default. */
+/** @returns {State} the state in the address; missing or invalid parts have their defaults. */
 export function readState() {
   const said = new URLSearchParams(location.hash.slice(1));
   const mode = MODES.find((one) => one === said.get("mode")) ?? MODES[0];

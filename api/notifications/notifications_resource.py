@@ -176,7 +176,7 @@ class NotificationsResource:
         """
         stored = self._access.call(lambda stores: stores.notifications.get(notification_id))
         if stored is None or not caller.may_touch(stored.notification.tenant):
-            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification of this id.")
+            raise Problem(ProblemKind.UNKNOWN_NOTIFICATION, "There is no notification with this id.")
         if stored.notification.announces:
             caller.require_merchant(stored.notification.merchant_id)
         return stored

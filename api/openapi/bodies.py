@@ -274,7 +274,7 @@ class Failure(Body):
 class Refreshes(Body):
     """The schedule of the refreshes of a live collection."""
 
-    every_s: float = Field(description="Seconds from one refresh to the next.")
+    every_s: float = Field(description="Seconds between refreshes.")
     due_at: Instant = Field(description="When the next refresh is due (UTC).")
     missed: Int64 = Field(ge=0, description="The number of refreshes that were due since the collection was last read.")
 

@@ -232,51 +232,52 @@ def _memory(memory: Memory) -> str:
 
 
 _INTRODUCTION = """\
-One run on one machine, two cores for the servers and what asks them, over an SQLite store of {merchants:,} merchants
-and one year: {rows:,} daily, weekly and monthly rows. Services took turns for {rounds} rounds; a ratio is made in each
-round, the median of them decides, and the least and the most stand beside it.
+One run on one machine, with two cores for servers and clients, and an SQLite store of {merchants:,} merchants and one
+year: {rows:,} daily, weekly and monthly rows. The services ran alternately for {rounds} rounds. A ratio is computed in
+each round; the table has the median, the smallest and the largest ratio.
 
 {figures}
 """
 
 _RATES = """\
-### Requests a second
+### Requests per second
 
-`wrk` with 1 thread and {connections} connections asks for daily series of {body_bytes:,} bytes, unencoded, as fast as
-answers come, for {seconds} s a round. Everything runs under gunicorn as `api/gunicorn_conf.py` has it; the second line
-has another class of worker, and Django, which is WSGI, runs under `gthread` with {threads} threads. Ours does all that
-it always does: access, rate limit (set so high that it refuses nothing), metrics, a line of log a request. The others
-do none of that; Django has no middleware, authentication or pages. FastAPI, too, asks SQLite and writes JSON each time.
-With one worker the server has a core of its own; two share theirs with `wrk`. CPU is what the workers computed for a
-request.
+`wrk` with 1 thread and {connections} connections requests daily series of {body_bytes:,} bytes, without compression, as
+fast as it gets responses, for {seconds} s per round. All servers run under gunicorn with `api/gunicorn_conf.py`; the
+second line has another worker class, and Django (WSGI) runs under `gthread` with {threads} threads. Our API does all
+that it does in production: keys, rate limit (not reached), metrics, and a log line per request. The others do none of
+this; Django has no middleware, authentication or pages. FastAPI queries SQLite and writes JSON for each request. With
+one worker, the server has a core of its own; two workers share their cores with `wrk`. CPU is the processor time of
+the workers per request.
 
 {rates}
 {missing}
-What the request log says that a warm answer took inside the server (`duration_ms`), one worker:
+Duration of a warm response inside the server, from the request log (`duration_ms`), with one worker:
 
 {times}
 """
 
 _PUBLISHING = """\
-### While something is published
+### While runs publish
 
-Daily series of {merchants} merchants at half the capacity measured just before, at fixed instants whether or not
-answers come (`bench/api/paced`); waits count from when a request was due, so a server that stalls is charged for all
-that it keeps waiting. Meanwhile `rebuild --truncate --threads 1` with `POLARS_MAX_THREADS=1`, at normal priority on the
-same two cores, publishes {states} sources in turn that differ in every value. The SHA-256 of every body is compared
-with those of the whole states: {wrong} of {requests:,} requests failed or had a body of none.
+`bench/api/paced` requests daily series of {merchants} merchants at half of the capacity measured just before, at fixed
+times, without waiting for responses. Latency is measured from the time at which a request is due, so a server that
+stalls is not favoured. At the same time, `rebuild --truncate --threads 1` with `POLARS_MAX_THREADS=1`, at normal
+priority on the same two cores, publishes {states} sources in turn, which differ in every value. The SHA-256 of each
+body is compared with those of the complete publications: {wrong} of {requests:,} requests failed or had another body.
 
 {waits}
 
-Medians of the rounds. "Sent late" is the p99 of how late the asking program itself was, and part of the waits.
+Medians of the rounds. "Sent late" is the p99 delay of the client itself, which is part of the latency.
 """
 
 _HOSTILE = """\
 ### Hostile clients
 
-One worker, `API_REQUEST_TIMEOUT_S={timeout_s:g}`. A good client asks for warm series at a fixed rate, without and with
-a crowd of others: slowloris send a byte of a request now and then, non-readers ask for many large answers and read
-none, the idle connect and say nothing; one that is closed comes again. They run on the same two cores.
+One worker, `API_REQUEST_TIMEOUT_S={timeout_s:g}`. A normal client requests warm series at a fixed rate, with and
+without many hostile clients: slowloris clients send a byte of a request now and then, non-readers request many large
+responses and read none, and idle clients connect and send nothing. A disconnected client connects again. All clients
+run on the same two cores.
 
 {crowds}
 """
@@ -284,8 +285,8 @@ none, the idle connect and say nothing; one that is closed comes again. They run
 _MEMORY = """\
 ### Memory of a worker
 
-One worker, asked for each of {series:,} series in each encoding, in no order, with `API_CACHE_MB` at its default of
-{cache_mb}. PSS counts a page that n processes share as an nth; pages of the store that are mapped count too.
+One worker, after requests for each of {series:,} series in each encoding, in random order, with `API_CACHE_MB` at its
+default of {cache_mb}. PSS divides shared pages by the number of processes, and includes mapped pages of the store.
 
 {stages}
 """

@@ -99,7 +99,7 @@ _PAGE = """\
 
 {ways}
 
-{links} hard links of one BSON file, from opening them until all totals by merchant and day are in one process;
-median of {rounds} rounds, in which both took turns. The workers are begun before, and count small files, so that their
-kernels are compiled. Scheduler, workers and client share two cores.
+The source is {links} hard links of one BSON file. The time is from opening them until all totals by merchant and day
+are in one process: the median of {rounds} rounds, in which both ran alternately. The workers were started before, and
+had counted small files, so their kernels were compiled. Scheduler, workers and client share two cores.
 """

@@ -158,32 +158,32 @@ def _posting(posting: Sequence[Posting], seconds: float) -> str:
 
 
 _INTRODUCTION = """\
-One run on one machine, two cores for everything. The store is SQLite with `synchronous=FULL`, Redis syncs its
-append-only file each second, both on the same disk. A notification has one channel, whose gateway takes every message
-at once and writes nothing. What is compared took turns; rounds: {rounds}. A ratio is made in each round, the median
-of them decides, and the least and the most stand beside it.
+One run on one machine, with two cores for everything. The store is SQLite with `synchronous=FULL`; Redis syncs its
+append-only file each second; both use the same disk. A notification has one channel, whose gateway accepts each message
+immediately and writes nothing. The programs ran alternately; rounds: {rounds}. A ratio is computed in each round; the
+table has the median, the smallest and the largest ratio.
 """
 
 _THROUGHPUT = """\
-### Messages a second
+### Messages per second
 
-{messages:,} notifications are in the store and {messages:,} messages in Redis; then a worker that is running and warm,
-`celery -A core worker -c {processes}`, may take them, until the queue is empty and all are acknowledged. Afterwards the
-store must say of each that it was sent. The task that does nothing runs in a worker with all the same settings (late
-acknowledgement, prefetch 1, JSON, no results). CPU is what the worker with its processes computed for a message.
+{messages:,} notifications are in the store and {messages:,} messages in Redis. Then a warm worker, `celery -A core
+worker -c {processes}`, consumes them until the queue is empty and all messages are acknowledged. Afterwards, all
+notifications must be sent in the store. The task that does nothing runs in a worker with the same settings (late
+acknowledgement, prefetch 1, JSON, no results). CPU is the processor time of the worker and its processes per message.
 
 {rates}
 
-A notification is two durable transactions, the claim before it is sent and the outcome after; the disk made
-{syncs:,.0f} small writes a second durable when nobody else wrote ({least:,.0f} to {most:,.0f}). In memory the same
-costs no waiting: the difference between the two lines is the disk's.
+A notification needs two durable transactions: the claim before it is sent, and the outcome afterwards. The disk can
+sync {syncs:,.0f} small writes per second when nothing else writes ({least:,.0f} to {most:,.0f}). The line "in memory"
+shows the rate without waiting for the disk.
 """
 
 _LATENCY = """\
 ### From request to gateway
 
-{rate} requests a second at fixed instants, one client, one connection, {messages:,} in all; gunicorn with {workers}
-workers, and one Celery worker with {processes} processes. From when the client begins to write its request, until
+{rate} requests per second at fixed times, from one client over one connection, {messages:,} in all; gunicorn with
+{workers} workers, and one Celery worker with {processes} processes. Time from the first byte of the request until
 
 {waits}
 """
@@ -191,8 +191,9 @@ workers, and one Celery worker with {processes} processes. From when the client 
 _POSTING = """\
 ### Requests while the broker is up and down
 
-`wrk` posts for {seconds:g} s a round, each connection as soon as it has its 201; gunicorn with {workers} workers of
-{threads} threads, shares two cores with `wrk` and Redis. Each 201 means that the notification is durable in the store.
+`wrk` posts for {seconds:g} s per round; each connection sends a request when it has the previous response. gunicorn,
+with {workers} workers of {threads} threads, shares two cores with `wrk` and Redis. Each 201 means that the notification
+is durable in the store.
 
 {posting}
 """

@@ -30,18 +30,18 @@ QUICK_SUMMARIES: Final = 50_000
 _NAMES: Final = {"sqlite": "SQLite", "mongo": "MongoDB protocol"}
 
 _PAGE: Final = """\
-A store of years in which each of up to {merchants:,} merchants has transactions on every day: a larger one is of more
-years. *Everything* publishes all of it anew, as `rebuild --truncate` does; *three days* replaces the last three with
-their weeks and months, as `refresh` and `rebuild --from/--to` do. Finding is reading the weeks and months concerned
-and comparing; the longest wait is that of another writer of the same store, which stores something small all the time.
-Medians of the rounds.
+Each of up to {merchants:,} merchants has transactions on every day; larger stores have more years. *Everything*
+publishes all summaries again, as `rebuild --truncate` does. *Three days* replaces the last three days with their weeks
+and months, as `refresh` and `rebuild --from/--to` do. Finding is reading and comparing the affected weeks and months.
+The longest wait is that of another program, which writes small records to the same store all the time. Medians of the
+rounds.
 
 {figures}
 
 {table}
 
-*Alone* is publishing while nobody else writes, *bare* one `insert_many` after another of the same
-documents, made beforehand, into a collection with the same indexes.
+*Alone* is publishing while no other program writes. *Bare* is repeated `insert_many` of the same documents, prepared
+beforehand, into a collection with the same indexes.
 FerretDB searches all of a collection for any of its rows.
 """
 

@@ -20,7 +20,7 @@ def no_store(place: str) -> StoreMissing:
 def too_new(place: str, found: int, known: int) -> StoreTooNew:
     """The error for a store at `place` with schema version `found`, later than `known`."""
     return StoreTooNew(
-        f"the store at {place} has schema version {found}, but this program knows versions up to {known}",
+        f"the store at {place} has schema version {found}, but this program supports versions up to {known}",
         "Use the newer version of this program that wrote it. Nothing was changed.",
     )
 

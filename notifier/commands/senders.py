@@ -55,7 +55,7 @@ def run(channel: str, address: str, body: str | None, locale: Locale, as_json: b
         finally:
             sender.close()
         if receipt.printed:
-            print_message("The print sender only logs. NOTIFY_SENDERS chooses what really sends.")
+            print_message("The sender print only logs. NOTIFY_SENDERS chooses senders that deliver messages.")
         if as_json:
             outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
             print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})

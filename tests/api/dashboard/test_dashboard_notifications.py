@@ -493,8 +493,8 @@ def test_days_are_chosen_as_on_the_page_of_summaries_and_kept_in_the_address(tab
     tab.page.get_by_label("Created").select_option("custom")
     first, last, apply = tab.at("#from"), tab.at("#to"), tab.page.get_by_role("button", name="Apply")
     for texts, said in (
-        (["yesterday", str(before)], "“yesterday” cannot be read"),
-        (["2024-02-30", str(before)], "There is no 2024-02-30 in the calendar."),
+        (["yesterday", str(before)], "“yesterday” is not valid"),
+        (["2024-02-30", str(before)], "2024-02-30 does not exist in the calendar."),
         ([str(before), str(before - timedelta(days=1))], "The range ends before it begins"),
         (["1300/01/01", "1300/01/02"], "Choose days from"),
     ):

@@ -192,7 +192,7 @@ def test_a_reader_that_is_overtaken_repeatedly_fails_with_an_error(stores: Store
 
     with (
         closing(Database(mongo_database_url, timeout_s=10)) as database,
-        pytest.raises(StoreBusy, match="was published again and again while it was read"),
+        pytest.raises(StoreBusy, match="was published repeatedly while it was read"),
     ):
         MongoSummaryStore(database)._read(layer_queries, read_while_others_publish)
 
