@@ -51,7 +51,7 @@ def normalised_address(name: str, channel: str, given: str) -> str:
         return normalised(channel, given)
     except BadAddress as error:
         hint = "Such as 09127654321 for sms, or sara@example.com for email."
-        raise UsageError(f"{name} cannot be one for {channel}: {error}", hint) from None
+        raise UsageError(f"{name} is not valid for {channel}: {error}", hint) from None
 
 
 def require_channels(channels: Sequence[str], known: Collection[str], settings: Settings) -> None:

@@ -89,7 +89,7 @@ def test_contacts_and_messages_are_of_the_tenant_that_must_be_named_where_the_id
     sent = notifier(*SEND, "--tenant", "acme", "--json").json
     assert sent["tenant"] == "acme"
     assert [warning["code"] for warning in sent["warnings"]] == ["channel-not-set-up"] * 2 + ["no-address"]
-    assert "no address for email:" in sent["warnings"][-1]["detail"]
+    assert "no address for email," in sent["warnings"][-1]["detail"]
 
 
 def test_a_message_is_stored_also_while_the_queue_is_down_and_standard_output_has_only_its_id(

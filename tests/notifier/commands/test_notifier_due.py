@@ -56,7 +56,7 @@ def test_yesterday_is_announced_once_by_hand(tmp_path: Path) -> None:
         yesterday = shop.calendar.period_of(Mode.DAILY, LocalDays(shop.fingerprint.time_zone).day_of(now_ms) - 1)
         shop.subscribe(channels=("email",))
         shop.rebuild({"m1": {yesterday.key: (5, 2)}}, now_ms)
-        assert notifier("announce", NOTIFY_SETTLING_S="0").out == "Made 1 notification; the sweep will queue them.\n"
+        assert notifier("announce", NOTIFY_SETTLING_S="0").out == "Created 1 notification; the sweep will queue them.\n"
         assert notifier("announce", "--json", NOTIFY_SETTLING_S="0").json == {"made": 0}
         (announcement,) = shop.announcements()
     assert announcement.title == "Daily summary for merchant m1"
