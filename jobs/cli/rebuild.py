@@ -70,7 +70,7 @@ def _print(outcome: RebuildOutcome, seconds: float) -> None:
         f"{'; '.join(dict.fromkeys(outcome.file_formats))}."
     )
     if outcome.partitions_reused:
-        typer.echo(f"Took the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")
+        typer.echo(f"Reused the results of {outcome.partitions_reused:,} partition(s) from the checkpoint.")
     print_counts(run)
     days = f"{publication.first_day_key} to {publication.last_day_key}" if publication.rows else "no day"
     typer.echo(

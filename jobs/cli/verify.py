@@ -97,7 +97,7 @@ def _print(outcome: VerifyOutcome, limit: int, currency: str, seconds: float) ->
     days = f"{outcome.first_key or 'the first day'} to {outcome.last_key or 'the last'}"
     typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
-        typer.echo("The next refresh recomputes the days after that; --to compares them as well.")
+        typer.echo("Later days are not compared, because the next refresh recomputes them. --to compares them too.")
     print_counts(outcome)
     generation = outcome.compared.generation
     if not len(outcome.drift):

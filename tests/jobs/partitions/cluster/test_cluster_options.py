@@ -47,7 +47,7 @@ def test_standard_input_stays_with_this_process() -> None:
     merger = Merger(
         [Source("standard input", "BSON", (FilePartition(stored, FileFormat.BSON, None),))], lambda *_: None
     )
-    with pytest.raises(UsageError, match="standard input can be read by this process only"):
+    with pytest.raises(UsageError, match="standard input can be read only by this process"):
         _require_picklable(merger)
 
 
