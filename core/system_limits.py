@@ -62,9 +62,9 @@ def limit_of(error: BaseException) -> Limit | None:
         return _BY_NUMBER[error.errno]
     if (known := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
         return known
-    # Libraries report in various ways that a shared object could not be loaded, for lack of memory.
-    unloaded = isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None)
-    return LITTLE_MEMORY if unloaded and is_memory_limited() else None
+    # Libraries report in various ways that a shared object could not be loaded, or an object made, for lack of memory.
+    failed = isinstance(error, ImportError | SystemError) or (isinstance(error, OSError) and error.errno is None)
+    return LITTLE_MEMORY if failed and is_memory_limited() else None
 
 
 def limit_at(folder: Path) -> Limit | None:
@@ -106,7 +106,10 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
     if not child:
         _die_with(parent)
-        main()
+        try:
+            main()
+        except MemoryError:
+            os.abort()  # there was too little to report an error: the parent, which has loaded less, does it
         return
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL):

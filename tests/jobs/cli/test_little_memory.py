@@ -43,6 +43,19 @@ def test_a_library_that_cannot_be_loaded_is_too_little_memory(tmp_path: Path) ->
     assert json.loads(said.stdout)["error"]["exit_code"] == 1
 
 
+def test_too_little_memory_to_report_an_error_is_reported_by_the_parent(tmp_path: Path) -> None:
+    program = (
+        "from core.command_line import fail_of_memory\n"
+        "from core.system_limits import within_memory\n"
+        "def main():\n"
+        "    raise MemoryError\n"
+        "within_memory(main, fail_of_memory)"
+    )
+    said = limited(4_000, "-c", program, folder=tmp_path)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr.startswith(TOO_LITTLE)
+
+
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
 def test_native_code_that_ends_the_process_is_too_little_memory(tmp_path: Path, number: signal.Signals) -> None:
     """As Polars, OpenBLAS and LLVM do when they get none."""
