@@ -49,6 +49,12 @@ OF_LIBRARIES: Final = {
         "Folder in which the API, at each start, creates a folder for the metrics of its workers.",
     ),
     "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check the sums."),
+    "OPENBLAS_NUM_THREADS": ("`1` in jobs", "1 or more", "Threads of NumPy for linear algebra, which jobs do not use."),
+    "PYDANTIC_DISABLE_PLUGINS": (
+        "`__all__` in jobs",
+        "names of plug-ins, or `__all__`",
+        "Plug-ins of pydantic that are not loaded; jobs start faster without searching for them.",
+    ),
     "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
     "PYTHONTZPATH": (
         "the pinned package `tzdata`",

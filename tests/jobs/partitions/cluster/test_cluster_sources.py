@@ -192,7 +192,7 @@ def test_a_worker_that_reads_another_server_of_objects_is_refused(
     said = jobs_in(tmp_path, AWS_ENDPOINT_URL=f"http://u:{SECRET}@127.0.0.1:8")(
         "rebuild", SHOP / "transaction.bson", "--cluster", address
     )
-    assert SECRET not in said.require_failure(1, "has AWS_ENDPOINT_URL http://127.0.0.1:9 and not http://")
+    assert SECRET not in said.require_failure(1, "has AWS_ENDPOINT_URL http://127.0.0.1:9 instead of http://")
 
 
 def checkpoint_in(folder: Path) -> Checkpoint:
