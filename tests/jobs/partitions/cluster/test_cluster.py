@@ -147,7 +147,7 @@ def test_a_worker_of_another_version_is_refused(source: str, tmp_path: Path) -> 
         file.write('\n__version__ = "0.0.1"\n')
     with dask_cluster(tmp_path / "dask", 0) as cluster:
         cluster.add_worker(root=other)
-        with pytest.raises(ServiceError, match=r"worker tcp://.* has program 0\.0\.1 .* and not "):
+        with pytest.raises(ServiceError, match=r"worker tcp://.* has program 0\.0\.1 .* instead of "):
             counted([source], tmp_path / "cluster", cluster.address)
 
 
