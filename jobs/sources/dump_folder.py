@@ -11,7 +11,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeVar
@@ -117,6 +117,12 @@ class FolderFile(Generic[P]):
         names = (*self.folders, self.bare_name)
         last = len(names) - 1
         return names[: 1 + next((at for at in (last, *range(last)) if names[at] in DEFAULT_COLLECTIONS), last)]
+
+    @property
+    def export(self) -> tuple[str, ...]:
+        """The path of the export that it is, or of the folder of its collection if it is one of the parts in it."""
+        is_part = len(self.collection) <= len(self.folders) and not self.is_archive
+        return self.collection if is_part else (*self.folders, self.name)
 
     @property
     def stem(self) -> str | None:
@@ -266,15 +272,19 @@ def _dumps_of_shards(
         name: dumps[name] for name, those in found.items() if chosen in those
     }
     pattern = f"'{folder.rstrip('/')}/*/{quote(chosen.database)}/{quote(chosen.collection, '')}.bson*'"
-    _refuse_copies(folder, f"dumps of {chosen}", list(with_it), pattern)
+    _refuse_copies(folder, f"dumps of {chosen}", {name: name for name in with_it}, pattern)
     return with_it
 
 
-def _refuse_copies(folder: str, what: str, names: Sequence[str], pattern: str) -> None:
-    """Raise unless `names` are those of shards: others may be backups, whose sum has everything several times."""
+def _refuse_copies(folder: str, what: str, shards: Mapping[str, str], pattern: str) -> None:
+    """Raise unless each is of another shard: others may be backups, whose sum has everything several times.
+
+    :param shards: by their paths in the folder, the names that may be those of shards.
+    """
+    names = [*shards.values()]
     if len(names) > 1 and (len(set(names)) < len(names) or not all(map(_SHARD.fullmatch, names))):
         raise SourceError(
-            f"the folder {folder} has {len(names)} {what}, perhaps of the same data: {', '.join(sorted(names))}",
+            f"the folder {folder} has {len(names)} {what}, perhaps of the same data: {_some_of(sorted(shards))}",
             f"Name one of them. To add them up, use wildcards, such as {pattern}.",
         )
 
@@ -302,8 +312,8 @@ def _files_of_one_kind(folder: str, files: Sequence[FolderFile[P]]) -> Sequence[
             f"the folder {folder} has files of several collections: {_names_of(data)}",
             f"Name the files or folders to read, such as {'/'.join((folder.rstrip('/'), *path))}.",
         )
-    copies = named or [one.collection for one in data if one.is_archive]
-    _refuse_copies(folder, "exports", [path[0] for path in dict.fromkeys(copies)], pattern)
+    shards = {"/".join(one.export): one.collection[0] for one in data if named or one.is_archive}
+    _refuse_copies(folder, "exports", shards, pattern)
     return data
 
 
@@ -317,7 +327,10 @@ def _without_choice(folder: str, files: Sequence[FolderFile[P]]) -> str:
 
 def _names_of(files: Sequence[FolderFile[P]]) -> str:
     """The paths of some of `files` in their folder."""
-    names = ["/".join((*one.folders, one.name)) for one in files]
+    return _some_of(["/".join((*one.folders, one.name)) for one in files])
+
+
+def _some_of(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
 
 

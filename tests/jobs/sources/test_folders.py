@@ -50,6 +50,7 @@ def read_of(folder: Path, collection: str | None = None) -> list[str]:
         ["2024/03/day-1.csv", "2024/04/day-2.csv", "day-3.csv"],
         ["shard0/transaction.jsonl", "shard1/transaction.jsonl"],
         ["transactions/2024/day-1.csv", "transactions/day-2.csv"],
+        ["shard0/transactions/part-0.json", "shard0/transactions/part-1.json", "shard1/transactions.json"],
     ],
 )
 def test_a_folder_of_files_of_one_format_is_all_of_them(names: list[str], tmp_path: Path) -> None:
@@ -215,6 +216,7 @@ def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path:
         (["backup-2026-11-01.agz", "backup-2026-11-02.agz"], "*.agz"),
         (["2026-11-01/transaction.jsonl", "2026-11-02/transaction.jsonl"], "*/*.jsonl"),
         (["2026-11-01/transactions/rs-0.0.json", "2026-11-02/transactions/rs-0.0.json"], "*/*/*.json"),
+        (["transactions/2026-11-01.archive.gz", "transactions/2026-11-02.archive.gz"], "*/*.archive.gz"),
     ],
 )
 def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
@@ -224,6 +226,29 @@ def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
         sources_in(fill(tmp_path, *names), None)
     assert caught.value.hint == f"Name one of them. To add them up, use wildcards, such as '{tmp_path}/{pattern}'."
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob(pattern)) == names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["transactions/part-0.json", "transactions.json"],
+        ["shard0/transactions/part-0.json", "shard0/transactions.json"],
+        ["shard0/transactions.json", "shard0/transactions/part-0.json", "shard1/transactions.json"],
+        ["transactions/transactions.csv", "transactions/part-0.csv"],
+        ["transactions/1.archive", "transactions/2.archive"],
+        ["shard0/transactions/1.agz", "shard0/transactions/2.agz"],
+        ["b.archive", "b.archive.gz"],
+        ["transactions.csv", "transactions.csv.gz"],
+        ["shard0/transactions.csv", "shard0/transactions.csv.gz"],
+    ],
+)
+def test_an_export_of_the_collection_next_to_another_is_refused_by_their_paths(
+    names: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SourceError, match="exports, perhaps of the same data: ") as caught:
+        sources_in(fill(tmp_path, *names), None)
+    folders_of_parts = {name.partition("/part-")[0] for name in names}
+    assert set(str(caught.value).partition("data: ")[2].split(", ")) == folders_of_parts
 
 
 def test_hidden_dumps_are_skipped(tmp_path: Path) -> None:
