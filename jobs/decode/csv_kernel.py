@@ -40,12 +40,16 @@ AS_ID: Final = 2
 
 
 @kernel
-def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) -> tuple[Int, Int, Bool]:
-    """Step over at most `most` whole rows: (end of the last one, their number, whether the rest ends inside quotes).
+def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) -> tuple[Int, Int, Bool, Int]:
+    """Step over at most `most` whole rows.
 
     :param delimiter: the byte between two fields.
+    :returns: the end of the last one, their number, whether the rest ends inside quotes, and where the first quoted
+        field begins that text follows, or -1.
     """
     whole = start
+    opened = start
+    followed = -1
     rows = 0
     field_begins = True
     quoted = False
@@ -59,6 +63,9 @@ def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) ->
                     at += 1
                 else:
                     quoted = False
+                    is_last = at == end or data[at] == delimiter or data[at] == _NEWLINE or data[at] == _RETURN
+                    if not is_last and followed < 0:
+                        followed = opened
         elif c == _NEWLINE or c == _RETURN:
             if c == _RETURN and at < end and data[at] == _NEWLINE:
                 at += 1
@@ -70,7 +77,8 @@ def end_of_rows(data: Bytes, start: Int, end: Int, most: Int, delimiter: Int) ->
         else:
             quoted = field_begins and c == _QUOTE
             field_begins = False
-    return whole, rows, quoted
+            opened = at - 1
+    return whole, rows, quoted, followed
 
 
 @helper

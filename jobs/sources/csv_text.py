@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -98,7 +98,7 @@ class CsvChunks(WholeDocuments):
             return int(plain_end)
         # The carriage return may be the first half of a CRLF.
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
-        end, _, quoted = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
+        end, _, quoted, _ = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
         if at_end and end < used:
             reason = "the last line has no newline, so it may be truncated (mongoexport ends every line with a newline)"
             if quoted:
@@ -115,7 +115,7 @@ class CsvChunks(WholeDocuments):
 
 def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bool) -> int:
     """The end of the first row, or 0 if not known yet: a last carriage return may be the first half of a CRLF."""
-    end, rows, _ = end_of_rows(data, begin, used, 1, delimiter)
+    end, rows, _, _ = end_of_rows(data, begin, used, 1, delimiter)
     return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
 
 
@@ -170,7 +170,7 @@ def _header(name: str, content: bytes, delimiter: str) -> tuple[tuple[str, ...],
     :raises SourceDamaged: it is damaged.
     """
     data = np.frombuffer(content + bytes(PADDING), np.uint8)
-    end, rows, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
+    end, rows, _, _ = end_of_rows(data, 0, len(content), 1, ord(delimiter))
     if not rows:
         return (), 0
     try:
@@ -284,14 +284,6 @@ def _with_points(amounts: pa.LargeStringArray) -> pa.LargeStringArray:
     return pc.replace_substring(unreadable, b",", b".")
 
 
-@cache
-def _fields(delimiter: str) -> re.Pattern[bytes]:
-    """A pattern of the longest beginning that has no text after a quoted field."""
-    border = re.escape(delimiter.encode())
-    field = rb'"(?:[^"]++|"")*+"|[^"\r\n%b][^\r\n%b]*+' % (border, border)
-    return re.compile(rb"(?:(?:%b)?(?:%b|\r\n?|\n))*+" % (field, border))
-
-
 class _Rows:
     """Whole rows as text, split into fields by Arrow."""
 
@@ -307,11 +299,14 @@ class _Rows:
 
         :raises SourceDamaged: Arrow would join it with the value.
         """
-        whole = _fields(delimiter).match(self._content) if b'"' in self._content else None
-        if whole is not None and whole.end() < len(self._content):
+        if b'"' not in self._content:
+            return
+        content = np.frombuffer(self._content, np.uint8)
+        _, _, _, followed = end_of_rows(content, 0, content.size, EVERY_ROW, ord(delimiter))
+        if followed >= 0:
             raise SourceDamaged(
                 self._name,
-                self._position + whole.end(),
+                self._position + followed,
                 "text follows the closing quotation mark of this field (a quotation mark inside must be doubled)",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from bson import Binary
 from decoded import Decoded, attempted, read_as_file
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SourceDamaged, SourceError
+from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.sources.csv_text import CsvChunks
@@ -117,6 +119,27 @@ def test_text_after_a_quoted_field_is_damage_and_not_joined_with_it(field: str, 
     with pytest.raises(SourceDamaged, match=f"at byte {len(good)}: text follows the closing quotation mark"):
         read_as_file(content.encode())
     assert read_as_file(good.replace(",", delimiter).encode()).rows == [('a"b', 5, 0), ('5" pipe', 6, 0)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "begin"),
+    [
+        ('"a","b"\r\n', -1),
+        ('a,"b""c"\n"d\r\n""",\r', -1),
+        ('"",,""\n\n ""a\n', -1),
+        ('\ufeff"a"b,"c"\n', -1),
+        ('a"b"c,5" x\n', -1),
+        ('a,"b"c,"d"e\n', 2),
+        ('"a"\nb,"c\n" \n', 6),
+        ('""a\n', 0),
+        ('"a""b"\n"a"" ,"b\n', 7),
+        ('a,"b";c\n', 2),
+    ],
+)
+def test_the_kernel_finds_the_first_quoted_field_that_text_follows(rows: str, begin: int) -> None:
+    content = np.frombuffer(rows.encode(), np.uint8)
+    end, _, quoted, found = end_of_rows(content, 0, content.size, EVERY_ROW, ord(","))
+    assert (end, quoted, found) == (content.size, False, begin)
 
 
 def test_a_row_may_be_longer_than_a_chunk_and_than_two_mib() -> None:
