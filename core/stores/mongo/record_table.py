@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from bson.datetime_ms import DatetimeMS
@@ -35,11 +35,12 @@ class MongoTable(RecordTable):
         return None if document is None else from_document(document, "id")
 
     def find(self, *where: Condition, after: tuple[int, str] | None = None, limit: int | None = None) -> list[Record]:
-        query = _query(where)
+        page: list[Document] = []
         if after is not None:
             created_at = DatetimeMS(after[0])
-            query["created_at"] = {"$gte": created_at}
-            query["$or"] = [{"created_at": {"$gt": created_at}}, {"_id": {"$gt": after[1]}}]
+            later = [{"created_at": {"$gt": created_at}}, {"_id": {"$gt": after[1]}}]
+            page = [{"created_at": {"$gte": created_at}}, {"$or": later}]
+        query = _query(where, page)
         with self._database.answering() as db:
             found = db[self._name].find(query).sort(_ORDER).limit(limit or 0)
             return [from_document(document, "id") for document in found]
@@ -53,7 +54,7 @@ class MongoTable(RecordTable):
         with self._database.writing() as db:
             collection = db[self._name]
             # After a lost response the driver repeats only an update of one document.
-            update = collection.update_one if "_id" in query else collection.update_many
+            update = collection.update_one if isinstance(query.get("_id"), str) else collection.update_many
             return update(query, change).modified_count
 
     def delete(self, *where: Condition) -> int:
@@ -61,9 +62,18 @@ class MongoTable(RecordTable):
             return db[self._name].delete_many(_query(where)).deleted_count
 
 
-def _query(conditions: Sequence[Condition]) -> Document:
+def _query(conditions: Iterable[Condition], more: Iterable[Document] = ()) -> Document:
+    """The query for `conditions` and `more`. The first one of each field is at the top, where FerretDB finds ids fast."""
     query: Document = {}
-    for name, comparison, value in conditions:
-        ((field, converted),) = to_document({name: plain(value)}, "id").items()
-        query[field] = converted if comparison == "=" else {_COMPARISONS[comparison]: converted}
+    for condition in (*map(_converted, conditions), *more):
+        if query.keys().isdisjoint(condition):
+            query |= condition
+        else:
+            query.setdefault("$and", []).append(condition)
     return query
+
+
+def _converted(condition: Condition) -> Document:
+    name, comparison, value = condition
+    ((field, converted),) = to_document({name: plain(value)}, "id").items()
+    return {field: converted if comparison == "=" else {_COMPARISONS[comparison]: converted}}
