@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from core.calendar.periods import Locale, Mode
@@ -64,8 +64,12 @@ class SubscriptionStore:
 
         :returns: the stored subscription with the id.
         """
-        self._table.insert(_MAPPER.to_record(subscription))
-        return self._present(subscription.id)
+        record = _MAPPER.to_record(subscription)
+        while not self._table.insert(record):
+            stored = self.get(subscription.id)
+            if stored is not None:  # else it ended and was removed after the attempt to insert
+                return stored
+        return _MAPPER.from_record(record)
 
     def get(self, subscription_id: str) -> Subscription | None:
         """The subscription with that id, also if ended, or None."""
@@ -102,7 +106,12 @@ class SubscriptionStore:
         :returns: the ended subscription; an earlier end is not changed.
         :raises LookupError: the subscription does not exist.
         """
-        self._table.update({"ended_at_ms": at_ms}, ("id", "=", subscription_id), ("ended_at_ms", "=", None))
+        found = self._present(subscription_id)
+        if found.ended_at_ms is not None:
+            return found
+        changes = {"ended_at_ms": at_ms}
+        if self._table.update(changes, ("id", "=", subscription_id), ("ended_at_ms", "=", None)):
+            return replace(found, ended_at_ms=at_ms)
         return self._present(subscription_id)
 
     def remove_ended(self, before_ms: int) -> int:

@@ -117,6 +117,35 @@ def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) 
     assert stores.subscriptions.get(stored.id) == ended
 
 
+def test_one_that_is_removed_while_it_is_added_again_is_stored(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores.subscriptions.add(subscription())
+    stores.subscriptions.end("s1", NOW_MS)
+    get = stores.subscriptions.get
+
+    def removed(subscription_id: str) -> Subscription | None:
+        stores.subscriptions.remove_ended(FAR_MS)  # as another process may do just before
+        return get(subscription_id)
+
+    monkeypatch.setattr(stores.subscriptions, "get", removed)
+    assert stores.subscriptions.add(subscription()) == subscription()
+    monkeypatch.undo()
+    assert stores.subscriptions.all() == [subscription()]
+
+
+def test_one_that_is_removed_when_it_has_ended_is_returned(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = stores.subscriptions.add(subscription())
+    update = stores.subscriptions._table.update
+
+    def removed(*arguments: Any) -> int:
+        changed = update(*arguments)
+        stores.subscriptions.remove_ended(FAR_MS)  # as another process may do just afterwards
+        return changed
+
+    monkeypatch.setattr(stores.subscriptions._table, "update", removed)
+    assert stores.subscriptions.end("s1", NOW_MS) == replace(stored, ended_at_ms=NOW_MS)
+    assert stores.subscriptions.all() == []
+
+
 def test_one_that_is_not_there_cannot_end(stores: Stores) -> None:
     with pytest.raises(LookupError, match="there is no subscription s2"):
         stores.subscriptions.end("s2", NOW_MS)
