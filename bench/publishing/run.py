@@ -42,8 +42,8 @@ rounds.
 
 *Alone* is publishing while no other program writes. *Bare* is repeated `insert_many` of the same documents, prepared
 beforehand, into a collection with the same indexes.
-FerretDB searches all of a collection for any of its rows.
-"""
+{about_server}"""
+_ABOUT_FERRETDB: Final = "FerretDB searches all of a collection for any of its rows.\n"
 
 
 def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int) -> Section:
@@ -92,6 +92,7 @@ def _section(costs: Sequence[Cost], server: str, *, is_whole: bool) -> Section:
         merchants=MERCHANTS,
         figures=figure_table([figure for cost in costs for figure in _figures(cost)]),
         table=table(head, map(_cells, costs)),
+        about_server=_ABOUT_FERRETDB if server.startswith("FerretDB") else "",
     )
     peers = {"server of the MongoDB protocol": server} if server else {}
     return Section("publishing", page, {"costs": [*map(asdict, costs)], "server": server}, is_whole, peers)

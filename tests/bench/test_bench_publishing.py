@@ -7,7 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from bench.publishing.run import _section
 from bench.running import ROOT
+
+
+@pytest.mark.parametrize(
+    ("server", "named"), [("FerretDB 1.24 on SQLite", True), ("the MongoDB of MONGO_URL", False), ("", False)]
+)
+def test_the_page_speaks_of_ferretdb_only_if_it_was_measured(server: str, named: bool) -> None:
+    page = _section([], server, is_whole=True).page
+    assert ("FerretDB searches all of a collection" in page) is named
 
 
 def test_publishing_everything_and_three_days_is_measured(tmp_path: Path) -> None:
