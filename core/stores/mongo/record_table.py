@@ -63,7 +63,7 @@ class MongoTable(RecordTable):
 
 
 def _query(conditions: Iterable[Condition], more: Iterable[Document] = ()) -> Document:
-    """The query for `conditions` and `more`. The first one of each field is at the top, where FerretDB finds ids fast."""
+    """The query for all of them. The first one of each field is at the top, where FerretDB finds ids fast."""
     query: Document = {}
     for condition in (*map(_converted, conditions), *more):
         if query.keys().isdisjoint(condition):
