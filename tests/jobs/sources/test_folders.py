@@ -141,6 +141,22 @@ def test_wildcards_match_as_in_a_shell(pattern: str, found: list[str], tmp_path:
     assert [str(Path(path).relative_to(tmp_path)) for path in matching(f"{tmp_path}/{pattern}")] == found
 
 
+def test_two_stars_enter_each_folder_once_whatever_symbolic_links_there_are(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "d/2024/day-1.csv", "d/day-2.csv", "elsewhere/day-3.csv", "elsewhere/deep/day-4.csv") / "d"
+    for link, target in (("2024/up", ".."), ("2024/up-too", ".."), ("0-latest", "2024"), ("e", "../elsewhere")):
+        (folder / link).symlink_to(target)
+    found = [str(Path(path).relative_to(folder)) for path in matching(f"{folder}/**/*.csv")]
+    assert found == ["2024/day-1.csv", "day-2.csv", "e/day-3.csv", "e/deep/day-4.csv"]
+
+
+@pytest.mark.parametrize("part", ["*", "**", "x" * 300, "l"])
+def test_links_to_themselves_and_names_that_are_too_long_match_nothing(part: str, tmp_path: Path) -> None:
+    (fill(tmp_path, "a/x.csv") / "l").symlink_to("l")
+    found = [str(tmp_path / "a" / "x.csv")] if "*" in part else []
+    assert matching(f"{tmp_path}/{part}/x.csv") == matching(f"{tmp_path}/{part}/*.csv") == found
+    assert matching(f"{tmp_path}/a/{'x' * 300}/*") == []
+
+
 def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c" / "_temporary" / "0").mkdir(parents=True)
     fill(tmp_path, "day-1.csv", ".git/objects/a/b/c/d.csv")
