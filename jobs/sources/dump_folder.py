@@ -36,6 +36,8 @@ _METADATA_ENDINGS: Final = (".metadata.json.gz", ".metadata.json")
 _ARCHIVE_ENDINGS: Final = (".archive", ".archive.gz", ".agz", ".gz")
 _EXPORT_ENDINGS: Final = frozenset({".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"})
 _NO_COLLECTIONS: Final = frozenset({"oplog", "prelude"})
+_MANIFEST: Final = "manifest.json"
+"""What tools that make or copy dumps put next to them."""
 _TRUNCATED: Final = "%24"
 """An encoded ``$``: is in the file names of long collection names, which mongodump truncates, and few others."""
 _AUXILIARY: Final = ("_", ".")
@@ -109,7 +111,8 @@ class FolderFile(Generic[P]):
     def is_export(self) -> bool:
         """Whether it has a name of an archive or export, and is not part of a dump."""
         has_data = self.is_archive or self.ending.removesuffix(".gz") in _EXPORT_ENDINGS
-        return has_data and not (self.bare_name in _NO_COLLECTIONS or self.is_dumped or self.is_auxiliary)
+        is_other = self.bare_name in _NO_COLLECTIONS or self.name == _MANIFEST
+        return has_data and not (is_other or self.is_dumped or self.is_auxiliary)
 
     @property
     def collection(self) -> tuple[str, ...]:
@@ -220,11 +223,13 @@ def parts_of(
             f"the folder {folder} has dumps at several levels",
             "Name the folder of one dump, or the .bson files to read.",
         )
-    exports = [one for one in files if one.is_export]
+    # An archive may have the named collection, too.
+    exports = [one for one in files if one.is_export and (collection is None or one.is_archive)]
     if exports:
         raise SourceError(
             f"the folder {folder} has a dump and other exports: {_names_of(exports)}",
-            "Name the files to read, or the folder of the dump if that has no other exports.",
+            "Name the files to read, the folder of the dump if that has no other exports, or its collection with "
+            "--collection if they are not archives.",
         )
     return (), {"": dumped} if level == 1 else _dumps_of_shards(folder, dumped, collection)
 

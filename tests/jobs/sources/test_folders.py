@@ -316,7 +316,8 @@ def test_only_metadata_that_matters_is_read_and_once(tmp_path: Path) -> None:
 
 def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> None:
     fill(tmp_path, "shop/transaction.bson", "shop/users.bson", "shop/users.metadata.json.gz", "shop/prelude.json.gz")
-    fill(tmp_path, "oplog.bson", "README.md", "SHA256SUMS", "dump.log", "old/x/y.txt", "_old/day-1.csv", ".day-2.csv")
+    fill(tmp_path, "manifest.json", "oplog.bson", "README.md", "SHA256SUMS", "dump.log", "old/x/y.txt")
+    fill(tmp_path, "shop/manifest.json", "_old/day-1.csv", ".day-2.csv")
     assert read_of(tmp_path) == ["."]
 
 
@@ -332,6 +333,17 @@ def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> 
 def test_exports_next_to_a_dump_are_not_left_out_silently(names: list[str], others: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"has a dump and other exports: {others}$"):
         sources_in(fill(tmp_path, *names), None)
+
+
+@pytest.mark.parametrize("other", ["shop/merchants.csv", "day-1.jsonl", "day-1.parquet", "shop/users.json.gz"])
+def test_exports_next_to_a_dump_are_not_read_if_its_collection_is_named(other: str, tmp_path: Path) -> None:
+    assert read_of(fill(tmp_path, "shop/transactions.bson", other), "transactions") == ["."]
+
+
+def test_an_archive_next_to_a_dump_is_refused_even_if_the_collection_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "rs0/shop/transactions.bson", "rs1.archive")
+    with pytest.raises(SourceError, match=r"has a dump and other exports: rs1\.archive$"):
+        sources_in(tmp_path, "transactions")
 
 
 def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> None:
