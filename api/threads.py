@@ -36,54 +36,60 @@ class ThreadPool:
         self._lock = threading.Lock()  # of the next three
         self._running = self._unfinished = 0
         self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
-        self._results: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._results: deque[tuple[asyncio.Future[Any], tuple[Any, BaseException | None]]] = deque()
         self._is_waking = False
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
         """The result of ``call(*arguments)``, run in a thread with the context of the caller.
 
         :raises Problem: overloaded: the queue is full.
+        :raises RuntimeError: no thread can be started.
         """
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[T] = loop.create_future()
+        outcome: asyncio.Future[tuple[T, BaseException | None]] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._unfinished == self._most:
                 raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
-            self._calls.append((result, partial(copy_context().run, call, *arguments)))
-            self._unfinished += 1
-            if starts := self._running < self._threads:
+            if self._running < self._threads:
+                self._executor.submit(self._work)  # before the rest, because it may fail
                 self._running += 1
-        if starts:
-            self._executor.submit(self._work, loop)
-        return await result
+            self._calls.append((outcome, partial(copy_context().run, call, *arguments)))
+            self._unfinished += 1
+        result, error = await outcome
+        if error is not None:
+            raise error  # here, because a future accepts no StopIteration
+        return result
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _work(self) -> None:
         while True:
             with self._lock:
                 if not self._calls:
-                    self._running -= 1
+                    # What the executor could not start is not counted, but it runs that too, once it has a thread.
+                    self._running = max(self._running - 1, 0)
                     return
                 future, call = self._calls.popleft()
+                if future.cancelled():
+                    self._unfinished -= 1
+                    continue
             try:
-                self._results.append((future, call(), None))
+                self._results.append((future, (call(), None)))
             except BaseException as error:
-                self._results.append((future, None, error))
+                self._results.append((future, (None, error)))
             with self._lock:
                 self._unfinished -= 1  # also if the caller was cancelled
             if not self._is_waking:
                 self._is_waking = True
-                loop.call_soon_threadsafe(self._deliver)
+                try:
+                    future.get_loop().call_soon_threadsafe(self._deliver)
+                except RuntimeError:  # the event loop is closed, and nobody waits
+                    self._results.clear()
+                    self._is_waking = False
 
     def _deliver(self) -> None:
         self._is_waking = False  # before the results, or one that arrives now would wait for the next
         while self._results:
-            future, result, error = self._results.popleft()
-            if future.cancelled():
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+            future, outcome = self._results.popleft()
+            if not future.cancelled():
+                future.set_result(outcome)
 
 
 class SingleFlight(Generic[T]):
