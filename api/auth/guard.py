@@ -21,7 +21,7 @@ import falcon.asgi
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.auth.sessions import SESSION_COOKIE, Sessions, require_same_origin
-from api.http.request import Request, has_json_type, unmapped
+from api.http.request import FAILED, Request, has_json_type, unmapped
 from api.middleware.rate_limit import COUNTED, RateLimit
 from api.problems import Problem, ProblemKind
 from core.errors import StoreMissing
@@ -106,6 +106,8 @@ class Guard:
             raise
         if req.path == _READINESS or COUNTED in req.scope:
             return
+        if FAILED in req.scope:  # by the rate limit
+            raise req.scope.pop(FAILED)
         await self._rate_limit.count(None if principal is None else principal.counted_as, address)
 
     async def process_resource(self, req: Request, resp: falcon.asgi.Response, resource: Any, params: Any) -> None:

@@ -16,6 +16,9 @@ import falcon.asgi
 
 from core.settings.api import UNIX_PEERS
 
+FAILED: Final = "tss.failed"
+"""In the scope of a request: why it could not be answered on the fast path, for Falcon to report."""
+
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
 
 

@@ -2,7 +2,7 @@
 
 Nearly all requests of a client differ in the query only. The first passes through Falcon, and what does not depend on
 the query is recorded: the caller, the preferred encoding, and the other headers of the response. It is used as long as
-the key of the caller is cached and unchanged. Every request counts towards the rate limit. Errors are left to Falcon.
+the key of the caller is cached and unchanged. Every request counts towards the rate limit. Falcon reports the errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import falcon.asgi
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
 from api.http.etag import OWN_HEADERS, Preference
-from api.http.request import Request
+from api.http.request import FAILED, Request
 from api.middleware.rate_limit import COUNTED, RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
 from api.problems import Problem, ProblemKind
@@ -26,11 +26,12 @@ from core.stores.api_keys import ApiKey
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Head = tuple[str, str, tuple[tuple[bytes, bytes], ...]]
-"""Path, address of the peer, and headers of a request."""
+"""Path, address of the peer, and headers of a request except If-None-Match, which is evaluated for each response."""
 
 _MOST: Final = 1024
 _LARGEST_BYTES: Final = 2048  # of a head that is recorded
 _REQUEST_ID: Final = b"x-request-id"
+_IF_NONE_MATCH: Final = b"if-none-match"
 _DROPPED: Final = {_REQUEST_ID, *map(str.encode, OWN_HEADERS)}
 
 
@@ -45,7 +46,6 @@ class _Recorded:
 
     resource: CachedResource[Any]
     preference: Preference
-    if_none_match: str | None
     caller: Principal
     key: ApiKey | None
     address: str
@@ -62,12 +62,18 @@ class FastPath:
         self._log = log
         self._recorded: dict[Head, _Recorded] = {}
 
-    async def answer(self, head: Head, scope: dict[str, Any], send: Send) -> bool:
-        """Answer the request of `scope`, if its `head` is recorded and there is no error; whether that was done."""
+    async def answer(self, head: Head, etags: list[bytes], scope: dict[str, Any], send: Send) -> bool:
+        """Answer the request of `scope`, if its `head` is recorded and there is no error; whether that was done.
+
+        An error is put into `scope`, as `FAILED`.
+
+        :param etags: the values of If-None-Match.
+        """
         recorded = self._recorded.get(head)
         if recorded is None or not scope["query_string"].isascii():
             return False
         if recorded.key is not None and self._keys.fresh(recorded.key.id) != recorded.key:
+            del self._recorded[head]  # it has the token, which may be revoked
             return False
         started_ns = self._log.begin(scope)
         query_string = scope["query_string"].decode()
@@ -75,10 +81,11 @@ class FastPath:
             await self._rate_limit.count(recorded.caller.counted_as, recorded.address)
             scope[COUNTED] = True
             response, cache = await recorded.resource.respond(query_string, recorded.caller, recorded.preference)
-        except Exception:
+        except Exception as error:
+            scope[FAILED] = error
             return False
         status, body = 200, response.body
-        if is_known := response.is_in(recorded.if_none_match):
+        if is_known := bool(etags) and response.is_in(b",".join(etags).decode("latin-1")):
             status, body, cache = 304, b"", "not-modified"
         request_id = new_request_id()
         headers = [(name.encode(), value.encode()) for name, value in response.headers(is_known=is_known)]
@@ -103,12 +110,13 @@ class FastPath:
             return
         if caller is not LOCAL and ((key := self._keys.fresh(caller.key_id or "")) is None):
             return
+        self._recorded.pop(head, None)
         if len(self._recorded) >= _MOST:
             del self._recorded[next(iter(self._recorded))]
         headers = [(name, value) for name, value in start["headers"] if name not in _DROPPED]
-        resource, preference, if_none_match = context.answered_by
+        resource, preference = context.answered_by
         self._recorded[head] = _Recorded(
-            resource, preference, if_none_match, caller, key, context.client_address, headers, context.line
+            resource, preference, caller, key, context.client_address, headers, context.line
         )
 
 
@@ -125,9 +133,15 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
             return
         headers = tuple(map(tuple, scope["headers"]))
         peer = tuple(scope.get("client") or ("",))
-        head = scope["path"], peer[0], headers
-        if await self.fast_path.answer(head, scope, send):
+        context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
+        scope |= {"headers": headers, "client": peer, "tss.context": context}
+        etags = [value for name, value in headers if name == _IF_NONE_MATCH]
+        kept = tuple(header for header in headers if header[0] != _IF_NONE_MATCH) if etags else headers
+        head = scope["path"], peer[0], kept
+        if await self.fast_path.answer(head, etags, scope, send):
             return
+        if FAILED in scope:  # Falcon must report it, even if the client has left
+            receive = _receiving_late(receive)
         start: dict[str, Any] = {}
 
         async def send_and_record(event: dict[str, Any]) -> None:
@@ -135,9 +149,7 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
                 start.update(event)
             await send(event)
 
-        context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
-        own = scope | {"headers": headers, "client": peer, "tss.context": context}
-        await super().__call__(own, receive, send_and_record)
+        await super().__call__(scope, receive, send_and_record)
         if context and context[0].answered_by and not any(name == _REQUEST_ID for name, _ in headers):
             self.fast_path.record(head, context[0], start)
 

@@ -11,6 +11,7 @@ import falcon.asgi
 
 from api.auth.principal import Principal
 from api.http.etag import CacheableResponse, Preference, preference_in
+from api.http.request import FAILED
 from api.problems import Problem, ProblemKind
 from api.summaries.cache import Snapshot, Wanted
 from api.summaries.current_publication import CurrentPublication
@@ -51,10 +52,12 @@ class CachedResource(ABC, Generic[QueryT]):
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Answer `req`."""
+        if FAILED in req.scope:
+            raise req.scope.pop(FAILED)
         context = req.context
         preference = preference_in(req.get_header("Accept-Encoding"))
         response, context.cache = await self.respond(req.query_string, context.principal, preference)
-        context.answered_by = self, preference, req.get_header("If-None-Match")
+        context.answered_by = self, preference
         response.send(req, resp)
 
     on_head = on_get

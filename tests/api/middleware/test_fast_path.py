@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, problem, revoke
+from api_client import FRESHNESS_S, KEYS_ONLY, SUMMARY, Api, add_key, on_the_loop, problem, revoke
 from examples import NOW_MS
-from falcon.testing import Result
+from falcon.testing import ASGIResponseEventCollector, Result, create_scope
 from sales import SALES, publish, published_in
+from slow_store import SlowStore
 
+from api.middleware import fast_path
+from api.middleware.rate_limit import ProcessStorage
 from core.stores.api_keys import Scope
 
 QUERY = "mode=daily&type=amount"
@@ -106,6 +109,45 @@ def test_a_request_that_ends_with_an_error_is_counted_once(url: str) -> None:
     assert statuses == [200, 400, 400, 400, 400, 429]
 
 
+def test_a_request_over_the_limit_is_counted_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    count = ProcessStorage.incr
+
+    async def note_count(storage: ProcessStorage, key: str, expiry: float) -> int:
+        counts.append(await count(storage, key, expiry))
+        return counts[-1]
+
+    monkeypatch.setattr(ProcessStorage, "incr", note_count)
+    api = Api(url, {"api_rate_limit": "2/minute"})
+    assert [ask(api).status_code for _ in range(5)] == [200, 200, 429, 429, 429]
+    assert counts == [1, 2, 3, 4, 5]
+
+
+def test_the_store_is_asked_once_for_what_it_does_not_have(url: str) -> None:
+    api = Api(url)
+    store = SlowStore(api)
+    warm(api)
+    asked = store.asked
+    assert problem(api.series(merchant_id="unknown")) == (404, "unknown-merchant")
+    assert store.asked == asked + 1
+
+
+@pytest.mark.parametrize(("query", "status"), [("mode=daily&type=amount&merchant_id=unknown", 404), ("mode=x", 400)])
+def test_an_error_is_logged_and_counted_even_if_the_client_has_left(url: str, query: str, status: int) -> None:
+    async def has_left() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    api = Api(url)
+    warm(api)
+    scope = create_scope(SUMMARY, query_string=query, remote_addr="127.0.0.1", host="127.0.0.1:8000")
+    on_the_loop(api.app(scope, has_left, ASGIResponseEventCollector()))
+    line = api.log()[-1]
+    assert (line["query"], line["status"], line["route"]) == (query, status, SUMMARY)
+    text = api.ask("/metrics").text
+    assert f'http_requests_total{{method="GET",route="{SUMMARY}",status="{status}"}} 1.0' in text
+    assert "http_requests_in_progress 1.0" in text
+
+
 def test_it_is_counted_in_metrics(url: str) -> None:
     api = Api(url)
     for _ in range(5):
@@ -133,6 +175,33 @@ def test_one_that_differs_in_anything_is_another(url: str, changed: dict[str, An
     assert ask(api, **changed).status_code == 401
 
 
+def test_one_that_differs_in_the_etags_that_the_client_has_is_not_another(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_path, "_MOST", 2)
+    api = Api(url)
+    first = {"Accept-Language": "fa"}
+    etag = warm(api, headers=first).headers["etag"]
+    for other in ("1", "2", "3"):
+        assert ask(api, headers={"If-None-Match": f'"{other}"'}).status_code == 200
+    without_falcon(api)
+    known = {"If-None-Match": f'"other", W/{etag}'}
+    assert [ask(api, headers=headers).status_code for headers in (first, {})] == [200, 200]
+    assert [ask(api, headers=headers).status_code for headers in (known, first | known)] == [304, 304]
+
+
+def test_one_that_is_recorded_again_replaces_itself_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_path, "_MOST", 2)
+    api = Api(url)
+    one, other = {"Accept-Language": "fa"}, {"Accept-Language": "en"}
+    for headers in (one, other):
+        warm(api, headers=headers)
+    unencoded = "merchant_id=فروشگاه تهران".encode().decode("latin-1")
+    assert api.ask(SUMMARY, f"{QUERY}&{unencoded}", headers=other).status_code == 200  # through Falcon
+    without_falcon(api)
+    assert [ask(api, headers=headers).status_code for headers in (one, other)] == [200, 200]
+
+
 def test_a_request_with_large_headers_is_not_recorded(url: str) -> None:
     api = Api(url)
     small, large = ({"headers": {"Cookie": "a" * size}} for size in (1000, 2000))
@@ -154,8 +223,10 @@ def test_a_key_that_is_revoked_is_refused(url: str) -> None:
     assert warm(api, key=key).status_code == 200
     revoke(url, key)
     api.moment.pass_by(FRESHNESS_S)
+    assert key in repr(vars(api.app.fast_path))
     assert problem(ask(api, key=key)) == (401, "bad-key")
     assert problem(ask(api, key=key)) == (401, "bad-key")
+    assert key not in repr(vars(api.app.fast_path))
 
 
 def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None:
