@@ -18,6 +18,7 @@ Reasons are stored with the message and shown to people, without secrets or whol
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar, Protocol, Self
@@ -219,12 +220,14 @@ class Sender(Protocol):
     """Whether the receiver recognises a repeated message by its id, and ignores it."""
 
     @classmethod
+    @abstractmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The sender as in `settings`; does not connect.
 
         :raises SettingsError: a variable that it needs is missing or invalid; the sentence names it.
         """
 
+    @abstractmethod
     def send(self, message: Message) -> Receipt:
         """Send `message` to the gateway, in at most ``NOTIFY_SEND_TIMEOUT_S`` seconds.
 

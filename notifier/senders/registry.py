@@ -58,7 +58,8 @@ def _class_of(channel: str, name: str) -> type[Sender]:
         raise SettingsError(
             f"NOTIFY_SENDERS has {channel}={name}, which cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    lacking = [part for part in _SHAPE if not hasattr(found, part)]
+    abstract = getattr(found, "__abstractmethods__", ())  # of `Sender`, if it inherits from that
+    lacking = [part for part in _SHAPE if part in abstract or not hasattr(found, part)]
     if not isinstance(found, type) or lacking:
         what = f"lacks {', '.join(lacking)}" if lacking else "is not a class"
         raise SettingsError(f"NOTIFY_SENDERS has {channel}={name}, which is not a sender: it {what}")

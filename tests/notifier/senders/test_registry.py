@@ -112,6 +112,28 @@ def test_a_plug_in_that_cannot_be_loaded_is_reported(tmp_path: Path, monkeypatch
         senders_from(Settings(notify_senders="pigeon=broken_plug_in.PigeonSender"))
 
 
+@pytest.mark.parametrize(
+    ("body", "lacking"),
+    [
+        ("    def send(self, message): return Receipt()\n", "from_settings"),
+        ("    @classmethod\n    def from_settings(cls, settings): return cls()\n", "send"),
+        ("    pass\n", "from_settings, send"),
+    ],
+)
+def test_a_plug_in_that_inherits_from_the_interface_must_have_what_that_leaves_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, lacking: str
+) -> None:
+    module = f"owls_without_{lacking.replace(', ', '_')}"
+    (tmp_path / f"{module}.py").write_text(
+        "from notifier.senders.base import Receipt, Sender\n"
+        "class OwlSender(Sender):\n"
+        "    channels = frozenset({'owl'})\n" + body
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match=f"not a sender: it lacks {lacking}$"):
+        senders_from(Settings(notify_senders=f"owl={module}.OwlSender"))
+
+
 def test_printing_loads_none_of_the_gateways() -> None:
     code = (
         "import sys; from core.settings import Settings; from notifier.senders.registry import senders_from;"
