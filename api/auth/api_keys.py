@@ -59,7 +59,7 @@ def digest_of(token: str) -> bytes:
 
 
 class KeyRing(Lookups[ApiKey]):
-    """Looks up keys; each use is recorded."""
+    """Looks up keys, and records their uses."""
 
     @cached_property
     def _uses(self) -> _KeyUses:
@@ -98,7 +98,8 @@ class KeyRing(Lookups[ApiKey]):
 class _KeyUses:
     """Records when keys were used: each key at most every few minutes, in a separate thread.
 
-    Responses from the cache are not recorded: their keys are also looked up once or twice a second.
+    Requests on the fast path are not recorded: a request with the same key passes through Falcon at least once in half
+    of ``API_FRESHNESS_S``.
 
     :param clock: milliseconds since 1970 UTC.
     :param monotonic: seconds, never going back.

@@ -1,1 +1,1 @@
-"""What a request passes before and after its resource: the log, CORS, rate limits, the cache of responses, errors."""
+"""What a request passes before and after its resource: the log, CORS, rate limits, the fast path, errors."""
