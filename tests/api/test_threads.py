@@ -25,7 +25,7 @@ def test_a_pool_that_cannot_start_a_thread_says_so_and_starts_one_later(no_threa
     async def use(pool: ThreadPool) -> list[int]:
         for _ in range(3):
             with pytest.raises(RuntimeError, match="can't start new thread"):
-                await pool.run(int)
+                await asyncio.wait_for(pool.run(int), WAIT_S)
         threading.stack_size(0)
         return [await asyncio.wait_for(pool.run(int, number), WAIT_S) for number in range(3)]
 
