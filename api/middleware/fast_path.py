@@ -26,7 +26,7 @@ from core.stores.api_keys import ApiKey
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Head = tuple[str, str, tuple[tuple[bytes, bytes], ...]]
-"""Path, address of the peer, and headers of a request except If-None-Match, which is evaluated for each response."""
+"""Path, address of the peer, and headers of a request."""
 
 _MOST: Final = 1024
 _LARGEST_BYTES: Final = 2048  # of a head that is recorded
@@ -62,14 +62,16 @@ class FastPath:
         self._log = log
         self._recorded: dict[Head, _Recorded] = {}
 
-    async def answer(self, head: Head, etags: list[bytes], scope: dict[str, Any], send: Send) -> bool:
+    async def answer(self, head: Head, scope: dict[str, Any], send: Send) -> bool:
         """Answer the request of `scope`, if its `head` is recorded and there is no error; whether that was done.
 
         An error is put into `scope`, as `FAILED`.
-
-        :param etags: the values of If-None-Match.
         """
+        etags: list[bytes] = []
         recorded = self._recorded.get(head)
+        if recorded is None:  # most requests have no ETags, so this comes second
+            head, etags = _without_etags(head)
+            recorded = self._recorded.get(head)
         if recorded is None or not scope["query_string"].isascii():
             return False
         if recorded.key is not None and self._keys.fresh(recorded.key.id) != recorded.key:
@@ -105,6 +107,7 @@ class FastPath:
         key = None
         if caller is None or caller.session_id is not None or start["status"] not in (200, 304):
             return
+        head, _ = _without_etags(head)
         path, _, sent = head
         if len(path) + sum(len(name) + len(value) for name, value in sent) > _LARGEST_BYTES:
             return
@@ -133,12 +136,8 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
             return
         headers = tuple(map(tuple, scope["headers"]))
         peer = tuple(scope.get("client") or ("",))
-        context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
-        scope |= {"headers": headers, "client": peer, "tss.context": context}
-        etags = [value for name, value in headers if name == _IF_NONE_MATCH]
-        kept = tuple(header for header in headers if header[0] != _IF_NONE_MATCH) if etags else headers
-        head = scope["path"], peer[0], kept
-        if await self.fast_path.answer(head, etags, scope, send):
+        head = scope["path"], peer[0], headers
+        if await self.fast_path.answer(head, scope, send):
             return
         if FAILED in scope:  # Falcon must report it, even if the client has left
             receive = _receiving_late(receive)
@@ -149,9 +148,18 @@ class App(falcon.asgi.App[Request, falcon.asgi.Response]):
                 start.update(event)
             await send(event)
 
+        context: list[Any] = []  # `api.middleware.request_log` puts the context of the request there
+        scope |= {"headers": headers, "client": peer, "tss.context": context}
         await super().__call__(scope, receive, send_and_record)
         if context and context[0].answered_by and not any(name == _REQUEST_ID for name, _ in headers):
             self.fast_path.record(head, context[0], start)
+
+
+def _without_etags(head: Head) -> tuple[Head, list[bytes]]:
+    """`head` without If-None-Match, which is evaluated for each response, and the values of that header."""
+    path, peer, headers = head
+    etags = [value for name, value in headers if name == _IF_NONE_MATCH]
+    return (path, peer, tuple(header for header in headers if header[0] != _IF_NONE_MATCH)), etags
 
 
 def _receiving_late(receive: Receive) -> Receive:
