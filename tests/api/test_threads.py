@@ -21,7 +21,8 @@ def no_thread_can_start() -> Iterator[None]:
     threading.stack_size(before)
 
 
-def test_a_pool_that_cannot_start_a_thread_says_so_and_starts_one_later(no_thread_can_start: None) -> None:
+@pytest.mark.usefixtures("no_thread_can_start")
+def test_a_pool_that_cannot_start_a_thread_says_so_and_starts_one_later() -> None:
     async def use(pool: ThreadPool) -> list[int]:
         for _ in range(3):
             with pytest.raises(RuntimeError, match="can't start new thread"):
