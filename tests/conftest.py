@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -64,6 +65,9 @@ gc.disable()  # until the tests are there: they are no garbage, and looking for 
 # A machine that has other things to do is no fault of what is tested, so no example has a deadline.
 settings.register_profile("usual", max_examples=100 if THOROUGH else 30, deadline=None)
 settings.load_profile("usual")
+# Ignored under ``nohup`` and in the background of a script, which every program that tests start would inherit.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -61,6 +61,7 @@ def command_of_image() -> list[str]:
     return words
 
 
+@pytest.mark.usefixtures("found")
 def test_containers_are_given_the_time_that_their_programs_take_to_end() -> None:
     settings = Settings(notify_lease_s=300.5, api_request_timeout_s=60)
     given = services(NOTIFY_LEASE_S="300.5", API_REQUEST_TIMEOUT_S="60", API_STOP_S="70")
