@@ -134,7 +134,7 @@ def test_an_export_is_rebuilt_into_the_store_and_read_over_the_api_with_a_key(re
 def test_the_dashboard_has_its_scripts(host: Host) -> None:
     host.up("web")
     with urllib.request.urlopen(f"{ADDRESS}/", timeout=60) as page:
-        [name] = re.findall(r"/assets/(main-\w+\.js)", page.read().decode())
+        [name] = re.findall(r"/assets/(summariespage-\w+\.js)", page.read().decode())
     with urllib.request.urlopen(f"{ADDRESS}/assets/{name}", timeout=60) as script:
         assert b"class SeriesChart" in script.read()
 
