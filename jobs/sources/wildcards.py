@@ -1,4 +1,4 @@
-"""Local paths with wildcards. A folder that cannot be listed is an error; `glob` leaves it out."""
+"""Paths with wildcards, and the local files that match: a folder that cannot be listed is an error; `glob` omits it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 def has_wildcards(path: str) -> bool:
-    """Whether `path` has wildcards."""
+    """Whether `path`, of a file or an object, has wildcards."""
     return not _WILDCARDS.isdisjoint(path)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from core.errors import UsageError
 from core.loopback import is_loopback
+from jobs.sources.wildcards import has_wildcards
 
 S3: Final = frozenset({"s3", "s3a"})
 GOOGLE: Final = frozenset({"gs", "gcs"})
@@ -48,7 +49,7 @@ def is_glob(url: str) -> bool:
     """
     if scheme_of(url) in HTTP:
         return "*" in url.partition("?")[0]
-    return any(wildcard in url for wildcard in "*?[")
+    return has_wildcards(url)
 
 
 def redacted_remote(url: str) -> str:
