@@ -70,5 +70,7 @@ class Figure:
 
 
 def figure_table(figures: Sequence[Figure]) -> str:
-    """The `figures` as a table in Markdown."""
-    return table(HEAD, (figure.cells for figure in figures))
+    """The `figures` as a table in Markdown, without the last column if it is empty."""
+    rows = [figure.cells for figure in figures]
+    width = len(HEAD) if any(row[-1] for row in rows) else len(HEAD) - 1
+    return table(HEAD[:width], (row[:width] for row in rows))
