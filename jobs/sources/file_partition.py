@@ -18,7 +18,7 @@ from jobs.sources.partition import Opened, Partition, ReadOptions
 from jobs.sources.stored import Stored
 from jobs.sources.streams import ByteStream
 
-PARTITION_BYTES: Final = 64 * 1024 * 1024
+PARTITION_BYTES: Final = 128 * 1024 * 1024
 """The largest byte range of one partition."""
 _SMALLEST_BYTES: Final = 8 * 1024 * 1024
 _PARTITIONS: Final = 8
