@@ -1,6 +1,6 @@
 """Complete days: days that were over when they were last read, and were read whole.
 
-A period is complete if all its days are. The rules (for users: `docs/summaries.md`):
+A period is complete if all its days are. The rules (for users: `docs/counting.md`):
 
 - Each source has a range of whole days (`jobs.runs.source_age`). It begins after the first day with transactions, which
   may be partial, or with ``--from``. It ends for a live collection with the start of the run, and for an export before

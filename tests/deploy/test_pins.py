@@ -58,7 +58,7 @@ def test_make_installs_nothing_without_its_hash(target: str, tmp_path: Path) -> 
     assert all("--require-hashes -r pins/" in line for line in installed)
 
 
-@pytest.mark.parametrize("file", [".ci/run", "Dockerfile", "docs/operations.md", "docs/summaries.md"])
+@pytest.mark.parametrize("file", [".ci/run", "Dockerfile", "docs/operations.md", "docs/sources.md"])
 def test_what_installs_packages_requires_their_hashes(file: str) -> None:
     lines = (ROOT / file).read_text().replace("\\\n", "").splitlines()
     installed = [line for line in lines if "-m pip install" in line]
