@@ -1,1 +1,1 @@
-"""The harness that measures this program beside its peers: ``python -m bench``, or ``make bench``."""
+"""The harness that compares this program with its peers: ``python -m bench``, or ``make bench``."""

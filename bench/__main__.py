@@ -32,9 +32,9 @@ _ROUNDS: Final = 5
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m bench", description="Measure this program beside its peers.")
+    parser = argparse.ArgumentParser("python -m bench", description="Compare this program with its peers.")
     parser.add_argument("section", nargs="?", choices=list(HEADINGS), help="one of the sections; default: all")
-    parser.add_argument("--quick", action="store_true", help="little data, one short round; keeps no results")
+    parser.add_argument("--quick", action="store_true", help="little data, one short round; writes no files")
     names = [name for parts in _PARTS.values() for name in parts]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"instead of {_ROUNDS}")
@@ -80,7 +80,7 @@ def _measured(name: str, only: list[str], options: argparse.Namespace) -> Sectio
 
 
 def main() -> int:
-    """Measure, print the page, and keep it where that is wanted."""
+    """Measure, print the page, and store it if requested."""
     options = _parser().parse_args()
     sizes = (options.transactions, options.merchants, options.seconds, options.messages, options.summaries)
     is_usual = not options.quick and not any(sizes)

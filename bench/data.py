@@ -1,4 +1,4 @@
-"""The files that are measured on: made once with ``python -m jobs sample``, kept under a name that says how."""
+"""The input files: written once with ``python -m jobs sample``, under a name with their parameters."""
 
 from __future__ import annotations
 

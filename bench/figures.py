@@ -1,4 +1,4 @@
-"""The figures to reach, and what was measured of them."""
+"""Targets, and their measured values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD: Final = ("what", "to reach", "measured", "met", "least to most")
 
 
 class Bound(StrEnum):
-    """On which side of its limit a figure shall lie."""
+    """The side of its limit on which a target is met."""
 
     AT_LEAST = "at least"
     AT_MOST = "at most"
@@ -45,12 +45,12 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """What decides."""
+        """The value that is compared with the limit."""
         return statistics.median(self.values)
 
     @property
     def met(self) -> bool:
-        """Whether it lies where it shall."""
+        """Whether the target is met."""
         return _HOLDS[self.bound](self.value, self.limit)
 
     @property

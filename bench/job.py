@@ -18,7 +18,7 @@ from bench.sections import Section, short, table
 
 _COMMANDS: Final = "commands"
 PARTS: Final = (*(program.name for program in PROGRAMS), _COMMANDS)
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 _Measured = Callable[[Measurement], float]
 _MEDIANS: Final[Mapping[str, _Measured]] = {
@@ -77,7 +77,7 @@ FIGURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that one run of the bench has to tell.
+    """The results of one run.
 
     :param measurements: by name.
     :param missing: names of programs that are not installed.

@@ -1,4 +1,4 @@
-"""On what it was measured, without naming whose it is."""
+"""Describes the machine of the measurements, without names of its owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring: programs and commands in turn, round after round, so that a slow minute of the machine meets them all."""
+"""Measures programs and commands alternately in rounds, so that a slow minute of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Measurement:
 
     @property
     def median_s(self) -> float:
-        """What ratios are made of."""
+        """The value for ratios."""
         return statistics.median(self.seconds)
 
     @property
     def best_s(self) -> float:
-        """The time least disturbed by whatever else the machine did."""
+        """The best time, which is least disturbed by other load."""
         return min(self.seconds)
 
     @property

@@ -1,4 +1,4 @@
-"""URLs of a MongoDB server with another database, and with all else that they say."""
+"""Replaces the database in URLs of MongoDB servers; everything else in the URL stays."""
 
 from __future__ import annotations
 

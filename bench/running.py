@@ -1,4 +1,4 @@
-"""Programs that are measured or needed: run to their end, or in the background; and what goes wrong with them."""
+"""Runs programs, to their end or in the background, and reports their failures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _POLL_S: Final = 0.005
 
 
 class BenchFailed(Exception):
-    """A program failed, took too long, or its totals are not those of the others."""
+    """A program failed, took too long, or has other totals than the others."""
 
 
 def say(text: str) -> None:
-    """Show how far the bench is."""
+    """Show the progress of the bench."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""RESULTS.md and results.json: a section for each part of the bench, which can be made anew without the others."""
+"""RESULTS.md and results.json: a section for each part of the bench, which can be replaced without the others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Load average {load[0]:.1f} before and {load[1]:.1f} after.
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one part of the bench found.
+    """The results of one part of the bench.
 
     :param name: a key of `HEADINGS`.
     :param page: Markdown, without the heading; headings in it have three number signs.

@@ -1,4 +1,4 @@
-"""How long a good client waits while others are slow, do not read, or only stay connected."""
+"""Measures the latency of a normal client while hostile clients are slow, do not read, or are idle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COMING: Final = 500
 
 @dataclass(slots=True)
 class Hostile:
-    """What a good client saw, in turn without and with a crowd."""
+    """Results of a normal client, alternately without and with hostile clients."""
 
     what: str
     rate_per_s: float = _RATE_PER_S
@@ -35,7 +35,7 @@ class Hostile:
 
 
 def measure_hostile(store: ServedStore, client: Path, scratch: Path, rounds: int, seconds: float) -> list[Hostile]:
-    """Ask one worker for warm series at a fixed rate, without and with each of the crowds."""
+    """Request warm series from one worker at a fixed rate, without and with each kind of hostile clients."""
     paths = [series_path(merchant) for merchant in merchant_ids(store.merchants)[:WARM]]
     asked = write_lines(scratch / "asked-by-the-good", paths)
     large = f"GET {paths[0]} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() * 64

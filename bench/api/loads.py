@@ -1,4 +1,4 @@
-"""The programs that ask: `wrk` as fast as it can, and ours of ``bench/api/paced`` at a fixed rate."""
+"""The load generators: `wrk` as fast as it can, and ours in ``bench/api/paced`` at a fixed rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SWEEP_TIMEOUT_S: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What `wrk` saw in one go; times from sending a request to the end of its answer."""
+    """The result of one run of `wrk`; times from sending a request to the end of its response."""
 
     requests: int
     bytes: int
@@ -34,20 +34,20 @@ class Load:
 
     @property
     def per_s(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return self.requests / self.seconds
 
 
 @dataclass(slots=True)
 class Loads:
-    """What `wrk` saw, a value a round."""
+    """The results of `wrk`, one value per round."""
 
     per_s: list[float] = field(default_factory=list, kw_only=True)
     median_ms: list[float] = field(default_factory=list, kw_only=True)
     p99_ms: list[float] = field(default_factory=list, kw_only=True)
 
     def add(self, load: Load) -> None:
-        """Take a round in."""
+        """Add the results of a round."""
         self.per_s.append(load.per_s)
         self.median_ms.append(load.median_ms)
         self.p99_ms.append(load.p99_ms)

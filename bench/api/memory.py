@@ -1,4 +1,4 @@
-"""The memory of a worker that is asked for every series there is, in every encoding."""
+"""Measures the memory of a worker that serves every series in every encoding."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Memory:
 
 
 def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
-    """Ask one worker for every series, in no order, and watch its memory.
+    """Request every series from one worker, in random order, and record its memory.
 
     :raises BenchFailed: an answer was not 200, or the worker was replaced meanwhile.
     """

@@ -1,4 +1,4 @@
-"""How long a reader waits while a rebuild publishes again and again, and whether all that is read is whole."""
+"""Measures the latency of readers while rebuilds publish, and checks that no response mixes two publications."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bench.running import BenchFailed, run, say
 REBUILT_MERCHANTS: Final = 200
 PER_DAY: Final = 3
 STATES: Final = 3
-"""How many sources: with more than two, a reader that is one publication late mixes nothing that looks alike."""
+"""The number of sources: more than two, so that a reader that is one publication late is detected."""
 
 _REBUILD_TIMEOUT_S: Final = 600
 _POLL_S: Final = 0.02

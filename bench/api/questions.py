@@ -1,4 +1,4 @@
-"""What is asked: paths of series, and files of them for the programs that ask."""
+"""The requests: paths of series, and files of them for the load generators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def series_path(merchant_id: str | None, mode: str = "daily", measure: str = "am
 
 
 def every_series(merchants: Sequence[str]) -> list[str]:
-    """The paths of all series that there are."""
+    """The paths of all series."""
     return [series_path(*asked) for asked in product([None, *merchants], Mode, get_args(Measure))]
 
 

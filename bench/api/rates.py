@@ -1,4 +1,4 @@
-"""How many requests a second our API and its peers answer, in turn, round after round."""
+"""Measures the requests per second of our API and its peers, alternately in each round."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WARM_UP_S: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One way of asking one service."""
+    """One kind of request to one service."""
 
     name: str
     label: str

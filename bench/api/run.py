@@ -22,7 +22,7 @@ from bench.running import BenchFailed, keep_to_two_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("rates", "publishing", "hostile", "memory")
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 MERCHANTS: Final = 10_000
 QUICK_MERCHANTS: Final = 200
@@ -211,7 +211,7 @@ def _hostile(hostile: Sequence[Hostile]) -> str:
         )
         for crowd in hostile
     ]
-    head = ("beside a good client", "asked/s", "p99 ms without", "p99 ms with", "worst ms with")
+    head = ("hostile clients", "requests/s", "p99 ms without", "p99 ms with", "worst ms with")
     return _HOSTILE.format(timeout_s=TIMEOUT_S, crowds=table(head, rows))
 
 

@@ -1,4 +1,4 @@
-"""Our API and its peers, each under gunicorn in processes of their own."""
+"""Our API and its peers, each served by its own gunicorn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Service:
 
     :param app: what makes the application: ``module:function()``.
     :param needs: the package without which it cannot run.
-    :param options: of gunicorn, beside those of our own configuration, with which all are served.
+    :param options: of gunicorn, in addition to our configuration, which all services use.
     """
 
     name: str
@@ -110,7 +110,7 @@ def serving(
 
     :param scratch: folder for its log.
     :param body_bytes: how large the body of a hello is.
-    :param variables: of its environment, beside ours.
+    :param variables: additional environment variables.
     :raises BenchFailed: it does not start; shows the end of its log.
     """
     address = f"127.0.0.1:{free_port()}"

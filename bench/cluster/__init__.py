@@ -1,1 +1,1 @@
-"""What a cluster costs: the same documents counted by its workers and by this process."""
+"""Compares counting the same documents on a cluster and in this process."""

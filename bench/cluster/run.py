@@ -18,7 +18,7 @@ from bench.running import BenchFailed, keep_to_two_cores, say
 from bench.sections import Section, short, table
 
 PARTS: Final = ("dask",)
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 TRANSACTIONS: Final = 8_000_000
 """Of one file, of which there are `LINKS`."""
@@ -75,7 +75,7 @@ def _links(path: Path) -> Iterator[Path]:
 
 
 def as_section(found: Found) -> Section:
-    """The section that tells what was found."""
+    """The section with the results."""
     here, there = (statistics.median(seconds) for seconds in found.seconds.values())
     what = f"Dask `local:{THREADS}`, warm workers, {found.transactions:,} documents: over this process"
     page = _PAGE.format(

@@ -1,1 +1,1 @@
-"""Reading a live collection beside other programs, on the same server and the same documents."""
+"""Compares reading a live collection with other programs, on the same server and documents."""

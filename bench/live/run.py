@@ -19,7 +19,7 @@ from bench.running import keep_to_two_cores, say
 from bench.sections import Section, short, table
 
 PARTS: Final = tuple(f"live-{program.name}" for program in PROGRAMS)
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 TRANSACTIONS: Final = 200_000
 QUICK_TRANSACTIONS: Final = 10_000

@@ -1,4 +1,4 @@
-"""How long a message takes from the request to the gateway, while there is little to do."""
+"""Measures the time from the request to the gateway at low load."""
 
 from __future__ import annotations
 

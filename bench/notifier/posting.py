@@ -1,4 +1,4 @@
-"""How many notifications a second the API keeps, and how long a client waits, whatever the broker does."""
+"""Measures the notifications per second that the API stores, and its latency, with the broker up, down and hung."""
 
 from __future__ import annotations
 

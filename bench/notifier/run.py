@@ -20,7 +20,7 @@ from bench.running import BenchFailed, keep_to_two_cores, missing_tools
 from bench.sections import Section, table
 
 PARTS: Final = ("throughput", "latency", "posting")
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 MESSAGES: Final = 3_000
 QUICK_MESSAGES: Final = 300

@@ -1,4 +1,4 @@
-"""The gateway of the bench: it takes every message at once, writes nothing, and says when it did."""
+"""The gateway of the bench: it accepts each message at once, writes nothing, and returns the time."""
 
 from __future__ import annotations
 

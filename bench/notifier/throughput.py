@@ -1,4 +1,4 @@
-"""How many messages a second go from Redis through one worker: ours, and those of a task that does nothing."""
+"""Measures the messages per second of one worker: ours, and those of a task that does nothing."""
 
 from __future__ import annotations
 

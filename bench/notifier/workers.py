@@ -1,4 +1,4 @@
-"""Celery workers, each one as ``celery -A … worker -c 2`` makes it."""
+"""Celery workers, started with ``celery -A … worker -c 2``."""
 
 from __future__ import annotations
 

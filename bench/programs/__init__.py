@@ -25,7 +25,7 @@ Run: TypeAlias = Callable[[Path], Totals]
 TWO_GZIPPED: Final = ".two.bson.gz"
 """The suffix of a folder of two gzipped dumps of half the transactions each."""
 THREADS: Final = 2
-"""Of everything that can be told how many to use."""
+"""The number of threads of every program that can be configured."""
 TEHRAN_MS: Final = 12_600_000
 DAY_MS: Final = 86_400_000
 

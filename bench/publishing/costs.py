@@ -1,4 +1,4 @@
-"""What publishing costs: the time it takes, and how long another writer of the store waits meanwhile."""
+"""Measures the time of publishing, and how long another writer of the store waits meanwhile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INSERTED_AT_ONCE = 10_000
 
 @dataclass(slots=True)
 class Cost:
-    """What one way of publishing took, a value a round.
+    """The results of one way of publishing, one value per round.
 
     :param rows: how many summaries the store holds.
     :param written: how many of them are replaced.
@@ -121,7 +121,7 @@ def _require_published(stores: Stores, change: Change) -> None:
 
 @contextmanager
 def _timed(cost: Cost, others: Stores) -> Iterator[None]:
-    """Time what is done inside, while another writer goes on."""
+    """Measure the time of the block, while another writer continues."""
     ended = threading.Event()
     waits_s: list[float] = [0.0]
     writer = threading.Thread(target=_write, args=(others, ended, waits_s.append))

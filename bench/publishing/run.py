@@ -23,7 +23,7 @@ from bench.running import keep_to_two_cores
 from bench.sections import Section, short, table
 
 PARTS: Final = ("sqlite", "mongo")
-"""What can be measured alone."""
+"""The parts that can be measured separately."""
 
 SUMMARIES: Final = (1_000_000, 5_000_000)
 QUICK_SUMMARIES: Final = 50_000
@@ -76,7 +76,7 @@ def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[
 
 @contextmanager
 def _new_database(server: str) -> Iterator[str]:
-    """The URL of a database for this alone, dropped afterwards."""
+    """The URL of a new database, which is dropped afterwards."""
     name = f"bench_publishing_{uuid.uuid4().hex}"
     try:
         yield with_database(server, name)

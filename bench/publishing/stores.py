@@ -1,4 +1,4 @@
-"""Made-up summaries of some years, and some of their days counted anew."""
+"""Generated summaries of some years, and recomputed sums of some of their days."""
 
 from __future__ import annotations
 

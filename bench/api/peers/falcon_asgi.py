@@ -1,4 +1,4 @@
-"""Falcon ASGI: the most that it can do on an event loop, and the least that serves a series."""
+"""Falcon ASGI: a constant body, the upper limit; and a minimal application that serves a series."""
 
 from __future__ import annotations
 
