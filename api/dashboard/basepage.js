@@ -47,7 +47,7 @@ export class BasePage {
     this.load();
   }
 
-  /** Load what is chosen, and show it or what went wrong. The latest load alone does. */
+  /** Load the selection, and show it or the error. Only the latest load does. */
   async load() {
     clearTimeout(this.again);
     this.loading.abort();

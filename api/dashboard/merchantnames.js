@@ -12,7 +12,7 @@ export function remember(merchants, locale) {
   for (const { merchant_id: id, name } of merchants) known.set(id, name ?? null);
 }
 
-/** What a merchant is called in a sentence: its name, with the id where another one has the same name; else the id. */
+/** A merchant in a sentence: its name, with the id if another one has the same name; without a name the id. */
 export function called(merchant, locale) {
   const name = locale.language === language ? known.get(merchant) : null;
   if (!name) return merchant;
@@ -20,7 +20,7 @@ export function called(merchant, locale) {
   return isShared ? `${locale.apart(name)} (${locale.apart(merchant)})` : locale.apart(name);
 }
 
-/** The name and the id of a merchant of a list; of one without a name the id alone. @returns {HTMLElement[]} */
+/** The name and the id of a merchant in a list; without a name only the id. @returns {HTMLElement[]} */
 export function nameAndId({ merchant_id: id, name }) {
   if (!name) return [h("bdi", {}, id)];
   return [h("bdi", { class: "merchant-name" }, name), h("bdi", { class: "merchant-id" }, id)];

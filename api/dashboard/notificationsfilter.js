@@ -77,7 +77,7 @@ export class Filter {
   }
 }
 
-/** Let `select` have these options, but leave it alone while they stay the same. */
+/** Replace the options of `select` if they differ. */
 function offer(select, options, value) {
   const made = options.map(([name, text]) => h("option", { value: name }, text));
   if (select.textContent !== made.map((one) => one.textContent).join("")) select.replaceChildren(...made);

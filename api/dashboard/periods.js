@@ -2,7 +2,7 @@
  * Which periods a range covers, and which days, weeks and months those are.
  *
  * Keys of one mode sort as text, and a series filled with zeros has every period from the first published to the last:
- * positions are enough, and no calendar is needed beside the keys and the date of the first day.
+ * positions are enough, and no calendar is needed in addition to the keys and the date of the first day.
  */
 
 const DAY_MS = 86_400_000;

@@ -83,7 +83,7 @@ function aYearBefore(points, published, named) {
 }
 
 /**
- * The change from the periods `before` to as many `points`, of those pairs alone in which both periods are complete.
+ * The change from the periods `before` to as many `points`, only of the pairs in which both periods are complete.
  * @param {Point[]} points
  * @param {(Point | null)[]} before
  * @returns {{ before: Point[], totalBefore: bigint, change: bigint | null } | null} null when there is no such pair
@@ -115,7 +115,7 @@ export function readingLines(point, reference, { total }, { type }, locale) {
   return lines;
 }
 
-/** First and last period in words; one period alone by its own name. */
+/** The names of the first and last period; only one name for one period. */
 export function span(points, locale, words = "between") {
   const [from, to] = [points[0].label, points.at(-1).label];
   return from === to ? from : locale.t(words, { from, to });
@@ -136,6 +136,6 @@ export const yearsOf = (points) => 1 + Number(points.at(-1).key.slice(0, 4)) - N
  */
 export function shortLabels(mode, points) {
   if (yearsOf(points) > 1) return points.map(({ plain }) => plain);
-  const [first, last] = mode === "weekly" ? [1, undefined] : [0, -1]; // the week's label alone begins with its year
+  const [first, last] = mode === "weekly" ? [1, undefined] : [0, -1]; // only the label of a week begins with its year
   return points.map(({ plain }) => plain.split(" ").slice(first, last).join(" "));
 }

@@ -18,7 +18,7 @@ export class Tools {
     byId("forget").addEventListener("click", async () => {
       if (this.signedIn) await signOut();
       key.forget();
-      location.reload(); // which forgets also whatever was shown to whoever had it
+      location.reload(); // so that nothing remains that was shown with the previous key
     });
   }
 
