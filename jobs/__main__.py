@@ -70,6 +70,11 @@ From = Annotated[
     typer.Option("--from", metavar="KEY", help="First period, such as 1403/04/04, or a date in it such as 2024-06-24."),
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="KEY", help="Last period, inclusive.")]
+FirstDay = Annotated[
+    str | None,
+    typer.Option("--from", metavar="DAY", help="First day: a key such as 1403/04/04, or a date such as 2024-06-24."),
+]
+LastDay = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last day, inclusive.")]
 Collection = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Collection of a dump or server, or DATABASE.NAME. [default: transaction(s)]"),
@@ -95,7 +100,8 @@ LookBack = Annotated[
         min=0,
         max=36_500,
         metavar="DAYS",
-        help="Number of days before the last reading that refresh recomputes too. [default: REFRESH_LOOK_BACK_DAYS]",
+        help="Days before the collection was last read that a refresh also recomputes. "
+        "[default: REFRESH_LOOK_BACK_DAYS]",
     ),
 ]
 Cluster = Annotated[
@@ -251,8 +257,8 @@ def rebuild(
         ),
     ] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Replace all summaries of the store.")] = False,
-    first: From = None,
-    last: To = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Publish even if no document is counted.")] = False,
     allow_shrink: Annotated[
         bool,
@@ -336,8 +342,8 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="SOURCE...", help="As for rebuild; must contain all days that are compared."),
     ] = None,
-    first: From = None,
-    last: To = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     look_back: LookBack = None,
     repair: Annotated[bool, typer.Option("--repair", help="Correct the periods that differ.")] = False,
     allow_shrink: AllowShrink = False,

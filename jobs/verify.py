@@ -121,8 +121,8 @@ class Verify(SourcesJob[VerifyRequest]):
         counted = replace(counted, warnings=(*counted.warnings, *retention.warnings(change.protected)))
         if change and before != published:
             meanwhile = (
-                f"generation {before.generation} was published meanwhile, and may contain days that were read too "
-                "early: run verify again to find out whether they differ"
+                f"generation {before.generation} was published during this verification, so some differences may be "
+                "changes that were not read: run verify again to find out"
             )
             counted = replace(counted, warnings=(*counted.warnings, meanwhile))
         return self._outcome(days, counted, before, change, None)

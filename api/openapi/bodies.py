@@ -161,7 +161,7 @@ class Key(Body):
 
 
 class _Publication(Body):
-    version: str = Field(description="The version of the published summaries. Each publication has another.")
+    version: str = Field(description="The version of the published summaries. Each publication has a new one.")
     published_at: Instant = Field(description="When it was published (UTC).")
     first_day_key: str | None = Field(description="The first day with transactions, as a key; null without any.")
     last_day_key: str | None = Field(description="The last day with transactions, as a key; null without any.")

@@ -56,7 +56,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > _HEAD_BYTES and not self._lingering:
-            self._refuse(431, "The head of the request, or what frames its body, is too large.")
+            self._refuse(431, "The head of the request, or the framing of its body, is too large.")
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more; its current request is still answered."""

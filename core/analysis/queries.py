@@ -4,7 +4,7 @@ A file begins with a header, which is YAML in a comment. It has the fields of `Q
 ``reads`` and ``columns`` included; a query without parameters has ``parameters: []``::
 
     /*
-    about: What each day came to.
+    about: The total of each day.
     parameters: [{name: to, kind: day, default: last, about: the last day}]
     reads: [{table: daily, last: to}]
     columns: [{name: amount, kind: Int128, about: "sum of amounts, in CURRENCY"}]

@@ -53,8 +53,8 @@ class ApiSettings(BaseSettings):
         default=60.0,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds after API_FRESHNESS_S for which cached responses are served, and reads accept keys and "
-        "sessions as last read, while the store does not answer.",
+        description="While the store does not answer: seconds after API_FRESHNESS_S for which cached responses are "
+        "served, and known keys and sessions are accepted for reads.",
     )
     api_max_age_s: float = Field(
         default=0.0,
@@ -88,8 +88,8 @@ class ApiSettings(BaseSettings):
     )
     api_access: Literal["keys", "open-loopback"] = Field(
         default="keys",
-        description="Who needs a key: every client (keys), or all but direct requests from this host (open-loopback; "
-        "never behind a proxy).",
+        description="keys: every client needs a key. open-loopback: direct requests from this host need none; never use "
+        "it behind a proxy.",
     )
     api_trusted_proxies: Annotated[
         str, TextPattern("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")

@@ -27,7 +27,7 @@ class SharedSettings(BaseSettings):
     currency: Annotated[str, TextPattern("1 to 16 letters, such as IRR; or empty", r"([^\W\d_]{1,16})?")] = Field(
         default="",
         description="ISO 4217 code of the currency of amounts, which the store records. Empty: the currency of the "
-        "store, IRR for a new store. A value that differs from that of the store is refused.",
+        "store, IRR for a new store. Another currency than that of the store is refused.",
     )
     amount_scale: Annotated[str, TextPattern("0 to 9, or empty", r"[0-9]?")] = Field(
         default="",

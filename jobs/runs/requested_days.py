@@ -48,7 +48,7 @@ class RequestedDays:
             raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
         if (first_key or last_key) and not (is_clean_cut(local_days, first) and is_clean_cut(local_days, last + 1)):
             raise UsageError(
-                "at an end of these days the clocks went back across midnight, so these days cannot be replaced alone",
+                "these days cannot be replaced without a neighbouring day: the clocks went back across midnight",
                 "Begin a day earlier or end a day later.",
             )
         return cls(

@@ -87,7 +87,7 @@ class KavenegarSender(HttpSender):
             raise Unreachable(lost.reason) from None
         status, entry = _returned(response)
         if status is None:
-            raise TemporaryFailure(f"Kavenegar: answer {response.status} that is not its own")
+            raise TemporaryFailure(f"Kavenegar: answer {response.status} that is not in the format of its API")
         if status != OK:
             failure = failure_of(status)
             raise failure if isinstance(failure, Refused) else TemporaryFailure(failure.reason)

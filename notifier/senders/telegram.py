@@ -116,7 +116,7 @@ def _moved_to(found: Mapping[str, Any] | None) -> str | None:
 
 def _failure_without_error_code(response: GatewayResponse) -> DeliveryFailure:
     """The failure of a response that is not the API's own, or incomplete: by its HTTP status."""
-    words = f"Telegram: answer {response.status} that is not the API's own"
+    words = f"Telegram: answer {response.status} that is not in the format of the Bot API"
     if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
         return refusal
     if 300 <= response.status < 500:

@@ -178,4 +178,4 @@ def _exists(connection: sqlite3.Connection, table: str) -> bool:
 
 def _require_table(connection: sqlite3.Connection, publication: Publication, table: str) -> None:
     if not _exists(connection, table):
-        raise publication_lost(publication, f"{TAKEN_OVER} and cleared it away")
+        raise publication_lost(publication, f"{TAKEN_OVER} and removed it")

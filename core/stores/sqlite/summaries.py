@@ -113,7 +113,7 @@ class SqliteSummaryStore(SummaryStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         # Some builds of SQLite overwrite deleted content with zeros, which makes removing a generation several times as
-        # slow. Whoever can read the file can read its summaries anyway.
+        # slow. All who can read the file can read its summaries anyway.
         with database.connection() as connection:
             connection.execute("PRAGMA secure_delete = OFF")
 
