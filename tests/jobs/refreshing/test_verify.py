@@ -319,7 +319,9 @@ def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_p
 
         outcome = filled.verify(AtPhase("checking", another_late_document))
         assert {merchant for _, _, merchant in drift_of(outcome)} == {None, "later"}
-        assert [warning.partition(",")[0] for warning in outcome.warnings] == ["generation 3 was published meanwhile"]
+        assert [warning.partition(",")[0] for warning in outcome.warnings] == [
+            "generation 3 was published during this verification"
+        ]
 
 
 def test_it_gives_up_when_one_publication_follows_another(filled: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:

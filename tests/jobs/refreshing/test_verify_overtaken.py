@@ -81,7 +81,7 @@ def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
         if len(reads) < number:
             break
         assert [warning.partition(",")[0] for warning in outcome.warnings] == [
-            f"generation {outcome.compared.generation} was published meanwhile"
+            f"generation {outcome.compared.generation} was published during this verification"
         ]
         overtaken += 1
         number += 1
