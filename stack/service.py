@@ -92,10 +92,10 @@ def _print_ready(places: Places, file: Path) -> None:
     api = f"http://{HOST}:{places.api}"
     typer.echo(
         f"Ready. Dashboard: {api}/  API: {api}/docs  Metrics: {api}/metrics, http://{HOST}:{places.metrics}/metrics\n"
-        f"For commands in another terminal, first: . {shlex.quote(_from_here(file))}\n"
-        f"Build summaries there: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
-        "If you have no data, `make demo` writes a sample: SOURCE is then demo/sample.archive.gz\n"
-        f"Sign in to the dashboard there: {_from_here(Path(sys.executable))} -m api sign-in\n"
+        f"In another terminal, first run: . {shlex.quote(_from_here(file))}\n"
+        f"Build summaries: {_from_here(Path(sys.executable))} -m jobs rebuild SOURCE --truncate\n"
+        "If you have no data, `make demo` writes the sample demo/sample.archive.gz.\n"
+        f"Sign in to the dashboard: {_from_here(Path(sys.executable))} -m api sign-in\n"
         "Ctrl-C stops."
     )
 

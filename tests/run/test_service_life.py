@@ -56,7 +56,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         swept = "transaction_summary_notifier_last_look_timestamp_seconds"
         service.wait_until(lambda: swept in names_told(service.worker_metrics))
         output = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
-        [variables] = re.findall(r"(?m)^For commands in another terminal, first: \. (.*)$", service.said)
+        [variables] = re.findall(r"(?m)^In another terminal, first run: \. (.*)$", service.said)
         status = json.loads(service.shell(f". {variables} && {shlex.quote(sys.executable)} -m notifier status --json"))
         mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)
         family = service.family()
@@ -114,7 +114,7 @@ def test_every_metric_of_alerts_and_dashboard_is_exposed_by_the_running_programs
 
 
 def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) -> None:
-    [shown] = re.findall(r"(?m)^Build summaries there: (.*)$", life.service.said)
+    [shown] = re.findall(r"(?m)^Build summaries: (.*)$", life.service.said)
     program, *arguments = shlex.split(shown)
     assert os.access(ROOT / program, os.X_OK)
     assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]
