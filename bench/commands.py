@@ -34,7 +34,7 @@ def commands(data: Data, scratch: Path, real: Path | None) -> tuple[Command, ...
     """The commands to measure.
 
     :param scratch: folder for their stores.
-    :param real: an export of somebody's to rebuild from as well.
+    :param real: an additional export to rebuild from.
     """
     archive = data.made(".archive.gz", _REAL_TRANSACTIONS, _REAL_MERCHANTS)
     chosen = [
@@ -58,9 +58,9 @@ def _rebuild(name: str, label: str, archive: Path, scratch: Path) -> Command:
 
 
 def environment(scratch: Path) -> dict[str, str]:
-    """What the commands find in theirs: the settings' defaults, whatever the caller's are.
+    """The environment of the commands: the defaults of all settings.
 
-    Numba imports ``coverage`` where that is there, which takes a twentieth of a short run: it is hidden, as no
+    Numba imports ``coverage`` if that is installed, which takes a twentieth of a short run: it is hidden, as no
     installation of this program has it.
     """
     hidden = scratch / "hidden"

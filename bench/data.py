@@ -23,7 +23,7 @@ _BUFFER_BYTES: Final = 1024 * 1024
 class Data:
     """A folder of sample exports; those of another version of `jobs.sample` are removed from it.
 
-    :param transactions: how many a program gets at scale 1.
+    :param transactions: number of transactions at scale 1.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Data:
                 if not stale.name.startswith(f"sample-{version}-"):
                     shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
             say(f"writing {path.name}")
-            # In processes of their own: what this one has in memory, the kernel counts as the peak of its children too.
+            # In separate processes: the kernel counts the memory of this process as the peak of its children too.
             if form in (".csv", ".parquet"):
                 lines = self.made(".jsonl", transactions, merchants)
                 _run_module("bench.convert", str(lines), str(path.resolve()))
@@ -67,7 +67,7 @@ def _run_module(*arguments: str) -> None:
 
 
 def into_page_cache(path: Path) -> None:
-    """Read the file once, so that no program finds it on the disk that the next finds in memory."""
+    """Read the file once, so that all programs find it in the page cache."""
     buffer = bytearray(_BUFFER_BYTES)
     for one in path.iterdir() if path.is_dir() else (path,):
         with one.open("rb", buffering=0) as file:

@@ -32,9 +32,9 @@ _HOLDS: Final[dict[Bound, Callable[[float, float], bool]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure with what it shall be.
+    """One figure and its target.
 
-    :param values: one a round, or one in all; their median is the figure. Empty where it was not measured.
+    :param values: one per round, or one in all; their median is the figure. Empty if it was not measured.
     """
 
     what: str

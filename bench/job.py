@@ -35,7 +35,7 @@ _BESTS: Final[Mapping[str, _Measured]] = {
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """A quantity of `over`, named by its unit, divided by that of `under` if there is one; and what it shall be."""
+    """A quantity of `over`, named by its unit, divided by that of `under` if there is one; and its target."""
 
     what: str
     bound: Bound
@@ -45,7 +45,7 @@ class Quotient:
     quantity: str = "s"
 
     def figure(self, results: Mapping[str, Measurement], quantities: Mapping[str, _Measured]) -> Figure:
-        """The figure, made of medians or of the best times; the best decide nothing, but show what noise does."""
+        """The figure, made of medians or of the best times; the best times show the effect of noise."""
         measured = quantities[self.quantity]
         values = []
         if {self.over, self.under} - {None} <= results.keys():
@@ -92,7 +92,7 @@ class Results:
 def measure_job(only: Collection[str], data: Data, rounds: int, real: Path | None) -> Section:
     """Measure the programs and commands.
 
-    :param real: an archive of somebody's to measure `rebuild` on too.
+    :param real: an additional archive for `rebuild`.
     :raises BenchFailed: names the program and the reason.
     """
     wanted = [program for program in PROGRAMS if program.name in only]

@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def keep_to_two_cores() -> None:
-    """Let this process and its children run on two cores, however many there are."""
+    """Restrict this process and its children to two cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
 
@@ -51,9 +51,9 @@ def missing_tools(*tools: str) -> list[str]:
 def run(
     command: Sequence[str], timeout_s: float, variables: Mapping[str, str] | None = None, folder: Path = ROOT
 ) -> str:
-    """What `command` prints on standard output.
+    """The standard output of `command`.
 
-    :param variables: of its environment, beside ours.
+    :param variables: additional environment variables.
     :raises BenchFailed: it failed, which shows the end of its errors, or took longer than `timeout_s`.
     """
     called = " ".join(command).removeprefix(f"{sys.executable} ")
@@ -77,7 +77,7 @@ def running(
     """Run `command` until the end of the block, when it is asked to stop, and killed with its children if it does not.
 
     :param log: the file for all that it prints.
-    :param variables: of its environment, beside ours.
+    :param variables: additional environment variables.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -100,7 +100,7 @@ def running(
 def wait_until(
     holds: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, timeout_s: float, lasting_s: float = 0.0
 ) -> float:
-    """Wait until `holds`, and goes on to for `lasting_s`; the instant when it began to, by `time.perf_counter`.
+    """Wait until `holds` is true for `lasting_s`; returns the instant at which it became true, of `time.perf_counter`.
 
     :raises BenchFailed: `process` has ended or `timeout_s` have passed before; shows the end of its `log`.
     """
@@ -118,7 +118,7 @@ def wait_until(
 
 
 def cpu_s(processes: Sequence[psutil.Process]) -> float:
-    """What `processes` have computed since they were started."""
+    """The processor time of `processes` since their start, in seconds."""
     times = [process.cpu_times() for process in processes]
     return float(sum(time.user + time.system for time in times))
 

@@ -58,7 +58,7 @@ class Section:
     peers: Mapping[str, str] = field(default_factory=dict)
 
     def on_this_machine(self, load: tuple[float, float]) -> Section:
-        """The same with what it was measured on.
+        """The same with the machine.
 
         :param load: the load average before and after.
         """
@@ -102,5 +102,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def short(value: float) -> str:
-    """A number with three digits or so."""
+    """A number with about three digits."""
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"

@@ -1,9 +1,9 @@
 """One program in a process of its own: ``python -m bench.worker NAME FILE [WARM_UP_FILE]``.
 
-With a file to warm up on, the program runs on that first, and what it took for `FILE` is printed as one JSON object:
+With a file to warm up on, the program runs on that first, and the result for `FILE` is printed as one JSON object:
 ``seconds``, ``cpu_s`` (of all threads), ``peak_bytes`` (of the process, mapped file pages included), and of the totals
 ``count`` and ``digest``.
-Without one it runs once and prints nothing: for measuring the process from outside, start-up and all.
+Without one it runs once and prints nothing, so that the whole process can be measured from outside.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(name: str, file: str, warm_up: str | None = None) -> None:
 
 
 def print_measured(run: Callable[[T], Totals], warm_up: T, given: T) -> None:
-    """Run on `warm_up`, then print what it took on `given`."""
+    """Run on `warm_up`, then print the result for `given`."""
     run(warm_up)
     began, cpu_began = time.perf_counter(), time.process_time()
     totals = run(given)
@@ -43,7 +43,7 @@ def print_measured(run: Callable[[T], Totals], warm_up: T, given: T) -> None:
 
 
 def summary_of(rows: Iterable[Row]) -> dict[str, int | str]:
-    """The same for the same totals, in whatever order."""
+    """A digest of the totals that does not depend on their order."""
     ordered = sorted(rows)
     lines = "".join(f"{merchant} {day} {amount} {count}\n" for merchant, day, amount, count in ordered)
     return {"count": sum(row[3] for row in ordered), "digest": hashlib.sha256(lines.encode()).hexdigest()}

@@ -86,7 +86,9 @@ def retry(
     channel: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this channel; may be repeated.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Send again all messages of the last --hours with the --status.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Send again all messages of the last --hours with the --status.")
+    ] = False,
     status: Annotated[
         list[RetriableOption] | None,
         typer.Option(help="With --all: only this status; may be repeated. [default: dead]"),

@@ -59,7 +59,7 @@ def measure_hostile(store: ServedStore, client: Path, scratch: Path, rounds: int
 
 @dataclass(frozen=True, slots=True)
 class _Crowd:
-    """Clients that each send `first`, then `more` ten times a second, and never read; a closed one comes again."""
+    """Clients that each send `first`, then `more` ten times a second, and never read. They reconnect."""
 
     count: int
     first: bytes
@@ -67,7 +67,7 @@ class _Crowd:
 
     @contextmanager
     def around(self, server: Server) -> Iterator[None]:
-        """Let them all be there during the block."""
+        """Keep all clients connected during the block."""
         address = urlsplit(server.url)
         ended = threading.Event()
         thread = threading.Thread(target=self._stay, args=[(address.hostname, address.port), ended])
@@ -81,7 +81,7 @@ class _Crowd:
     def _stay(self, address: tuple[str, int], is_over: threading.Event) -> None:
         clients: list[socket.socket] = []
         while not is_over.wait(_STEP_S):
-            coming = min(self.count - len(clients), _COMING)  # not all at once: that would measure the system's queue
+            coming = min(self.count - len(clients), _COMING)  # not all at once
             clients += [client for _ in range(coming) if (client := self._come(address))]
             for client in [client for client in clients if not self._stays(client)]:
                 clients.remove(client)
@@ -103,10 +103,10 @@ class _Crowd:
         return client
 
     def _stays(self, client: socket.socket) -> bool:
-        """Send a little more; whether the server has not closed."""
+        """Send a little more; returns whether the connection is still open."""
         try:
             client.send(self.more)
-            return bool(client.recv(1, socket.MSG_PEEK)) and not self.more  # the slow are answered with a refusal only
+            return bool(client.recv(1, socket.MSG_PEEK)) and not self.more  # slow clients receive only a rejection
         except BlockingIOError:
             return True
         except OSError:

@@ -55,7 +55,7 @@ class Loads:
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """What the program of ``paced`` saw; see its report. Times from when a request was due."""
+    """The report of the program ``paced``. Times are from when a request was due."""
 
     requests: int
     seconds: float
@@ -74,21 +74,21 @@ class Paced:
 
     @property
     def wrong(self) -> int:
-        """Requests without an answer, with another status than 200, or with a body that no published state has."""
+        """Requests without an answer, with another status than 200, or with a body of no publication."""
         other = sum(count for status, count in self.statuses.items() if status != "200")
         return self.failed + other + self.foreign + self.ambiguous
 
 
 def wrk(url: str, file: Path, seconds: float, connections: int = CONNECTIONS, script: Path = _SCRIPT) -> Load:
-    """Ask for the paths in `file` in turn, each connection as soon as it has its answer.
+    """Request the paths in `file` in turn; each connection sends a request when it has the previous response.
 
-    :param file: a path a line, or a path, a tab and an entity tag; or whatever `script` reads.
-    :param script: what is asked, in Lua; it reports as ``varied.lua`` does.
-    :raises BenchFailed: an answer was an error, or did not come.
+    :param file: one path per line, or a path, a tab and an ETag; or the input of `script`.
+    :param script: makes the requests, in Lua; it reports as ``varied.lua`` does.
+    :raises BenchFailed: a response was an error, or none arrived.
     """
     tool = shutil.which("wrk")
     assert tool, "see missing_tools"
-    whole = max(1, round(seconds))  # wrk knows whole seconds only
+    whole = max(1, round(seconds))  # wrk accepts only whole seconds
     command = [tool, "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "10s", "-s", str(script), url]
     output = run([*command, "--", str(file)], whole + _SPARE_S)
     load = Load(**json.loads(output.splitlines()[-1]))
@@ -114,11 +114,11 @@ def paced(
     known: Path,
     until: Callable[[], object] = lambda: None,
 ) -> Paced:
-    """Ask for the paths in turn, `rate` times a second, whether or not the answers come.
+    """Request the paths in turn, `rate` times a second, without waiting for responses.
 
-    :param seconds: how long at least.
-    :param known: a path, a tab and the SHA-256 of a body that it may have, a line.
-    :param until: it goes on until this returns.
+    :param seconds: minimum duration.
+    :param known: per line a path, a tab and the SHA-256 of a body that it may have.
+    :param until: requests continue until this returns.
     """
     options = ["-rate", f"{rate:.3f}", "-seconds", f"{seconds:g}", "-known", str(known)]
     command = _command(binary, url, paths, options)
@@ -136,7 +136,7 @@ def paced(
 
 
 def sweep(binary: Path, url: str, paths: Path, encoding: str) -> Paced:
-    """Ask for every path once, as fast as the answers come, encoded so."""
+    """Request every path once with this encoding, each when the previous response has arrived."""
     command = _command(binary, url, paths, ["-encoding", encoding])
     return Paced(**json.loads(run(command, _SWEEP_TIMEOUT_S)))
 

@@ -26,11 +26,11 @@ _EVERY_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Megabytes (of a million bytes) of the one worker after something.
+    """Memory of the worker after a stage, in millions of bytes.
 
-    :param pss_mb: counts a page that n processes share as an nth of it.
-    :param peak_pss_mb: the most at any time since the stage before.
-    :param bodies_mb: what was sent meanwhile.
+    :param pss_mb: a page that n processes share counts as 1/n of it.
+    :param peak_pss_mb: the maximum since the previous stage.
+    :param bodies_mb: size of the bodies that were sent in the stage.
     """
 
     after: str
@@ -55,7 +55,7 @@ class Memory:
 
     @property
     def most_beyond_start(self) -> float:
-        """The most PSS beyond that of the start, in sizes of the cache."""
+        """The maximum PSS beyond that at the start, in multiples of the cache size."""
         most_mb = max(stage.peak_pss_mb for stage in self.stages)
         return (most_mb - self.stages[0].pss_mb) / (self.cache_mb * 1.048576)
 
@@ -63,7 +63,7 @@ class Memory:
 def measure_memory(store: ServedStore, client: Path, scratch: Path) -> Memory:
     """Request every series from one worker, in random order, and record its memory.
 
-    :raises BenchFailed: an answer was not 200, or the worker was replaced meanwhile.
+    :raises BenchFailed: a response was not 200, or the worker was replaced meanwhile.
     """
     merchants = merchant_ids(store.merchants)
     paths = every_series(merchants)
@@ -103,7 +103,7 @@ def _stage(
 
 @contextmanager
 def _watched(process: psutil.Process) -> Iterator[list[float]]:
-    """The PSS of a process in megabytes, noted every now and then until the end of the block."""
+    """The PSS of a process in megabytes, sampled until the end of the block."""
     samples, ended = [0.0], threading.Event()
 
     def note() -> None:

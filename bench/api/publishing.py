@@ -35,18 +35,18 @@ LEAST_PUBLICATIONS: Final = 3
 
 _CAPACITY_TIMES: Final = 100
 _SEEN_TIMEOUT_S: Final = 30
-_SEEN_AFTER_S: Final = 2.0  # twice as long as a worker may go on with the state that it knows
+_SEEN_AFTER_S: Final = 2.0  # twice the time for which a worker may use the previous publication
 
 
 @dataclass(slots=True)
 class Publishing:
-    """What was seen with that many workers.
+    """The results with one number of workers.
 
-    :param capacity_per_s: requests a second, asked as fast as the answers come, without a rebuild.
+    :param capacity_per_s: requests per second without waits, and without a rebuild.
     :param rate_per_s: of the rounds, half as much.
     :param quiet: the rounds without rebuilds.
     :param busy: those with rebuilds, each after the quiet one of the same place.
-    :param publications: how often something was published while requests were made.
+    :param publications: number of publications during the requests.
     """
 
     workers: int
@@ -63,15 +63,15 @@ class Publishing:
 
     @property
     def wrong(self) -> int:
-        """Requests that failed, or whose body is that of no one published state."""
+        """Requests that failed, or whose body is of no publication."""
         return sum(answers.wrong for answers in (*self.quiet, *self.busy))
 
 
 def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float) -> list[Publishing]:
-    """Ask at half the capacity, in turn without and with rebuilds, of one worker and then of more.
+    """Send requests at half the capacity, alternately without and with rebuilds, to one worker and then to more.
 
     :param seconds: of a round without rebuilds; one with them lasts at least twice as long.
-    :raises BenchFailed: a rebuild fails, or what was published is not served.
+    :raises BenchFailed: a rebuild fails, or a publication is not served.
     """
     rebuilds = Rebuilds(scratch)
     paths = [series_path(merchant) for merchant in merchant_ids(REBUILT_MERCHANTS)]
@@ -84,7 +84,7 @@ def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float)
     for workers in WORKERS:
         with serving(OURS, workers, rebuilds.database, scratch) as server:
             wrk(server.url, asked, 1)
-            # By the program that asks later: it and the server share the processors.
+            # With the same load generator, as it and the server share the processors.
             fastest = sweep(client, server.url, often, "identity")
             capacity_per_s = fastest.requests / fastest.seconds
             seen = Publishing(workers, capacity_per_s, capacity_per_s / 2)
@@ -113,7 +113,7 @@ def _say(when: str, seen: Publishing) -> None:
 
 
 def _known(server: Server, paths: Sequence[str], rebuilds: Rebuilds) -> list[str]:
-    """Each path with a tab and the digest of its body, in each of the states; the last is published then.
+    """Each path with a tab and the digest of its body, in each of the states; afterwards the last is published.
 
     :raises BenchFailed: a state is not served, or shares a body with another.
     """
@@ -144,13 +144,13 @@ class Rebuilds:
         sources = [scratch / f"state-{number}.parquet" for number in range(STATES)]
         _write_sources(sources)
         self._sources = itertools.cycle(sources)
-        # One thread in all: Polars has a pool of its own beside the decoding threads.
+        # One thread in all: Polars has its own pool next to the decoding threads.
         self._environment = environment(scratch) | {"POLARS_MAX_THREADS": "1"}
         self._ended = threading.Event()
         self._failure: BenchFailed | None = None
 
     def once(self) -> None:
-        """Publish the source whose turn it is."""
+        """Publish the next source."""
         store = f"sqlite:///{self.database}"
         options = ["--truncate", "--threads", "1", "--store", store]
         command = [sys.executable, "-m", "jobs", "rebuild", str(next(self._sources)), *options]

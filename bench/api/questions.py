@@ -27,7 +27,7 @@ def every_series(merchants: Sequence[str]) -> list[str]:
 
 
 def never_asked(merchants: Sequence[str]) -> Iterator[str]:
-    """Paths of different daily series: each merchant's, and then the same again up to ever earlier days."""
+    """Paths of different daily series: of each merchant, then again up to ever earlier days."""
     days = day_range()
     periods = JalaliCalendar().periods(Mode.DAILY, days[0], days[-1])
     last_keys = [period.key for period in reversed(list(periods)[:-1])]
@@ -42,9 +42,9 @@ def write_lines(path: Path, lines: Iterable[str]) -> Path:
 
 
 def entity_tags(server: Server, paths: Iterable[str]) -> list[str]:
-    """Each path with a tab and the entity tag of its answer, which is then answered with 304.
+    """Each path with a tab and its ETag, which results in a 304 response.
 
-    :raises BenchFailed: it is not.
+    :raises BenchFailed: the response is not 304.
     """
     tagged = []
     for path in paths:
@@ -58,6 +58,6 @@ def entity_tags(server: Server, paths: Iterable[str]) -> list[str]:
 def body_digests(server: Server, paths: Iterable[str]) -> list[str]:
     """Each path with a tab and the SHA-256 of its body.
 
-    :raises BenchFailed: an answer was not 200.
+    :raises BenchFailed: a response was not 200.
     """
     return [f"{path}\t{hashlib.sha256(server.body(path)).hexdigest()}" for path in paths]

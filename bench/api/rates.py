@@ -46,9 +46,9 @@ CONTESTS: Final = (
 
 @dataclass(slots=True)
 class Rate(Loads):
-    """What was measured of one contest with one number of workers, a value a round.
+    """The results of one comparison with one number of workers, one value per round.
 
-    :param cpu_ms: what the workers computed for a request.
+    :param cpu_ms: processor time of the workers per request.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Rate(Loads):
 
 @dataclass(frozen=True, slots=True)
 class ServerTime:
-    """What the request log says that warm answers took inside the server."""
+    """Duration of warm responses inside the server, from the request log."""
 
     connections: int
     requests: int
@@ -69,7 +69,7 @@ class ServerTime:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """All that this part has to tell, and what the bodies were.
+    """The results of this part, and the bodies.
 
     :param body_bytes: of the first of the warm series.
     """
@@ -92,7 +92,7 @@ def measure_rates(
 ) -> Rates:
     """Measure those of `contests` that are installed, with each number of workers.
 
-    :raises BenchFailed: the peers do not answer the same, or an answer is an error.
+    :raises BenchFailed: the peers do not return the same, or a response is an error.
     """
     merchants = merchant_ids(store.merchants)
     warm = [series_path(merchant) for merchant in merchants[:WARM]]
@@ -139,7 +139,7 @@ class _Turn:
 def _asking(
     contest: Contest, server: Server, warm: Sequence[str], fresh: Iterator[str], scratch: Path, seconds: float
 ) -> Callable[[], Load]:
-    """A function that measures the contest once; what can be warm is warm when this returns."""
+    """A function that measures the contest once; caches are warm when this returns."""
     file = scratch / f"{contest.name}-{server.process_id}"
     if contest.name == "ours-cold":
 
@@ -160,7 +160,7 @@ def _asking(
 
 
 def _require_equal_answers(servers: Sequence[tuple[Service, Server]], paths: Sequence[str]) -> None:
-    """Raise unless all that serve series serve the same."""
+    """Raise unless all services return the same series."""
     serving_series = [(service, server) for service, server in servers if service.app != HELLO.app]
     for path in paths[:3]:
         answers = [(service.name, json.loads(server.body(path))) for service, server in serving_series]

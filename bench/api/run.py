@@ -31,7 +31,7 @@ SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that one run has to tell; None or nothing where a part was left out.
+    """The results of one run; None or empty for parts that were left out.
 
     :param seconds: of a round of one service.
     """
@@ -48,9 +48,9 @@ class Found:
 def measure_api(only: Collection[str], cache: Path, merchants: int, rounds: int, seconds: int) -> Section:
     """Measure the API and its peers.
 
-    :param cache: the folder for stores and programs that are made once.
-    :param seconds: how long one service is asked in one round.
-    :raises BenchFailed: a tool is missing, a service fails, or an answer is not what it must be.
+    :param cache: the folder for stores and programs that are built once.
+    :param seconds: duration of one service in one round.
+    :raises BenchFailed: a tool is missing, a service fails, or a response is wrong.
     """
     if missing := missing_tools("wrk", "go"):
         raise BenchFailed(f"not installed: {', '.join(missing)}")
@@ -121,7 +121,7 @@ _RATIOS: Final = (
     ("cold over Falcon ASGI + sqlite3 + orjson", 0.8, "ours-cold", "plain"),
     ("warm over FastAPI", 5, "ours-warm", "fastapi"),
 )
-"""What of ours is measured over which peer, with one worker."""
+"""The comparisons with peers, with one worker."""
 
 
 def _of_rates(rates: Rates) -> Iterator[Figure]:

@@ -25,10 +25,10 @@ _STOP_TIMEOUT_S: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What can be served.
+    """A service.
 
-    :param app: what makes the application: ``module:function()``.
-    :param needs: the package without which it cannot run.
+    :param app: the factory of the application: ``module:function()``.
+    :param needs: the package that it requires.
     :param options: of gunicorn, in addition to our configuration, which all services use.
     """
 
@@ -39,7 +39,7 @@ class Service:
 
     @property
     def installed(self) -> bool:
-        """Whether it can run here."""
+        """Whether that package is installed."""
         return self.needs is None or find_spec(self.needs) is not None
 
 
@@ -58,7 +58,7 @@ DJANGO: Final = Service(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A gunicorn that is running."""
+    """A running gunicorn."""
 
     url: str
     process_id: int
@@ -67,7 +67,7 @@ class Server:
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, Message, bytes]:
         """Status, headers and body of one request, unencoded.
 
-        :raises BenchFailed: there was no answer.
+        :raises BenchFailed: there was no response.
         """
         request = urllib.request.Request(self.url + path, headers=dict(headers or {}))
         try:
@@ -79,7 +79,7 @@ class Server:
             raise BenchFailed(f"{self.url}{path} was not answered: {error}") from None
 
     def body(self, path: str) -> bytes:
-        """The body of an answer.
+        """The body of a response.
 
         :raises BenchFailed: it was not 200, or there was none.
         """
@@ -89,7 +89,7 @@ class Server:
         return body
 
     def cpu_s(self) -> float:
-        """What its workers have computed since they were started."""
+        """The processor time of its workers since their start, in seconds."""
         return cpu_s(self.workers())
 
     def workers(self) -> list[psutil.Process]:
@@ -109,7 +109,7 @@ def serving(
     """Serve `service` from the SQLite file `database` until the end of the block.
 
     :param scratch: folder for its log.
-    :param body_bytes: how large the body of a hello is.
+    :param body_bytes: size of a constant body.
     :param variables: additional environment variables.
     :raises BenchFailed: it does not start; shows the end of its log.
     """

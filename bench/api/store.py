@@ -1,4 +1,4 @@
-"""The store that is served while it is measured: one Jalali year of made-up days, published the way the job does it."""
+"""The store that is served while it is measured: one Jalali year of generated days, published as the job does."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _MADE_BY: Final = ("sql/schema/*.sql", "core/stores/sqlite/*.py", "bench/api/sto
 class ServedStore:
     """An SQLite store, kept in a folder of its own.
 
-    :param merchants: how many have a transaction on every day of the year.
+    :param merchants: number of merchants with transactions on every day of the year.
     :param rows: of all modes, single merchants and all together.
-    :param seconds: what making it took.
+    :param seconds: time to build it.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ def day_range() -> range:
 
 
 def served_store(cache: Path, merchants: int) -> ServedStore:
-    """The store of that many merchants, made when `cache` has none of this version of the program."""
+    """The store of that many merchants, built if `cache` has none of this version of the program."""
     version = _version()
     folder = (cache / f"store-{version}-{merchants}").resolve()
     facts = folder / "facts.json"

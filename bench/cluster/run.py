@@ -21,7 +21,7 @@ PARTS: Final = ("dask",)
 """The parts that can be measured separately."""
 
 TRANSACTIONS: Final = 8_000_000
-"""Of one file, of which there are `LINKS`."""
+"""Transactions of one file, of which there are `LINKS`."""
 QUICK_TRANSACTIONS: Final = 20_000
 LINKS: Final = 8
 _WAYS: Final = {"threads of this process": (), f"Dask, local:{THREADS}, warm workers": ("--cluster",)}
@@ -29,10 +29,10 @@ _WAYS: Final = {"threads of this process": (), f"Dask, local:{THREADS}, warm wor
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that was measured.
+    """The results.
 
     :param transactions: of all files together.
-    :param seconds: one a round, by way.
+    :param seconds: one per round, by way of counting.
     """
 
     transactions: int
@@ -41,7 +41,7 @@ class Found:
 
 
 def measure_cluster(data: Data, rounds: int) -> Section:
-    """Measure both ways, in turn.
+    """Measure both ways alternately.
 
     :raises BenchFailed: a way fails, or gives other totals.
     """
@@ -66,7 +66,7 @@ def measure_cluster(data: Data, rounds: int) -> Section:
 
 @contextmanager
 def _links(path: Path) -> Iterator[Path]:
-    """A folder beside `path` with `LINKS` hard links of it: as many files, which take no room."""
+    """A folder next to `path` with `LINKS` hard links to it, which use no space."""
     with tempfile.TemporaryDirectory(prefix="links-", dir=path.parent) as name:
         folder = Path(name)
         for number in range(LINKS):

@@ -1,7 +1,7 @@
 """One way of counting in a process of its own: ``python -m bench.cluster.worker FOLDER WARM_UP [--cluster]``.
 
-What it took and gave is printed as one JSON object. With ``--cluster`` the workers are begun first, and count the small
-folder, so that their kernels are compiled; the clock runs until all totals are in this process.
+The time and the totals are printed as one JSON object. With ``--cluster`` the workers are started first, and count the
+small folder, so that their kernels are compiled; the clock runs until all totals are in this process.
 """
 
 from __future__ import annotations

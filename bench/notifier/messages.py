@@ -13,18 +13,18 @@ CHANNEL: Final = "sms"
 TITLE: Final = "خلاصهٔ فروش روزانه"
 BODY: Final = "فروش فروشگاه شما در تاریخ ۴ تیر ۱۴۰۳ به ۱۲٬۳۴۵٬۶۷۰ ریال در ۲۱۴ تراکنش رسید. جزئیات در داشبورد است."
 LOCALE: Final = "fa"
-_FAR_MS: Final = 24 * 3600 * 1000  # no sweep queues what the bench queues
+_FAR_MS: Final = 24 * 3600 * 1000  # so that no sweep queues them
 _USERS: Final = tuple(f"user-{number}" for number in range(100))
 
 
 def add_users(stores: Stores) -> None:
-    """Keep an address for each user."""
+    """Store an address for each user."""
     for number, user_id in enumerate(_USERS):
         stores.contacts.replace(user_id, {CHANNEL: f"+98912{number:07}"})
 
 
 def add_messages(stores: Stores, count: int) -> list[str]:
-    """Keep so many notifications over `CHANNEL`; their ids. Nothing is queued."""
+    """Store notifications for `CHANNEL` and return their ids; nothing is queued."""
     now_ms, ids = wall_clock_ms(), [new_id() for _ in range(count)]
     for notification_id, user_id in zip(ids, cycle(_USERS), strict=False):
         notification = Notification(notification_id, user_id, TITLE, BODY, (CHANNEL,), LOCALE, now_ms)
@@ -33,7 +33,7 @@ def add_messages(stores: Stores, count: int) -> list[str]:
 
 
 def payloads() -> Iterator[dict[str, object]]:
-    """What a client posts, user after user, without end."""
+    """The bodies that a client posts, for one user after the other, without end."""
     return (
         {"user_id": user_id, "title": TITLE, "body": BODY, "channels": [CHANNEL], "locale": LOCALE}
         for user_id in cycle(_USERS)

@@ -1,4 +1,4 @@
-"""The yardstick: a Celery application with all the settings of ours, whose only task does nothing.
+"""The baseline: a Celery application with our settings, whose only task does nothing.
 
 ``celery -A bench.notifier.noop worker``
 """
@@ -10,9 +10,9 @@ from core.notifications.broker import make_celery
 from core.settings import read_settings
 
 app = make_celery(read_settings())
-app.conf.include = ()  # not the tasks of ours, nor what they do when a worker starts
+app.conf.include = ()  # not our tasks, which do something when a worker starts
 
 
 @app.task(name=NOTHING)  # type: ignore[untyped-decorator]
 def nothing(notification_id: str) -> None:
-    """Do nothing with an argument like that of ours."""
+    """Do nothing; has the same argument as our task."""

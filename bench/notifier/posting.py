@@ -38,10 +38,10 @@ _BROKERS: Final = {
 
 @dataclass(slots=True)
 class Posting(Loads):
-    """What clients saw while the broker was in one state, a value a round.
+    """The results of clients with the broker in one state, one value per round.
 
     :param broker: the state, a key of `_BROKERS`.
-    :param connections: how many post, each as soon as it has its answer.
+    :param connections: number of connections; each posts when it has the previous response.
     """
 
     broker: str
@@ -50,11 +50,11 @@ class Posting(Loads):
 
 
 def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, seconds: float) -> list[Posting]:
-    """Post with the broker in each of its states in turn, each with a server and a store of its own.
+    """Post with the broker in each of its states, each with its own server and store.
 
     :param database: of Redis, from which on two are used.
     :param scratch: a folder on the disk to measure on.
-    :raises BenchFailed: an answer was an error, or did not come.
+    :raises BenchFailed: a response was an error, or none arrived.
     """
     with ExitStack() as running, broker.client(database) as client:
         urls = {"up": broker.url(database), "refusing": f"redis://127.0.0.1:{free_port()}/0"}
@@ -74,9 +74,9 @@ def measure_posting(broker: Broker, database: int, scratch: Path, rounds: int, s
 
 
 def post(server: Server, seconds: float, scratch: Path, connections: int = CONNECTIONS) -> Load:
-    """Post to `server`, each connection as soon as it has its answer.
+    """Post to `server`; each connection posts when it has the previous response.
 
-    :raises BenchFailed: an answer was an error, or did not come.
+    :raises BenchFailed: a response was an error, or none arrived.
     """
     document = scratch / "document.json"
     document.write_text(json.dumps(next(payloads()), ensure_ascii=False), encoding="utf-8")
@@ -84,7 +84,7 @@ def post(server: Server, seconds: float, scratch: Path, connections: int = CONNE
 
 
 def _let_queueing_end(client: redis.Redis) -> None:
-    """Wait until nothing more comes into the queue, and empty it: whoever is next has the cores alone.
+    """Wait until nothing more is queued, and empty the queue, so that the next measurement is not disturbed.
 
     :raises BenchFailed: it does not end.
     """

@@ -24,14 +24,14 @@ PARTS: Final = ("throughput", "latency", "posting")
 
 MESSAGES: Final = 3_000
 QUICK_MESSAGES: Final = 300
-_LATENCY_TIMES: Final = 4  # at a few messages a second, a round must be longer than those of the others
-_LATENCY_DATABASE: Final = 6  # those before are the contests'
+_LATENCY_TIMES: Final = 4  # with a few messages per second, a round must be longer
+_LATENCY_DATABASE: Final = 6  # the comparisons use those before
 _POSTING_DATABASE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that one run has to tell; None or nothing where a part was left out.
+    """The results of one run; None or empty for parts that were left out.
 
     :param seconds: how long clients posted in one round.
     """
@@ -46,8 +46,8 @@ class Found:
 def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds: int, seconds: float) -> Section:
     """Measure the notifier.
 
-    :param folder: on the disk to measure on; what is made in it is removed again.
-    :param messages: how many go through a worker in one round.
+    :param folder: a folder on the disk to measure; its new files are removed.
+    :param messages: number of messages of a worker in one round.
     :param seconds: how long clients post in one round; four times as long at a few a second.
     :raises BenchFailed: a tool is missing, a process fails, or a message is not sent exactly once.
     """
@@ -67,7 +67,7 @@ def measure_notifier(only: Collection[str], folder: Path, messages: int, rounds:
 
 
 def as_section(found: Found, *, is_whole: bool, redis: str) -> Section:
-    """The section that tells `found`.
+    """The section with the results `found`.
 
     :param redis: the version of Redis.
     """

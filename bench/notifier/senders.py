@@ -9,7 +9,7 @@ from core.settings import Settings
 from notifier.senders.base import Message, NotAskable, Receipt
 
 PATH: Final = f"{__name__}.CountingSender"
-"""What ``NOTIFY_SENDERS`` names it."""
+"""Its name in ``NOTIFY_SENDERS``."""
 
 
 def now_us() -> int:
@@ -18,7 +18,7 @@ def now_us() -> int:
 
 
 class CountingSender:
-    """Like `print`, without printing: what was sent is counted afterwards, by the references in the store."""
+    """Like `print`, without printing; sent messages are counted by their references in the store."""
 
     channels: ClassVar = frozenset[str]()
     needs_address: ClassVar = False
@@ -34,8 +34,8 @@ class CountingSender:
         return Receipt(str(now_us()))
 
     def find(self, message: Message) -> Receipt | None:
-        """It remembers nothing."""
+        """It has no status lookup."""
         raise NotAskable
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""

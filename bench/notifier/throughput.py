@@ -30,7 +30,7 @@ _HELD: Final = "held"
 _UNACKNOWLEDGED: Final = "unacked"  # where Celery keeps the messages that workers have taken
 _TIMEOUT_S: Final = 300
 _STORE_TIMEOUT_S: Final = 30
-_LASTING_S: Final = 0.2  # a message is nowhere to be seen on its way from the queue to those that are taken
+_LASTING_S: Final = 0.2  # between the queue and the unacknowledged messages a message is not visible
 _SHARED_MEMORY: Final = Path("/dev/shm")
 _WARM_UP: Final = 50
 _SYNCING_S: Final = 0.5
@@ -39,9 +39,9 @@ _SYNCED: Final = bytes(4096)
 
 @dataclass(slots=True)
 class Rate:
-    """What was measured of one contest, a value a round.
+    """The results of one comparison, one value per round.
 
-    :param cpu_ms: what the worker with its processes computed for a message; `broker_cpu_ms` is that of Redis.
+    :param cpu_ms: processor time of the worker and its processes per message; `broker_cpu_ms` is that of Redis.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Contest:
 
     :param queueing: queues under another name than the worker listens to.
     :param client: of the database in which its queue is.
-    :param stores: where its messages are kept; None where they are nowhere.
-    :param given: how many messages it was given before.
+    :param stores: the stores of its messages; None if they are not stored.
+    :param given: number of earlier messages.
     """
 
     rate: Rate
@@ -70,16 +70,16 @@ class Contest:
     given: int = 0
 
     def measure(self, messages: int) -> None:
-        """Take a round in."""
+        """Add the results of a round."""
         before_s = self.worker.cpu_s(), self.broker.cpu_s()
         self.rate.per_s.append(messages / self.run(messages))
         self.rate.cpu_ms.append((self.worker.cpu_s() - before_s[0]) / messages * 1e3)
         self.rate.broker_cpu_ms.append((self.broker.cpu_s() - before_s[1]) / messages * 1e3)
 
     def run(self, messages: int) -> float:
-        """Queue so many, and let the worker take them: the seconds from when it may until none is left.
+        """Queue messages and let the worker consume them; returns the seconds until none is left.
 
-        :raises BenchFailed: one was not run exactly once.
+        :raises BenchFailed: a message was not run exactly once.
         """
         task = NOTHING if self.stores is None else SEND
         ids = [new_id() for _ in range(messages)] if self.stores is None else add_messages(self.stores, messages)
@@ -135,11 +135,11 @@ def _contest(rate: Rate, broker: Broker, database: int, worker: Worker, stores: 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """All that this part has to tell.
+    """The results of this part.
 
-    :param messages: of one contest in one round.
+    :param messages: number in one round of one comparison.
     :param rates: by name.
-    :param syncs_per_s: how often the disk of the store can make a write durable, a value a round.
+    :param syncs_per_s: how often the disk of the store can make a write durable, one value per round.
     """
 
     messages: int
@@ -148,7 +148,7 @@ class Throughput:
 
 
 def measure_throughput(broker: Broker, scratch: Path, rounds: int, messages: int) -> Throughput:
-    """Let each contest take turns.
+    """Measure the comparisons alternately.
 
     :param scratch: a folder on the disk to measure on.
     :raises BenchFailed: a worker failed, or a message was not sent exactly once.
@@ -174,7 +174,7 @@ def measure_throughput(broker: Broker, scratch: Path, rounds: int, messages: int
 
 
 def _syncs_per_s(folder: Path) -> float:
-    """How often a second a file in `folder` takes another 4 KiB and ``fdatasync``."""
+    """How often per second 4 KiB can be appended to a file in `folder` with ``fdatasync``."""
     path = folder / "syncs"
     done = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -28,7 +28,7 @@ class Worker:
     log: Path
 
     def cpu_s(self) -> float:
-        """What it and its processes have computed since they were started."""
+        """The processor time of it and its processes since their start, in seconds."""
         parent = psutil.Process(self.process.pid)
         return cpu_s([parent, *parent.children()])
 
@@ -38,7 +38,7 @@ class Worker:
 
 
 def store_variables(store: Path) -> dict[str, str]:
-    """What leads workers and the API to the SQLite file `store`, and lets them send with ours of the bench."""
+    """The environment of workers and the API for the SQLite file `store` and the sender of the bench."""
     return {"STORE_URL": f"sqlite:///{store}", "NOTIFY_SENDERS": f"{CHANNEL}={PATH}", "NOTIFY_RATE_LIMITS": ""}
 
 
@@ -46,8 +46,8 @@ def store_variables(store: Path) -> dict[str, str]:
 def running_worker(application: str, name: str, variables: Mapping[str, str], scratch: Path) -> Iterator[Worker]:
     """Run a worker of `application` until the end of the block. It may not be ready yet when the block begins.
 
-    :param name: no other worker's.
-    :param variables: of its environment, beside ours.
+    :param name: a unique name.
+    :param variables: additional environment variables.
     :param scratch: folder for its log.
     """
     log = scratch / f"worker-{name}.log"

@@ -1,11 +1,12 @@
-"""What is measured: a table of programs, each a function in a module of its own.
+"""The measured programs: a table of functions, one module each.
 
-A program takes the path of a file and brings about totals for each merchant and local day. It returns a function that
-lists them as rows of (merchant in 24 hex digits, days since 1970-01-01, sum of amounts, count); this is called when the
-clock has stopped, so that each may end in the form natural to it. Programs without totals list nothing.
+A program reads a file and computes totals for each merchant and local day. It returns a function that lists them as
+rows of (merchant in 24 hex digits, days since 1970-01-01, sum of amounts, count); this is called when the clock has
+stopped, so that each may have totals in its own form. Programs without totals list nothing.
 
-All data lies in 1403, a year without daylight saving in Tehran: the peers may add +03:30 where ours follows the time
-zone, which favours them. Their modules are imported in the process that runs them, so that none bears another's memory.
+All data is of 1403, a year without daylight saving in Tehran: the peers may add +03:30 where ours follows the time
+zone, which favours them. Their modules are imported in the process that runs them, so that none has the memory of
+another.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ DAY_MS: Final = 86_400_000
 class Program:
     """One program of the table.
 
-    :param name: what ``--only`` and results call it.
-    :param label: what the report calls it.
+    :param name: its name in ``--only`` and in results.
+    :param label: its name in the report.
     :param form: the file it reads, by suffix.
     :param function: ``module:function`` in this package.
-    :param needs: what must be installed for it.
-    :param has_totals: whether it adds up; otherwise it is a yardstick that only reads.
-    :param scale: how many times the usual number of transactions it is given.
-    :param most_rounds: how often it is measured at most.
+    :param needs: the packages that it requires.
+    :param has_totals: whether it computes totals; otherwise it is a baseline that only reads.
+    :param scale: multiple of the usual number of transactions.
+    :param most_rounds: maximum number of rounds.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Program:
 
     @property
     def installed(self) -> bool:
-        """Whether what it needs is there."""
+        """Whether these packages are installed."""
         return importlib.util.find_spec(self.needs) is not None
 
     def load(self) -> Run:

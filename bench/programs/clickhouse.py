@@ -1,7 +1,7 @@
 """ClickHouse inside the process (chdb), over the dump itself.
 
-The columns stand in the order of the documents' fields, and days are small integers: each a little quicker than
-otherwise. Other settings (chunk size of its parallel parsing, reading method, block size) made no difference.
+The columns are in the order of the documents' fields, and days are small integers, which is a little quicker. Other
+settings (chunk size of its parallel parsing, reading method, block size) made no difference.
 """
 
 from __future__ import annotations

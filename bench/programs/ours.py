@@ -25,13 +25,13 @@ _LOCAL_DAYS: Final = LocalDays("Asia/Tehran")
 
 
 def daily_totals(path: Path) -> Totals:
-    """The daily rows, from which all summaries are derived: what the peers bring about too."""
+    """The daily rows, from which all summaries are derived, as computed by the peers."""
     counted = count_files(path)
     return lambda: rows_of(counted)
 
 
 def checked_totals(path: Path) -> Totals:
-    """All that comes before publishing: the summaries of every mode, and the checks that they add up."""
+    """All steps before publishing: the summaries of every mode, and the checks that they add up."""
     counted = count_files(path)
     for _ in Derived.of(counted.daily, counted.days, _CALENDAR, _LOCAL_DAYS).frames():
         pass
@@ -39,13 +39,13 @@ def checked_totals(path: Path) -> Totals:
 
 
 def count_files(path: Path, cluster: str | None = None) -> Counted:
-    """What is counted of a file, or of all files of a folder, by this process or by `cluster`."""
+    """The result of counting a file, or all files of a folder, in this process or on `cluster`."""
     paths = sorted(path.iterdir()) if path.is_dir() else [path]
     return count([partial(open_source, str(one), Fields(), None) for one in paths], cluster)
 
 
 def count(sources: Iterable[Callable[[], Source]], cluster: str | None = None) -> Counted:
-    """What is counted of `sources`, by this process or by `cluster`."""
+    """The result of counting `sources`, in this process or on `cluster`."""
     named = _LOCAL_DAYS.named_range_ms(_CALENDAR)
     counting = Counting(Fields(), Window(*named, *named), _LOCAL_DAYS, 0, THREADS, _silent, _silent, cluster=cluster)
     return counting.count(sources, Path("rejects.jsonl"))

@@ -1,4 +1,4 @@
-"""The loop over decoded documents that the original uses."""
+"""A loop over decoded documents, as in a usual script."""
 
 from __future__ import annotations
 

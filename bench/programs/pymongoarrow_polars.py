@@ -1,7 +1,7 @@
 """pymongoarrow decodes batches of BSON, Polars adds them up.
 
 pymongoarrow reads collections of a server; given a file, its context is used as its own `find_arrow_all` does. Decoding
-holds the GIL, so a second thread would not help it; but Polars lets go of it, and groups one batch while the next is
+holds the GIL, so a second thread would not help it; but Polars releases it, and groups one batch while the next is
 decoded. Of batches from 1 MiB to the whole file, 16 MiB was the fastest.
 """
 

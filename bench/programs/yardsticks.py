@@ -1,4 +1,4 @@
-"""The least that any program must do: read the bytes, or decompress them."""
+"""The baselines, which every program must exceed: only reading the bytes, or only decompressing them."""
 
 from __future__ import annotations
 

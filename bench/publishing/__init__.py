@@ -1,1 +1,1 @@
-"""The bench of publishing: what it costs to replace everything, and to replace a few days of a large store."""
+"""The bench of publishing: replacing everything, and replacing a few days of a large store."""

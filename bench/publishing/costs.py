@@ -30,13 +30,13 @@ _INSERTED_AT_ONCE = 10_000
 class Cost:
     """The results of one way of publishing, one value per round.
 
-    :param rows: how many summaries the store holds.
-    :param written: how many of them are replaced.
+    :param rows: number of summaries in the store.
+    :param written: number of replaced summaries.
     :param finding_s: finding out what changes, which reads the weeks and months concerned; 0 where all is replaced.
     :param publishing_s: from the call of the store until it returns.
-    :param longest_wait_s: of another writer, which stores something small again and again.
-    :param alone_s: publishing while nobody else writes; `bare_s` inserting the same documents, made beforehand, by the
-        driver alone. Both are empty where they were not measured.
+    :param longest_wait_s: of another writer, which writes a small record repeatedly.
+    :param alone_s: publishing without another writer; `bare_s` inserting the same documents, made beforehand, by the
+        driver alone. Both are empty if they were not measured.
     """
 
     backend: str
@@ -73,7 +73,7 @@ def measure_costs(backend: str, url: str, history: History, rounds: int) -> list
 
 
 def _next(stores: Stores, history: History) -> Publication:
-    """What publishes all of `history` as the generation after the published one."""
+    """A function that publishes all of `history` as the generation after the published one."""
     before = stores.summaries.published()
     number = 1 if before is None else before.generation + 1
     return replace(history.publication, generation=number, run_id=number)

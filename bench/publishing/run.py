@@ -49,8 +49,8 @@ _ABOUT_FERRETDB: Final = "FerretDB searches all of a collection for any of its r
 def measure_publishing(only: Collection[str], folder: Path, summaries: Sequence[int], rounds: int) -> Section:
     """Measure publishing.
 
-    :param folder: on the disk to measure on; what is made in it is removed again.
-    :param summaries: how many a store holds, a measurement each.
+    :param folder: a folder on the disk to measure; its new files are removed.
+    :param summaries: numbers of summaries of the stores, one measurement each.
     :raises BenchFailed: there is no server, or a store does not hold what was published.
     """
     keep_to_two_cores()
@@ -99,7 +99,7 @@ def _section(costs: Sequence[Cost], server: str, *, is_whole: bool) -> Section:
 
 
 def _figures(cost: Cost) -> Iterator[Figure]:
-    """The figures to reach that `cost` tells of."""
+    """The targets for `cost`."""
     publishing_s = statistics.median(cost.publishing_s)
     what = f"{_NAMES[cost.backend]}, {cost.way} of {cost.rows:,}"
     if cost.backend == "sqlite":

@@ -48,14 +48,14 @@ class History:
         return summarise(self.daily(self._days, 0), CALENDAR, LOCAL_DAYS)
 
     def daily(self, days: range, turn: int) -> pl.DataFrame:
-        """The daily sums of `days`, others in each `turn`."""
+        """The daily sums of `days`, different in each `turn`."""
         daily = every_merchant_daily(self.merchants, days)
         amounts = np.random.default_rng(SEED + turn).integers(1, 10**9, len(daily))
         return daily.with_columns(amount=pl.Series(amounts).cast(pl.Int128), count=pl.lit(1 + turn, pl.Int64))
 
     @cached_property
     def publication(self) -> Publication:
-        """What publishes all of it, as generation 1."""
+        """A function that publishes all of it, as generation 1."""
         return publication_of(self.rows, self.daily(self._days, 0))
 
 

@@ -88,8 +88,8 @@ class ApiSettings(BaseSettings):
     )
     api_access: Literal["keys", "open-loopback"] = Field(
         default="keys",
-        description="keys: every client needs a key. open-loopback: direct requests from this host need none; never use "
-        "it behind a proxy.",
+        description="keys: every client needs a key. open-loopback: direct requests from this host need none; never "
+        "use it behind a proxy.",
     )
     api_trusted_proxies: Annotated[
         str, TextPattern("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")

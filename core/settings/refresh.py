@@ -20,8 +20,8 @@ class RefreshSettings(BaseSettings):
         default=3,
         ge=0,
         le=36_500,
-        description="Days before the collection was last read that each refresh also recomputes, because their documents "
-        "may still change.",
+        description="Days before the collection was last read that each refresh also recomputes, because their "
+        "documents may still change.",
     )
     refresh_max_loss_ratio: float = Field(
         default=0.1,

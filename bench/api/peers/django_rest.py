@@ -1,6 +1,6 @@
 """A Django REST framework view over the same rows: a model, a serializer, a generic list view.
 
-Nothing is on that costs time and is not needed to answer: no debugging, middleware, sessions, authentication,
+Everything that costs time and is not needed is off: no debugging, middleware, sessions, authentication,
 throttling or pagination; connections to the database are kept.
 """
 
@@ -36,7 +36,7 @@ settings.configure(
 )
 django.setup()
 
-# Only now, as these want settings.
+# Imported here, because they need the settings.
 from django.db import models  # noqa: E402
 from django.urls import path  # noqa: E402
 from rest_framework import generics, serializers  # noqa: E402
@@ -68,7 +68,7 @@ class AmountSerializer(serializers.ModelSerializer):  # type: ignore[misc]
     value = serializers.IntegerField(source="amount")
 
     class Meta:
-        """What is shown."""
+        """The fields of the response."""
 
         model = SummaryTransaction
         fields = ("key", "value")
@@ -90,7 +90,7 @@ class SummaryView(generics.ListAPIView):  # type: ignore[misc]
         return self.serializers_by_type[self.request.query_params["type"]]
 
     def get_queryset(self) -> models.QuerySet[SummaryTransaction]:
-        """The rows that were asked for."""
+        """The requested rows."""
         asked = self.request.query_params
         rows = SummaryTransaction.objects.filter(mode=asked["mode"], merchant_id=asked["merchant_id"])
         return rows.order_by("key")
@@ -100,5 +100,5 @@ urlpatterns = [path("api/transactions/summary", SummaryView.as_view())]
 
 
 def get_app() -> WSGIHandler:
-    """The application, as gunicorn asks for it."""
+    """The application, as gunicorn loads it."""
     return WSGIHandler()

@@ -17,13 +17,13 @@ _QUERIES = {
 
 
 class Hello:
-    """Answers with bytes that are ready."""
+    """Responds with a constant body."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     async def on_get(self, _: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Answer at once."""
+        """Respond immediately."""
         resp.data = self._body
 
 
@@ -50,7 +50,7 @@ def hello() -> App:
 
 
 def plain() -> App:
-    """A resource that asks SQLite and writes JSON on every request."""
+    """A resource that queries SQLite and writes JSON for each request."""
     app = falcon.asgi.App()
     app.add_route("/api/transactions/summary", Summary(os.environ["BENCH_DATABASE"]))
     return app

@@ -1,4 +1,4 @@
-"""What a user would write first: FastAPI, whose function asks SQLite on every request and gives rows to be written.
+"""What a user would write first: FastAPI, whose function queries SQLite for each request and returns rows.
 
 FastAPI runs an ordinary function in its threads; a thread has a connection of its own.
 """
@@ -27,7 +27,7 @@ class Point(BaseModel):
 
 
 def get_app() -> FastAPI:
-    """The application, as gunicorn asks for it."""
+    """The application, as gunicorn loads it."""
     app = FastAPI()
     path, of_thread = os.environ["BENCH_DATABASE"], threading.local()
 

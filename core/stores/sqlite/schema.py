@@ -43,7 +43,7 @@ def prepare(database: Database, *, create: bool, schema: Path = SCHEMA) -> None:
     :raises StoreUnavailable: it cannot be written, or has no store and `create` is False.
     """
     scripts = sorted(schema.glob("[0-9]*.sql"))
-    assert [int(script.name[:4]) for script in scripts] == [*range(1, len(scripts) + 1)], "a number is duplicated or missing"
+    assert [int(script.name[:4]) for script in scripts] == [*range(1, len(scripts) + 1)], "numbers have gaps or repeat"
     with database.connection() as connection:
         version = _version(connection)
         if version > len(scripts):

@@ -421,7 +421,7 @@ def test_scripts_are_numbered_one_by_one(tmp_path: Path, url: str, path: Path, n
     (newer / name).write_text("CREATE TABLE note (text TEXT);\n", "utf-8")
     with (
         closing(Database(path, timeout_s=1, create=False)) as database,
-        pytest.raises(AssertionError, match="a number is duplicated or missing"),
+        pytest.raises(AssertionError, match="numbers have gaps or repeat"),
     ):
         prepare(database, create=False, schema=newer)
     assert tables(path) == OWN_TABLES
