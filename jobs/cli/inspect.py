@@ -28,9 +28,9 @@ _MOST_FIELDS: Final = 200
 _OTHERS: Final = 3
 _NARROWEST: Final = 60
 _NEEDED: Final = {
-    "merchant": "an ObjectId, a text that is not empty or an integer",
-    "amount": "whole numbers",
-    "time": "dates",
+    "merchant": "an ObjectId, a non-empty string or an integer",
+    "amount": "a whole number",
+    "time": "a date",
 }
 
 

@@ -85,7 +85,7 @@ def test_a_source_without_dates_has_no_command(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "text.bson", [{"merchantId": "m", "amount": 5, "createdAt": "yesterday"}])
     said = jobs("inspect", "text.bson")
     assert said.code == 0
-    assert "No field is suitable as the time, which must be dates: createdAt is text.\n" in said.out
+    assert "No field is suitable as the time, which must be a date: createdAt is text.\n" in said.out
     assert "No command can be suggested" in said.out
 
 
