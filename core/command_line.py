@@ -250,6 +250,14 @@ def print_json(content: Any) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace"))
 
 
+def print_result(as_json: bool, fields: dict[str, Any], text: str) -> None:
+    """Print the result of a command to standard output: `fields` as JSON, or `text`."""
+    if as_json:
+        print_json(fields)
+    else:
+        typer.echo(text)
+
+
 def command_settings() -> Settings:
     """Read the settings, and configure logging by them.
 
@@ -264,16 +272,16 @@ def command_settings() -> Settings:
     return settings
 
 
-def settings_and_store(store_url: str | None, *, create: bool) -> tuple[Settings, Stores]:
-    """Read the settings, configure logging by them, and open their store (or `store_url`).
-
-    The caller closes the stores.
+@contextmanager
+def opened(store_url: str | None, *, create: bool = False) -> Iterator[tuple[Settings, Stores]]:
+    """The settings, by which logging is configured, and their store (or `store_url`), open until the end of the block.
 
     :raises SettingsError: a variable's value is invalid.
     :raises StoreUnavailable: the store cannot be opened, or does not exist and `create` is False.
     """
     settings = command_settings()
-    return settings, store_named(settings, store_url, create=create)
+    with store_named(settings, store_url, create=create) as stores:
+        yield settings, stores
 
 
 def store_named(settings: Settings, store_url: str | None, *, create: bool) -> Stores:

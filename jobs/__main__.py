@@ -39,8 +39,8 @@ from core.command_line import (
     edge,
     fail_of_memory,
     importing,
-    print_json,
-    settings_and_store,
+    opened,
+    print_result,
 )
 from core.system_limits import within_memory
 
@@ -491,10 +491,11 @@ def sample(
 
     with edge(as_json), signals_as_errors():
         written = write_sample(out, SampleRequest(transactions, merchants, seed), replace=force)
-    if as_json:
-        print_json({"path": str(out), "form": written.file_format, "bytes": written.size, "transactions": transactions})
-    else:
-        typer.echo(f"Wrote {transactions:,} transactions to {out} ({written.file_format}, {written.size:,} bytes).")
+    print_result(
+        as_json,
+        {"path": str(out), "form": written.file_format, "bytes": written.size, "transactions": transactions},
+        f"Wrote {transactions:,} transactions to {out} ({written.file_format}, {written.size:,} bytes).",
+    )
 
 
 @app.command()
@@ -515,23 +516,19 @@ def prune(
         from jobs.prune import find_prunable, remove
         from jobs.runs.signals import signals_as_errors
 
-    with edge(as_json), signals_as_errors():
-        settings, stores = settings_and_store(store, create=False)
-        with stores:
-            before_ms = wall_clock_ms() - older_than * 86_400_000
-            prunable = find_prunable(stores, settings.quarantine_dir, before_ms)
-            if not dry_run:
-                remove(stores, prunable)
-        if as_json:
-            counts = {"files": len(prunable.files), "bytes": prunable.size, "runs": len(prunable.runs)}
-            counts["publications"] = len(prunable.publications)
-            print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
-        else:
-            typer.echo(
-                f"{'Would remove' if dry_run else 'Removed'} {len(prunable.files):,} quarantine files "
-                f"({prunable.size:,} bytes), {len(prunable.runs):,} runs and {len(prunable.publications):,} "
-                f"publications from before {to_the_second(before_ms)}."
-            )
+    with edge(as_json), signals_as_errors(), opened(store) as (settings, stores):
+        before_ms = wall_clock_ms() - older_than * 86_400_000
+        prunable = find_prunable(stores, settings.quarantine_dir, before_ms)
+        if not dry_run:
+            remove(stores, prunable)
+        files, runs, publications = map(len, (prunable.files, prunable.runs, prunable.publications))
+        counts = {"files": files, "bytes": prunable.size, "runs": runs, "publications": publications}
+        print_result(
+            as_json,
+            {**counts, "before": iso_instant(before_ms), "dry_run": dry_run},
+            f"{'Would remove' if dry_run else 'Removed'} {files:,} quarantine files ({prunable.size:,} bytes), "
+            f"{runs:,} runs and {publications:,} publications from before {to_the_second(before_ms)}.",
+        )
 
 
 @app.command()
@@ -548,10 +545,11 @@ def warm(as_json: Json = False) -> None:
     with edge(as_json), signals_as_errors():
         file_formats = compile_decoders()
     seconds = time.monotonic() - began
-    if as_json:
-        print_json({"forms": file_formats, "seconds": round(seconds, 3)})
-    else:
-        typer.echo(f"Ready to read {', '.join(file_formats)}, after {seconds:.1f} s.")
+    print_result(
+        as_json,
+        {"forms": file_formats, "seconds": round(seconds, 3)},
+        f"Ready to read {', '.join(file_formats)}, after {seconds:.1f} s.",
+    )
 
 
 @merchants.command("import")

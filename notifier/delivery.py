@@ -19,11 +19,10 @@ from core.stores.notifications import Log, NotificationStore, StoredNotification
 from notifier.attempts import Attempts, given_up
 from notifier.circuit_breaker import CircuitBreaker
 from notifier.event_recorder import DeliveryObserver, OpenLog, Outcome, Recorder
-from notifier.redelivery_guard import NoRedeliveryCount, RedeliveryCounter, guarded
+from notifier.redelivery_guard import RedeliveryCounter, guarded
 from notifier.retry_policy import RetryPolicy
 from notifier.senders.base import Message, Sender
 
-_NOT_COUNTED: Final = NoRedeliveryCount()
 _SET_ASIDE_MS: Final = 86_400_000
 _LEAST_DELIVERIES: Final = 3  # a process may be killed for other reasons
 _NEVER_ENDS: Final = "given up: each attempt to deliver it crashed or failed unexpectedly"
@@ -75,11 +74,12 @@ class Delivery:
         self._clock = clock
         self._chance = chance
 
-    def deliver(self, notification_id: str, redeliveries: RedeliveryCounter = _NOT_COUNTED) -> None:
+    def deliver(self, notification_id: str, redeliveries: RedeliveryCounter | None = None) -> None:
         """Send the due messages of the notification, each channel separately.
 
-        :param redeliveries: counts deliveries that crashed. A log with as many crashes as the most attempts allowed
-            (at least three) is given up; a notification that cannot even be read is postponed for a day.
+        :param redeliveries: counts deliveries that crashed; None for a first delivery. A log with as many crashes as
+            the most attempts allowed (at least three) is given up; a notification that cannot even be read is postponed
+            for a day.
         :raises StoreUnavailable: the store does not answer; the messages remain due.
         """
         most_deliveries = max(self._retry_policy.max_attempts, _LEAST_DELIVERIES)

@@ -37,12 +37,17 @@ class RedeliveryCounter(Protocol):
 
 
 @contextmanager
-def guarded(redeliveries: RedeliveryCounter, what: str) -> Iterator[int]:
+def guarded(redeliveries: RedeliveryCounter | None, what: str) -> Iterator[int]:
     """Deliver `what` in the block; yields how many deliveries did not end before, plus this one.
 
     The delivery has ended when the block succeeds, or fails for another reason than `what`, such as a store that does
     not answer. After any other error it remains counted.
+
+    :param redeliveries: None for the first delivery of a message, which is not counted: yields 0.
     """
+    if redeliveries is None:
+        yield 0
+        return
     begun = redeliveries.begun(what)
     try:
         yield begun
@@ -50,17 +55,6 @@ def guarded(redeliveries: RedeliveryCounter, what: str) -> Iterator[int]:
         redeliveries.ended(what)
         raise
     redeliveries.ended(what)
-
-
-class NoRedeliveryCount:
-    """For the first delivery of a message: counts nothing."""
-
-    def begun(self, what: str) -> int:
-        """Not counted."""
-        return 0
-
-    def ended(self, what: str) -> None:
-        """Not counted."""
 
 
 class RedisRedeliveryCounter:
@@ -81,11 +75,10 @@ class RedisRedeliveryCounter:
         self._clock = clock
 
     def begun(self, what: str) -> int:
-        """See `RedeliveryCounter`; 0 while Redis does not answer."""
+        """0 while Redis does not answer."""
         return self._ask(lambda client: self._begun(client, what))
 
     def ended(self, what: str) -> None:
-        """See `RedeliveryCounter`. The count is deleted."""
         self._ask(lambda client: int(client.delete(_PREFIX + what)))
 
     def _begun(self, client: Any, what: str) -> int:

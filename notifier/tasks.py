@@ -22,7 +22,7 @@ from core.notifications.heartbeat_file import touch_heartbeat_file
 from core.notifications.redis_checks import check_at_start
 from core.settings import read_settings
 from notifier.rate_limits import SharedRateLimiter
-from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
+from notifier.redelivery_guard import RedisRedeliveryCounter
 from notifier.senders.registry import senders_from
 from notifier.worker_settings import COMMAND, answer
 
@@ -49,9 +49,7 @@ def send_notification_task(task: Any, notification_id: str, swept: bool = False)
     known = bound_context(notification_id=notification_id, request_id=task.request.get(REQUEST_ID))
     with known, _services(SEND) as services:
         services.clock.require()
-        services.delivery.deliver(
-            notification_id, RedisRedeliveryCounter(app, task.request.id) if again else NoRedeliveryCount()
-        )
+        services.delivery.deliver(notification_id, RedisRedeliveryCounter(app, task.request.id) if again else None)
 
 
 @_task(SWEEP)

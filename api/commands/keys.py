@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 import typer
 
 from api.auth.api_keys import digest_of, id_in, new_token
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_json, print_message, print_result
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, parse_expiry, to_the_second
 from core.log_lines import looks_like_key, redacted
@@ -54,13 +53,10 @@ def add(
             tenant_name=tenant_name,
             expires_at_ms=expires_at_ms,
         )
-        with _opened(store_url, create=True) as (settings, stores):
+        with opened(store_url, create=True) as (settings, stores):
             unknown = _unknown_merchants(stores, key)
             stores.keys.add(key)
-        if as_json:
-            print_json({"token": token, **_as_json(key, None)})
-        else:
-            typer.echo(token)
+        print_result(as_json, {"token": token, **_as_json(key, None)}, token)
         print_message(f"Key {key.id} ({key.name}) of the tenant {key.tenant} allows: {_allowed(key)}.")
         if expires_at_ms is not None:
             print_message(f"It expires at {to_the_second(expires_at_ms)}.")
@@ -72,9 +68,8 @@ def add(
 
 def show(store_url: str | None, as_json: bool) -> None:
     """List all keys, also revoked ones."""
-    with edge(as_json):
-        with _opened(store_url) as (_, stores):
-            keys, last_used_ms = stores.keys.all(), stores.key_uses.all()
+    with edge(as_json), opened(store_url) as (_, stores):
+        keys, last_used_ms = stores.keys.all(), stores.key_uses.all()
         if as_json:
             print_json({"keys": [_as_json(key, last_used_ms.get(key.id)) for key in keys]})
             return
@@ -97,7 +92,7 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
     """
     with edge(as_json):
         key_id = id_in(key) or key
-        with _opened(store_url) as (settings, stores):
+        with opened(store_url) as (settings, stores):
             now_ms = wall_clock_ms()
             try:
                 revoked = stores.keys.revoke(key_id, now_ms)
@@ -114,13 +109,6 @@ def revoke(key: str, store_url: str | None, as_json: bool) -> None:
         if not left:
             print_message("No valid key is left: create another with keys add.")
         _print_when(settings)
-
-
-@contextmanager
-def _opened(store_url: str | None, *, create: bool = False) -> Iterator[tuple[Settings, Stores]]:
-    settings, stores = settings_and_store(store_url, create=create)
-    with stores:
-        yield settings, stores
 
 
 def _require_name(name: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import typer
-
 from api.auth.sessions import LINK_LIFETIME_S, new_link_token
 from api.server.address import parse_address
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_json, print_message, print_result
 from core.errors import UsageError
 from core.stores import Stores, wall_clock_ms
 
@@ -26,8 +24,7 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
             raise UsageError(
                 f"{base_url!r} is not a URL of the server", "Give a URL such as https://summaries.example."
             )
-        settings, stores = settings_and_store(store_url, create=True)
-        with stores:
+        with opened(store_url, create=True) as (settings, stores):
             address = parse_address(settings.api_bind)
             if base_url is None and address.port is None:
                 raise UsageError(
@@ -35,19 +32,14 @@ def run(base_url: str | None, store_url: str | None, as_json: bool) -> None:
                     "Give the address of its proxy with --url, such as https://summaries.example.",
                 )
             link = new_link(stores, base_url or address.url)
-        if as_json:
-            print_json({"link": link, "valid_s": LINK_LIFETIME_S})
-        else:
-            typer.echo(link)
+        print_result(as_json, {"link": link, "valid_s": LINK_LIFETIME_S}, link)
         print_message(f"The link works once, within {LINK_LIFETIME_S // 60} minutes, and gives all scopes.")
 
 
 def end_all(store_url: str | None, as_json: bool) -> None:
     """End all sessions, and invalidate all unused links."""
-    with edge(as_json):
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
-            ended = stores.sessions.end_all(wall_clock_ms())
+    with edge(as_json), opened(store_url) as (settings, stores):
+        ended = stores.sessions.end_all(wall_clock_ms())
         if as_json:
             print_json({"ended": ended})
         print_message(

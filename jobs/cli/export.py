@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from core.calendar.periods import Mode
-from core.command_line import edge, print_json, print_message, printable, settings_and_store
+from core.command_line import edge, opened, print_json, print_message, printable
 from core.errors import UsageError
 from core.stores.summaries import require_published
 from jobs.cli.context import range_of_keys
@@ -37,11 +37,8 @@ def run(
             raise UsageError("--json and - both write to standard output", "Name a file.")
         request = ExportRequest(out, file_format, mode, None, None, partitioned, overall, raw, force)
         require_possible(request)
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (settings, stores):
             first_key, last_key = range_of_keys(require_published(stores.summaries.published()), mode, first, last)
-            if first_key is not None and last_key is not None and first_key > last_key:
-                raise UsageError(f"--from {first_key} is after --to {last_key}", "Exchange them.")
             request = replace(request, first_key=first_key, last_key=last_key, currency=settings.currency)
             with counter("exporting", "summaries", shown=not as_json and sys.stderr.isatty()) as written:
                 exported = export(stores.summaries, request, written)

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 
 from core.calendar.periods import Locale
-from core.command_line import edge, print_json, print_message, printable, settings_and_store
+from core.command_line import edge, opened, print_json, print_message, print_result, printable
 from core.errors import UsageError
 from core.merchant_names import folded
 from core.stores import Stores, wall_clock_ms
@@ -38,8 +38,7 @@ def import_names(
 ) -> None:
     """Import the names of `source`, or with `dry_run` only print the changes."""
     with edge(as_json), signals_as_errors():
-        settings, stores = settings_and_store(store_url, create=not dry_run)
-        with stores:
+        with opened(store_url, create=not dry_run) as (settings, stores):
             delimiter = delimiter_named(settings.csv_delimiter if csv_delimiter is None else csv_delimiter) or None
             found = read_names(
                 source, collection, fields, live_options(settings), remote_options(settings), delimiter
@@ -73,11 +72,9 @@ def import_names(
 
 def show(search: str | None, unnamed: bool, store_url: str | None, as_json: bool) -> None:
     """List names, or the merchants without a name."""
-    with edge(as_json), signals_as_errors():
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
-            names = stores.merchant_names.read()
-            known = require_published(_published_ids(stores)) if unnamed else frozenset[str]()
+    with edge(as_json), signals_as_errors(), opened(store_url) as (_, stores):
+        names = stores.merchant_names.read()
+        known = require_published(_published_ids(stores)) if unnamed else frozenset[str]()
         wanted = folded(search or "")
         ids = sorted(known - names.by_merchant.keys() if unnamed else names.by_merchant)
         rows = [
@@ -102,15 +99,15 @@ def remove(
     with edge(as_json), signals_as_errors():
         if every == bool(ids):
             raise UsageError("give either ids of merchants or --all", "--all removes the names of all merchants.")
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (_, stores):
             change = NameChange(None if every else frozenset(ids), language)
             changes, names = change_names(stores.merchant_names, change, wall_clock_ms, dry_run=dry_run)
-        if as_json:
-            print_json({"removed": changes.removed, "merchants": len(names), "dry_run": dry_run})
-        else:
-            removed = "Names that would be removed" if dry_run else "Names removed"
-            typer.echo(f"{removed}: {changes.removed:,}. Merchants with a name: {len(names):,}.")
+        removed = "Names that would be removed" if dry_run else "Names removed"
+        print_result(
+            as_json,
+            {"removed": changes.removed, "merchants": len(names), "dry_run": dry_run},
+            f"{removed}: {changes.removed:,}. Merchants with a name: {len(names):,}.",
+        )
 
 
 def _published_ids(stores: Stores) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ from textwrap import indent
 import typer
 
 from core.analysis import Query, all_queries, query_named, run_query
-from core.command_line import edge, print_json, settings_and_store
+from core.command_line import edge, opened, print_json
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
 from core.stores.summaries import DEFAULT_CURRENCY
@@ -40,8 +40,7 @@ def run(
         else:
             query = query_named(name, folder)
             parameters = _parameters(query, arguments)
-            settings, stores = settings_and_store(store_url, create=False)
-            with stores:
+            with opened(store_url) as (settings, stores):
                 names = stores.merchant_names.read()
                 answer = run_query(stores.summaries, query.name, parameters, folder, names)
                 publication = stores.summaries.published()

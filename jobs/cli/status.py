@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from core.calendar.zones import rules_source
-from core.command_line import edge, print_json, printable, settings_and_store
+from core.command_line import edge, opened, print_json, printable
 from core.errors import UsageError
 from core.instants import duration
 from core.stores import wall_clock_ms
@@ -24,20 +24,16 @@ from jobs.runs.signals import signals_as_errors
 
 def run(number: int | None, limit: int, store_url: str | None, as_json: bool) -> None:
     """Print the store's state, or the details of one run."""
-    with edge(as_json), signals_as_errors():
-        settings, stores = settings_and_store(store_url, create=False)
+    with edge(as_json), signals_as_errors(), opened(store_url) as (settings, stores):
         now_ms = wall_clock_ms()
-        with stores:
-            condition = Condition.read(
-                stores, now_ms, FreshnessLimits(settings.api_max_age_s, settings.refresh_every_s)
-            )
-            if number is None:
-                runs = stores.runs.recent(limit)
-            else:
-                found = stores.runs.get(number)
-                if found is None:
-                    raise UsageError(f"there is no run {number}", "status without a number lists the runs.")
-                runs = [found]
+        condition = Condition.read(stores, now_ms, FreshnessLimits(settings.api_max_age_s, settings.refresh_every_s))
+        if number is None:
+            runs = stores.runs.recent(limit)
+        else:
+            found = stores.runs.get(number)
+            if found is None:
+                raise UsageError(f"there is no run {number}", "status without a number lists the runs.")
+            runs = [found]
         publication = None if condition.freshness is None else condition.freshness.publication
         if as_json:
             shown: Any = {

@@ -8,7 +8,7 @@ import polars as pl
 import typer
 
 from core.calendar.periods import Mode
-from core.command_line import edge, print_message, settings_and_store
+from core.command_line import edge, opened, print_message
 from core.errors import ServiceError
 from core.merchant_names import folded
 from core.stores import Stores
@@ -31,8 +31,7 @@ def run(
     with edge(form in ("json", "jsonl")), signals_as_errors():
         mode = Mode(mode_name)
         measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (settings, stores):
             publication = require_published(stores.summaries.published())
             keys = range_of_keys(publication, mode, first, last)
             if merchant_id is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_json, print_message
 from core.errors import UsageError
 from core.settings import Settings
 from core.tables import aligned
@@ -19,8 +19,7 @@ def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str 
     with edge(as_json):
         user = checked_user_id(user)
         pairs = [_pair(given) for given in addresses]
-        settings, stores = settings_and_store(store_url, create=True)
-        with stores:
+        with opened(store_url, create=True) as (settings, stores):
             require_channels([channel for channel, _ in pairs], settings.senders, settings)
             given = {channel: normalised_address("the address", channel, address) for channel, address in pairs}
             owner = tenant_to_write(stores, user, tenant)
@@ -33,8 +32,7 @@ def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) ->
     """Show the addresses of the user."""
     with edge(as_json):
         user = checked_user_id(user)
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (_, stores):
             owner = tenant_to_read(stores, user, tenant)
             contacts = stores.contacts.get(user, tenant=owner)
         _show(owner, user, contacts, as_json)
@@ -44,8 +42,7 @@ def remove(user: str, channels: Sequence[str], tenant: str | None, store_url: st
     """Remove the addresses of the user for `channels`, or all addresses if that is empty."""
     with edge(as_json):
         user = checked_user_id(user)
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (_, stores):
             owner = tenant_to_write(stores, user, tenant)
             removed = channels or list(stores.contacts.get(user, tenant=owner))
             contacts = stores.contacts.change(user, dict.fromkeys(removed), tenant=owner)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from core.command_line import counted, edge, print_json, settings_and_store
+from core.command_line import counted, edge, opened, print_result
 from core.notifications.background_queue import QUEUE_LIMIT
 from core.stores import wall_clock_ms
 from notifier.announce import Announcer
@@ -14,31 +12,21 @@ from notifier.sweep import Sweep
 
 def announce(store_url: str | None, as_json: bool) -> None:
     """Create the notifications of periods that have ended."""
-    with edge(as_json):
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
-            announcer = Announcer.from_settings(settings, stores, wall_clock_ms)
-            made = sum(iter(announcer.run, 0))
-        if as_json:
-            print_json({"made": made})
-        else:
-            typer.echo(f"Created {counted(made, 'notification')}{'; the sweep will queue them' if made else ''}.")
+    with edge(as_json), opened(store_url) as (settings, stores):
+        made = sum(iter(Announcer.from_settings(settings, stores, wall_clock_ms).run, 0))
+        queued_later = "; the sweep will queue them" if made else ""
+        print_result(as_json, {"made": made}, f"Created {counted(made, 'notification')}{queued_later}.")
 
 
 def sweep(store_url: str | None, as_json: bool) -> None:
     """Queue the notifications that are due."""
-    with edge(as_json):
-        settings, stores = settings_and_store(store_url, create=False)
+    with edge(as_json), opened(store_url) as (settings, stores):
         queue = Queue(settings)
-        with stores:
-            queued = Sweep(
-                stores.notifications,
-                queue.put,
-                lambda: QUEUE_LIMIT - queue.length(),
-                again_after_s=settings.notify_lease_s,
-                clock=wall_clock_ms,
-            ).run()
-        if as_json:
-            print_json({"queued": queued})
-        else:
-            typer.echo(f"Queued {counted(queued, 'notification')}.")
+        queued = Sweep(
+            stores.notifications,
+            queue.put,
+            lambda: QUEUE_LIMIT - queue.length(),
+            again_after_s=settings.notify_lease_s,
+            clock=wall_clock_ms,
+        ).run()
+        print_result(as_json, {"queued": queued}, f"Queued {counted(queued, 'notification')}.")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import typer
-
-from core.command_line import counted, edge, print_json, settings_and_store
+from core.command_line import counted, edge, opened, print_result
 from core.errors import UsageError
-from core.instants import iso_instant
+from core.instants import iso_instant, to_the_second
 from core.notifications.model import RETENTION_DAYS
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
@@ -25,26 +23,23 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
     :param unknown: also notifications with an unknown outcome.
     :param dry_run: only count them.
     """
-    with edge(as_json):
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
-            if older_than_days < (least := least_days(settings)):
-                raise UsageError(
-                    f"--older-than must be at least {least} days",
-                    "Otherwise a repeated request, or an announcement within NOTIFY_NOT_AFTER_S, could create the "
-                    "removed message again.",
-                )
-            before_ms = wall_clock_ms() - older_than_days * _DAY_S * 1000
-            notifications = _prune_notifications(stores.notifications, before_ms, unknown, dry_run)
-            subscriptions = _prune_subscriptions(stores, before_ms, dry_run)
-        if as_json:
-            counts = {"notifications": notifications, "subscriptions": subscriptions}
-            print_json({**counts, "before": iso_instant(before_ms), "dry_run": dry_run})
-        else:
-            typer.echo(
-                f"{'Would remove' if dry_run else 'Removed'} {counted(notifications, 'notification')} and "
-                f"{counted(subscriptions, 'subscription')} that ended before {iso_instant(before_ms)[:19]}Z."
+    with edge(as_json), opened(store_url) as (settings, stores):
+        if older_than_days < (least := least_days(settings)):
+            raise UsageError(
+                f"--older-than must be at least {least} days",
+                "Otherwise a repeated request, or an announcement within NOTIFY_NOT_AFTER_S, could create the removed "
+                "message again.",
             )
+        before_ms = wall_clock_ms() - older_than_days * _DAY_S * 1000
+        notifications = _prune_notifications(stores.notifications, before_ms, unknown, dry_run)
+        subscriptions = _prune_subscriptions(stores, before_ms, dry_run)
+        counts = {"notifications": notifications, "subscriptions": subscriptions}
+        print_result(
+            as_json,
+            {**counts, "before": iso_instant(before_ms), "dry_run": dry_run},
+            f"{'Would remove' if dry_run else 'Removed'} {counted(notifications, 'notification')} and "
+            f"{counted(subscriptions, 'subscription')} that ended before {to_the_second(before_ms)}.",
+        )
 
 
 def least_days(settings: Settings) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_json, print_message
 from core.errors import ServiceError, UsageError
 from core.instants import parse_instant
 from core.notifications.actions import (
@@ -71,8 +71,7 @@ def run(
                 "python -m notifier status lists the failed notifications with their ids.",
             )
         wanted = None if every is None else _wanted(every, channels)
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
+        with opened(store_url) as (_, stores):
             if every is None or wanted is None:
                 found = _by_id(stores, notification_ids, channels)
             else:

@@ -6,10 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import typer
-
 from core.calendar.periods import Locale
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_message, print_result
 from core.errors import ServiceError, UsageError
 from core.instants import parse_expiry
 from core.notifications.idempotency import QUEUED_AFTER_MS, id_of_request, request_digest
@@ -51,8 +49,7 @@ def run(
             )
         now_ms = wall_clock_ms()
         expires_at_ms = None if expires is None else parse_expiry(expires, now_ms)
-        settings, stores = settings_and_store(store_url, create=True)
-        with stores:
+        with opened(store_url, create=True) as (settings, stores):
             _require_fitting(channels, title, body, settings)
             owner = tenant_to_write(stores, user, tenant)
             wanted = Notification(
@@ -76,10 +73,8 @@ def run(
             addresses = stores.contacts.get(user, tenant=owner)
         warnings = message_warnings(user, channels, settings.senders, addresses)
         queued = any(log.state.is_open for log in stored.logs) and _queue(settings, wanted.id)
-        if as_json:
-            print_json(notification_view(stored) | {"queued": queued, "warnings": warnings_view(warnings)})
-        else:
-            typer.echo(wanted.id)
+        created = notification_view(stored) | {"queued": queued, "warnings": warnings_view(warnings)}
+        print_result(as_json, created, wanted.id)
         warn(warnings)
 
 

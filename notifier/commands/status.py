@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from core.command_line import counted, edge, print_json, settings_and_store
+from core.command_line import counted, edge, opened, print_json
 from core.errors import ServiceError
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import LogStatus
@@ -24,15 +24,13 @@ from notifier.worker_settings import WorkerSettings, differences
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
     """Show an overview, or one notification with its history."""
-    with edge(as_json):
-        settings, stores = settings_and_store(store_url, create=False)
-        with stores:
-            if notification_id is not None:
-                shown = notification_view(require_notification(stores, notification_id))
-            else:
-                queue, workers = _queue(Queue(settings))
-                shown = _overview(stores, _senders(settings.senders, workers), limit)
-                shown |= {"queue": queue, "workers": workers_view(workers), "paused": _paused(settings)}
+    with edge(as_json), opened(store_url) as (settings, stores):
+        if notification_id is not None:
+            shown = notification_view(require_notification(stores, notification_id))
+        else:
+            queue, workers = _queue(Queue(settings))
+            shown = _overview(stores, _senders(settings.senders, workers), limit)
+            shown |= {"queue": queue, "workers": workers_view(workers), "paused": _paused(settings)}
         if as_json:
             print_json(shown)
         elif notification_id is None:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from core.calendar.periods import Locale, Mode
-from core.command_line import edge, print_json, print_message, settings_and_store
+from core.command_line import edge, opened, print_json, print_message, print_result
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
@@ -50,8 +50,7 @@ def add(
         user_id = checked_user_id(user_id)
         if merchant_id is not None:
             merchant_id = text("--merchant", MerchantId, merchant_id)
-        settings, stores = settings_and_store(store_url, create=True)
-        with stores:
+        with opened(store_url, create=True) as (settings, stores):
             require_channels(channels, subscribable_channels(settings.senders), settings)
             wanted = Subscription(
                 id=new_id(),
@@ -66,21 +65,16 @@ def add(
             found = subscribe(stores.subscriptions, wanted)
             stored = found.subscription
             warnings = subscription_warnings(stores, stored, settings.senders)
-        if as_json:
-            print_json(_as_json(stored) | {"warnings": warnings_view(warnings)})
-        else:
-            typer.echo(stored.id)
+        print_result(as_json, _as_json(stored) | {"warnings": warnings_view(warnings)}, stored.id)
         print_message(f"{'This subscription already exists: ' if found.there_was else ''}{_sentence(stored)}")
         warn(warnings)
 
 
 def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: str | None, as_json: bool) -> None:
     """List subscriptions."""
-    with edge(as_json):
-        _, stores = settings_and_store(store_url, create=False)
-        with stores:
-            require_tenant(stores, tenant)
-            found = stores.subscriptions.all(tenant=tenant, user_id=user_id, active=not with_ended)
+    with edge(as_json), opened(store_url) as (_, stores):
+        require_tenant(stores, tenant)
+        found = stores.subscriptions.all(tenant=tenant, user_id=user_id, active=not with_ended)
         if as_json:
             print_json({"subscriptions": [_as_json(subscription) for subscription in found]})
             return
@@ -94,17 +88,14 @@ def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: s
 
 def end(subscription_id: str, store_url: str | None, as_json: bool) -> None:
     """End a subscription; ending again changes nothing."""
-    with edge(as_json):
-        _, stores = settings_and_store(store_url, create=False)
+    with edge(as_json), opened(store_url) as (_, stores):
         now_ms = wall_clock_ms()
-        with stores:
-            try:
-                ended = stores.subscriptions.end(subscription_id, now_ms)
-            except LookupError:
-                raise ServiceError(
-                    f"there is no subscription {subscription_id}",
-                    "python -m notifier subscriptions list shows their ids.",
-                ) from None
+        try:
+            ended = stores.subscriptions.end(subscription_id, now_ms)
+        except LookupError:
+            raise ServiceError(
+                f"there is no subscription {subscription_id}", "python -m notifier subscriptions list shows their ids."
+            ) from None
         if as_json:
             print_json(_as_json(ended))
         print_message(f"Subscription {ended.id} {'has ended' if ended.ended_at_ms == now_ms else 'had ended before'}.")

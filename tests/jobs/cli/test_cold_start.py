@@ -37,9 +37,9 @@ def test_help_loads_nothing_heavy_either() -> None:
 def test_garbage_is_collected_once_a_verb_runs(tmp_path: Path) -> None:
     script = (
         "import gc, runpy, sys, core.command_line as c\n"
-        "imported = c.settings_and_store\n"
+        "imported = c.store_named\n"
         "seen = lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
-        "c.settings_and_store = lambda *a, **b: seen() or imported(*a, **b)\n"
+        "c.store_named = lambda *a, **b: seen() or imported(*a, **b)\n"
         "sys.argv = ['jobs', 'status', '--store', 'sqlite:///missing.db']\n"
         "runpy.run_module('jobs', run_name='__main__')\n"
     )

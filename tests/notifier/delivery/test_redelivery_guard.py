@@ -17,7 +17,7 @@ from core.errors import StoreUnavailable
 from core.notifications.broker import make_celery, query_redis
 from core.notifications.events import EventKind, LogStatus
 from core.settings import Settings
-from notifier.redelivery_guard import NoRedeliveryCount, RedisRedeliveryCounter
+from notifier.redelivery_guard import RedisRedeliveryCounter, guarded
 from notifier.senders.base import Message
 
 DAY_S = 86_400
@@ -233,8 +233,9 @@ def test_deliveries_of_another_message_count_once_no_task_can_still_be_at_them(a
 
 
 def test_what_comes_for_the_first_time_is_not_counted() -> None:
-    redeliveries = NoRedeliveryCount()
-    assert [redeliveries.begun("a"), redeliveries.begun("a")] == [0, 0]
+    for _ in range(2):
+        with guarded(None, "a") as times:
+            assert times == 0
 
 
 def test_two_messages_about_one_notification_do_not_count_one_another_as_dead(here: Station, app: Celery) -> None:
