@@ -10,6 +10,7 @@ from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Final
 
+import make_pins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -23,17 +24,8 @@ _CLASSIFIER: Final = "License :: OSI Approved :: "
 
 def runtime() -> dict[str, Distribution]:
     """The packages that the program runs on, by name, in alphabetical order."""
-    found: dict[str, Distribution] = {}
-    waiting = [(requirement, "") for requirement in named()]
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        extras = {*requirement.extras, *([] if name in found else [""])}
-        found[name] = package = distribution(name)
-        waiting += [(Requirement(needed), wanted) for wanted in extras for needed in package.requires or ()]
-    return dict(sorted(found.items()))
+    pinned = map(Requirement, make_pins.pinned("requirements.txt"))
+    return {one.name: distribution(one.name) for one in pinned if one.marker is None or one.marker.evaluate()}
 
 
 def named() -> list[Requirement]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +21,6 @@ _BROWSERS: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "
 _SIZE: Final = ViewportSize(width=1120, height=860)
 _TIMEOUT_MS: Final = 30_000
 _CHOSEN: Final = "range=last-90"
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _JOBS: Final = (sys.executable, "-m", "jobs")
 
 
@@ -74,28 +71,9 @@ def _take(browser: Browser, origin: str, locale: str, theme: Literal["light", "d
     expect(page.locator("body")).to_have_attribute("data-view", "figures", timeout=_TIMEOUT_MS)
     expect(page.locator("#panels")).to_have_attribute("aria-busy", "false", timeout=_TIMEOUT_MS)
     expect(page.locator("#series-chart svg")).to_be_visible(timeout=_TIMEOUT_MS)
-    file.write_bytes(_smaller(page.screenshot()))
+    page.screenshot(path=file)
     context.close()
     print(f"{file.relative_to(_ROOT)}: {file.stat().st_size:,} bytes")
-
-
-def _smaller(png: bytes) -> bytes:
-    """The same picture, with its data compressed as well as zlib can."""
-    at, data, others = len(_SIGNATURE), b"", []
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        kind, content = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        if kind == b"IDAT":
-            data += content
-        else:
-            others.append(_chunk(kind, content))
-        at += 12 + length
-    *before, end = others
-    return b"".join([_SIGNATURE, *before, _chunk(b"IDAT", zlib.compress(zlib.decompress(data), 9)), end])
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 if __name__ == "__main__":

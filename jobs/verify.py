@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -14,7 +13,7 @@ from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, UsageError
 from core.stores.complete_days import CompleteDays
 from core.stores.freshness import Freshness
-from core.stores.runs import Counts, Run
+from core.stores.runs import Run
 from core.stores.summaries import Fingerprint, Publication, require_published
 from jobs.job import SourcesJob, SourcesRequest
 from jobs.partitions.counting import Counted, Progress
@@ -75,6 +74,7 @@ class VerifyOutcome:
     :param first_key: the first compared day, or None for no bound; likewise `last_key`.
     :param left_to_refresh: whether `last_key` was not requested, but is the day before the look-back of the next
         refresh.
+    :param counted: the recount, with the warnings of the whole verification.
     :param compared: the publication of the comparison.
     :param repaired_by: the run that repaired the drift, or None.
     """
@@ -84,11 +84,7 @@ class VerifyOutcome:
     first_key: str | None
     last_key: str | None
     left_to_refresh: bool
-    counts: Counts
-    rejects_by_reason: dict[str, int]
-    quarantine: Path | None
-    rejects_kept: int
-    warnings: tuple[str, ...]
+    counted: Counted
     compared: Publication
     repaired_by: Run | None
 
@@ -255,11 +251,7 @@ class Verify(SourcesJob[VerifyRequest]):
             first_key=days.first_key,
             last_key=days.last_key,
             left_to_refresh=self.request.last_key is None and days.last_key is not None,
-            counts=counted.counts,
-            rejects_by_reason=counted.rejects_by_reason,
-            quarantine=counted.quarantine,
-            rejects_kept=counted.rejects_kept,
-            warnings=counted.warnings,
+            counted=counted,
             compared=compared,
             repaired_by=run,
         )

@@ -29,10 +29,6 @@ export class KeyDialog {
     this.field.focus();
   }
 
-  get isOpen() {
-    return this.dialog.open;
-  }
-
   async submit() {
     const pasted = this.field.value.trim();
     if (!SENDABLE.test(pasted)) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import falcon
 
@@ -10,7 +11,6 @@ from api.http.json_response import send_document
 from api.http.query_parameters import refuse_parameters
 from api.openapi import bodies
 from api.summaries.cache import version_of
-from core.errors import ConservationBroken
 from core.instants import iso_instant, iso_instant_or_none
 from core.stores import Clock
 from core.stores.api_keys import Scope
@@ -66,7 +66,7 @@ class StatusResource:
         )
 
     def _published(self, freshness: Freshness) -> bodies.PublishedState:
-        publication = freshness.publication
+        publication, fingerprint = freshness.publication, freshness.publication.fingerprint
         return bodies.PublishedState(
             version=version_of(publication),
             generation=publication.generation,
@@ -79,14 +79,14 @@ class StatusResource:
             summaries=publication.rows,
             total_amount=publication.total_amount,
             total_count=publication.total_count,
-            currency=publication.fingerprint.unit(self._currency),
-            scale=publication.fingerprint.amount_scale,
-            calendar=publication.fingerprint.calendar,
-            time_zone=publication.fingerprint.time_zone,
-            zone_rules=publication.fingerprint.zone_rules,
-            zone_rules_source=publication.fingerprint.zone_rules_source,
-            zone_rules_agree=zone_rules_agree(publication.fingerprint),
-            filters=[bodies.Filter(field=field, value=value) for field, value in publication.fingerprint.where],
+            currency=fingerprint.unit(self._currency),
+            scale=fingerprint.amount_scale,
+            calendar=fingerprint.calendar,
+            time_zone=fingerprint.time_zone,
+            zone_rules=fingerprint.zone_rules,
+            zone_rules_source=fingerprint.zone_rules_source,
+            zone_rules_agree=zone_rules_agree(fingerprint),
+            filters=[bodies.Filter(field=field, value=value) for field, value in fingerprint.where],
         )
 
 
@@ -95,20 +95,7 @@ def _rejects(run: Run) -> bodies.Rejects:
 
 
 def _conservation(run: Run) -> bodies.Conservation:
-    counts = run.counts
-    try:
-        counts.require_conservation()
-        holds = True
-    except ConservationBroken:
-        holds = False
-    return bodies.Conservation(
-        read=counts.read,
-        counted=counts.counted,
-        rejected=counts.rejected,
-        filtered=counts.filtered,
-        out_of_range=counts.out_of_range,
-        holds=holds,
-    )
+    return bodies.Conservation(**asdict(run.counts), holds=run.counts.add_up)
 
 
 def _failure(run: Run) -> bodies.Failure:

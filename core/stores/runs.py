@@ -45,12 +45,17 @@ class Counts:
             self.out_of_range + other.out_of_range,
         )
 
+    @property
+    def add_up(self) -> bool:
+        """Whether the numbers fulfil the conservation rule."""
+        return self.read == self.counted + self.rejected + self.filtered + self.out_of_range
+
     def require_conservation(self) -> None:
-        """Raise unless the numbers fulfil the conservation rule.
+        """Raise unless the numbers `add_up`.
 
         :raises ConservationBroken: names the numbers.
         """
-        if self.read != self.counted + self.rejected + self.filtered + self.out_of_range:
+        if not self.add_up:
             raise ConservationBroken(
                 f"{self.read} documents were read, but {self.counted} counted + {self.rejected} rejected + "
                 f"{self.filtered} filtered out + {self.out_of_range} out of range were accounted for",

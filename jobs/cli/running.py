@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import typer
 
@@ -21,10 +21,8 @@ from jobs.cli.progress import Silent, bar
 from jobs.cli.reading_options import ReadingOptions
 from jobs.decode.jit import is_compiled
 from jobs.job import Watcher
+from jobs.partitions.counting import Counted
 from jobs.runs.quarantine import describe_quarantine
-
-if TYPE_CHECKING:
-    from jobs.verify import VerifyOutcome
 
 RequestT = TypeVar("RequestT")
 OutcomeT = TypeVar("OutcomeT", covariant=True)
@@ -55,7 +53,7 @@ def run_job(
         return job.run()
 
 
-def print_counts(run: Run | VerifyOutcome) -> None:
+def print_counts(run: Run | Counted) -> None:
     """Print the numbers of counted, rejected and skipped documents, and the warnings."""
     counts = run.counts
     typer.echo(

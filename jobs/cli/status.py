@@ -129,19 +129,14 @@ def _speed(run: Run) -> str:
 
 def _formats(fingerprint: Fingerprint) -> list[str]:
     """The accepted formats besides integers and dates, in words."""
-    places = f"amounts with {fingerprint.amount_scale} decimal place(s)" if fingerprint.amount_scale else ""
     zone = f" in {fingerprint.text_zone}" if fingerprint.text_zone else ""
-    return list(
-        filter(
-            None,
-            (
-                places,
-                "amounts as text" if fingerprint.amount_text else "",
-                "a decimal comma in CSV" if fingerprint.csv_decimal_comma else "",
-                f"times as {fingerprint.time_format}{zone}" if fingerprint.time_format else "",
-            ),
-        )
-    )
+    words = {
+        f"amounts with {fingerprint.amount_scale} decimal place(s)": fingerprint.amount_scale,
+        "amounts as text": fingerprint.amount_text,
+        "a decimal comma in CSV": fingerprint.csv_decimal_comma,
+        f"times as {fingerprint.time_format}{zone}": fingerprint.time_format,
+    }
+    return [text for text, is_accepted in words.items() if is_accepted]
 
 
 def _print_zone_rules(fingerprint: Fingerprint) -> None:

@@ -72,6 +72,7 @@ def run(
 
 
 def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
+    counted = outcome.counted
     return {
         "drifted": len(outcome.drift),
         "drift": outcome.drift.head(limit).to_dicts(),
@@ -82,12 +83,12 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
         "first_day_key": outcome.first_key,
         "last_day_key": outcome.last_key,
         "left_to_refresh": outcome.left_to_refresh,
-        "counts": asdict(outcome.counts),
-        "rejects_by_reason": outcome.rejects_by_reason,
-        "quarantine": None if outcome.quarantine is None else str(outcome.quarantine),
-        "rejects_kept": outcome.rejects_kept,
-        "rejects_not_kept": outcome.counts.rejected - outcome.rejects_kept,
-        "warnings": outcome.warnings,
+        "counts": asdict(counted.counts),
+        "rejects_by_reason": counted.rejects_by_reason,
+        "quarantine": None if counted.quarantine is None else str(counted.quarantine),
+        "rejects_kept": counted.rejects_kept,
+        "rejects_not_kept": counted.counts.rejected - counted.rejects_kept,
+        "warnings": counted.warnings,
         "compared_with": publication_as_json(outcome.compared),
         "repaired_by": None if outcome.repaired_by is None else run_as_json(outcome.repaired_by),
     }
@@ -95,10 +96,10 @@ def _as_json(outcome: VerifyOutcome, limit: int) -> dict[str, Any]:
 
 def _print(outcome: VerifyOutcome, limit: int, currency: str, seconds: float) -> None:
     days = f"{outcome.first_key or 'the first day'} to {outcome.last_key or 'the last'}"
-    typer.echo(f"Recounted {outcome.counts.read:,} documents and compared the days from {days}.")
+    typer.echo(f"Recounted {outcome.counted.counts.read:,} documents and compared the days from {days}.")
     if outcome.left_to_refresh:
         typer.echo("Later days are not compared, because the next refresh recomputes them. --to compares them too.")
-    print_counts(outcome)
+    print_counts(outcome.counted)
     generation = outcome.compared.generation
     if not len(outcome.drift):
         except_protected = (

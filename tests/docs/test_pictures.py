@@ -20,9 +20,3 @@ def test_the_pictures_are_there_and_small() -> None:
         assert len(words) > 20
         assert len(content) < MOST_BYTES
         assert struct.unpack(">II", content[16:24]) == tuple(make_screenshots._SIZE.values())
-
-
-def test_a_picture_that_is_made_smaller_is_the_same_picture() -> None:
-    for file in (ROOT / "docs" / "images").iterdir():
-        content = file.read_bytes()
-        assert make_screenshots._smaller(content) == content

@@ -323,10 +323,10 @@ def test_purged_days_are_no_drift_and_are_not_repaired(runner: JobRunner, repair
     assert outcome.drift.is_empty()
     assert len(outcome.protected) == 30
     assert outcome.protected["1402/11/24"][1:] == (2, 0)
-    assert outcome.warnings[0].startswith("30 day(s) from 1402/11/24 to 1402/12/23 keep their 60 published")
+    assert outcome.counted.warnings[0].startswith("30 day(s) from 1402/11/24 to 1402/12/23 keep their 60 published")
     if repair:
         run = runner.stores.runs.recent(1)[0]
-        assert (run.status, run.days_kept, run.warnings) == (RunStatus.UNCHANGED, 30, outcome.warnings)
+        assert (run.status, run.days_kept, run.warnings) == (RunStatus.UNCHANGED, 30, outcome.counted.warnings)
     runner.shop.insert(Transaction("late", 5, NOW - 7 * DAY))
     before, after = published_rows(runner.stores), kept_with(runner, history, PURGED_UNTIL)
     assert drift_of(runner.verify(repair=repair)) == difference(before, after)

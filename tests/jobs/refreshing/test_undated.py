@@ -97,7 +97,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
     assert of_server.counts.counted == of_export.counts.counted == 20
     assert (of_server.counts.out_of_range, of_export.counts.out_of_range) == (0, 60)
     checked = filled.verify(fields=fields, max_reject_ratio=1, **SOME_DAYS)
-    assert checked.rejects_by_reason == of_export.rejects_by_reason
+    assert checked.counted.rejects_by_reason == of_export.rejects_by_reason
     assert checked.drift.is_empty()
 
 
@@ -105,7 +105,7 @@ def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_wa
     filled.shop.collection.insert_many(undated_documents()[:4])
     days: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/10"}
     assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
-    assert filled.verify(max_reject_ratio=0.05, **days).counts.rejected == 4
+    assert filled.verify(max_reject_ratio=0.05, **days).counted.counts.rejected == 4
     filled.now += timedelta(minutes=1)
     with pytest.raises(TooManyRejects, match="allows 3, compared with 80 published transactions"):
         filled.verify(max_reject_ratio=0.0499, **days)

@@ -58,9 +58,9 @@ def test_what_the_source_holds_is_no_drift(filled: JobRunner) -> None:
     assert outcome.drift.is_empty()
     assert outcome.drift.columns == list(DRIFT_COLUMNS)
     assert (outcome.first_key, outcome.last_key, outcome.left_to_refresh) == (None, "1402/12/29", True)
-    assert (outcome.counts.read, outcome.counts.out_of_range) == (len(FORTY_DAYS), 2 * 3)
+    assert (outcome.counted.counts.read, outcome.counted.counts.out_of_range) == (len(FORTY_DAYS), 2 * 3)
     assert outcome.compared == filled.stores.summaries.published()
-    assert (outcome.warnings, outcome.quarantine, outcome.repaired_by) == ((), None, None)
+    assert (outcome.counted.warnings, outcome.counted.quarantine, outcome.repaired_by) == ((), None, None)
 
 
 def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_found(filled: JobRunner) -> None:
@@ -160,7 +160,7 @@ def test_only_the_days_that_were_asked_for_are_compared(filled: JobRunner) -> No
     assert [key for _, key, _ in drift_of(until)].count("1402/12/01") == 2
     assert "1402/12/11" not in {key for _, key, _ in drift_of(until)}
     one_day = filled.verify(first_key="1402/12/01", last_key="1402/12/01")
-    assert one_day.counts.read == 3
+    assert one_day.counted.counts.read == 3
     assert drift_of(one_day) == drift_of(until)
     assert filled.verify(first_key="1402/12/02").last_key == "1402/12/29"
     assert not until.left_to_refresh
@@ -282,10 +282,10 @@ def test_more_rejects_than_allowed_end_it(filled: JobRunner) -> None:
     filled.now += timedelta(seconds=1)
     outcome = filled.verify(max_reject_ratio=0.1)
     assert outcome.drift.is_empty()
-    assert outcome.rejects_by_reason == {"amount: text": 1}
-    assert outcome.quarantine is not None
-    assert outcome.quarantine.name.startswith("verify-")
-    assert len(outcome.quarantine.read_text().splitlines()) == 1
+    assert outcome.counted.rejects_by_reason == {"amount: text": 1}
+    assert outcome.counted.quarantine is not None
+    assert outcome.counted.quarantine.name.startswith("verify-")
+    assert len(outcome.counted.quarantine.read_text().splitlines()) == 1
     repaired = filled.verify(max_reject_ratio=0.1, repair=True).repaired_by
     assert repaired is not None
     assert repaired.degraded
@@ -311,7 +311,7 @@ def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_p
         other = JobRunner(others, filled.shop, tmp_path, filled.now)
         healed = filled.verify(AtPhase("checking", lambda: other.refresh(updated_field="updatedAt")))
         assert healed.drift.is_empty()
-        assert (healed.compared.generation, healed.warnings) == (2, ())
+        assert (healed.compared.generation, healed.counted.warnings) == (2, ())
 
         def another_late_document() -> None:
             filled.shop.insert(Transaction("later", 17, LATE), updatedAt=filled.now)
@@ -319,7 +319,7 @@ def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_p
 
         outcome = filled.verify(AtPhase("checking", another_late_document))
         assert {merchant for _, _, merchant in drift_of(outcome)} == {None, "later"}
-        assert [warning.partition(",")[0] for warning in outcome.warnings] == [
+        assert [warning.partition(",")[0] for warning in outcome.counted.warnings] == [
             "generation 3 was published during this verification"
         ]
 

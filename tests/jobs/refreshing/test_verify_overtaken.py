@@ -80,7 +80,7 @@ def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
         assert outcome.compared == other.stores.summaries.published()
         if len(reads) < number:
             break
-        assert [warning.partition(",")[0] for warning in outcome.warnings] == [
+        assert [warning.partition(",")[0] for warning in outcome.counted.warnings] == [
             f"generation {outcome.compared.generation} was published during this verification"
         ]
         overtaken += 1

@@ -59,7 +59,7 @@ def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
     assert last is not None
     outcome = runner.verify(last_key=last.last_day_key)
     assert outcome.drift.is_empty()
-    assert outcome.counts.counted == last.total_count
+    assert outcome.counted.counts.counted == last.total_count
     assert published_rows(runner.stores) == shop.summaries()
 
 
