@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
-
-from bench.machine import describe
 
 HEADINGS: Final = {
     "jobs": "The main job",
@@ -40,6 +41,11 @@ _MACHINE: Final = """\
 Load average {load[0]:.1f} before and {load[1]:.1f} after.
 """
 
+_LIBRARIES: Final = (
+    "numba", "numpy", "polars", "pyarrow", "pymongo", "pymongoarrow", "duckdb", "chdb", "chdb-core", "isal",
+    "falcon", "gunicorn", "orjson", "django", "djangorestframework", "celery", "kombu", "redis",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -62,7 +68,7 @@ class Section:
 
         :param load: the load average before and after.
         """
-        machine = describe() | dict(self.peers)
+        machine = machine_facts() | dict(self.peers)
         page = _MACHINE.format(page=self.page.strip(), machine=table(("", ""), machine.items()), load=load)
         return replace(self, page=page, samples={**self.samples, "machine": machine, "load": load})
 
@@ -104,3 +110,34 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def short(value: float) -> str:
     """A number with about three digits."""
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def machine_facts() -> dict[str, str]:
+    """What matters to speed, by name: processor, memory, system, versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    installed = {one.name.lower(): one.version for one in metadata.distributions()}
+    kernel = platform.release().split("-")[0]  # what follows names a build of somebody's
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": f"{_processor()}, {cores} cores",
+        "memory": f"{memory_bytes / 1e9:.1f} GB",
+        "system": f"{_system()}, {platform.system()} {kernel} {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "libraries": ", ".join(f"{name} {installed[name]}" for name in _LIBRARIES if name in installed),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform(aliased=True, terse=True)

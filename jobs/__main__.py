@@ -62,7 +62,11 @@ app.add_typer(merchants, name="merchants")
 # Repeated here, so that help does not import the calendar.
 Mode = Literal["daily", "weekly", "monthly"]
 Measure = Literal["amount", "count"]
-OutputFormat = Literal["table", "json", "jsonl", "csv"]
+OutputFormat = Annotated[Literal["table", "json", "jsonl", "csv"], typer.Option("--format", help="Output format.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")]
+Raw = Annotated[
+    bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
+]
 Language = Literal["fa", "en"]
 ExportFormat = Literal["parquet", "csv", "arrow"]
 From = Annotated[
@@ -194,7 +198,7 @@ def _reading(
 
 
 Reading = dict[str, Any]
-"""The values of the options of `_reading`, by name."""
+"""The values of the options of `_reading`, by name, and the default of ``--max-reject-ratio``."""
 
 
 def reads(max_reject_ratio: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -207,7 +211,8 @@ def reads(max_reject_ratio: float) -> Callable[[Callable[..., None]], Callable[.
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         def run(**typed: Any) -> None:
-            command({name: typed.pop(name) for name in shared}, **typed)
+            given = {name: typed.pop(name) for name in shared}
+            command(given | {"usual_reject_ratio": max_reject_ratio}, **typed)
 
         _, *own = signature(command, eval_str=True).parameters.values()
         options = [*own[:-2], *(shared | {ratio.name: ratio}).values(), *own[-2:]]
@@ -390,9 +395,9 @@ def summary(
     merchant_id: Annotated[str | None, typer.Option(metavar="ID", help="One merchant. [default: all together]")] = None,
     first: From = None,
     last: To = None,
-    form: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = "table",
+    form: OutputFormat = "table",
     store: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Print a series of summaries, as the API returns it."""
     with importing():
@@ -409,12 +414,10 @@ def query(
     queries: Annotated[
         Path | None, typer.Option("--queries", metavar="DIR", help="Folder with your own queries: NAME.sql.")
     ] = None,
-    form: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = "table",
-    raw: Annotated[
-        bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
-    ] = False,
+    form: OutputFormat = "table",
+    raw: Raw = False,
     store: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl, one object per line.")] = False,
+    as_json: JsonLines = False,
     wants_help: Annotated[
         bool, typer.Option("--help", "-h", help="Show this message; with NAME, the parameters of that query.")
     ] = False,
@@ -452,9 +455,7 @@ def export(
     overall: Annotated[
         bool, typer.Option("--overall", help="Include the rows of all merchants together (merchant_id null).")
     ] = False,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="In CSV, do not escape text that a spreadsheet would evaluate as a formula.")
-    ] = False,
+    raw: Raw = False,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     store: Store = None,
     as_json: Json = False,

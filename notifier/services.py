@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.notifications.redis_checks import ClockCheck
 from core.settings import Settings
-from core.stores import Clock, Stores, open_stores, wall_clock_ms
+from core.stores import Stores, open_stores, wall_clock_ms
 from notifier.announce import Announcer
 from notifier.circuit_breaker import CircuitBreaker
 from notifier.delivery import Delivery
@@ -50,7 +50,6 @@ def make_services(
     settings: Settings,
     queue: Callable[[str], None],
     queue_capacity: Callable[[], int],
-    clock: Clock = wall_clock_ms,
 ) -> Services:
     """The services as in `settings`.
 
@@ -60,9 +59,9 @@ def make_services(
     :raises StoreUnavailable: the store does not answer.
     """
     senders = senders_from(settings)
-    observer = WorkerObserver(senders, clock)
+    observer = WorkerObserver(senders, wall_clock_ms)
     pauses = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
-    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, clock=clock)
+    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s)
     delivery = Delivery(
         stores.notifications,
         stores.contacts,
@@ -73,10 +72,11 @@ def make_services(
         observer,
         sender_names=settings.senders,
         worker=f"{socket.gethostname()}:{os.getpid()}",
-        clock=clock,
+        clock=wall_clock_ms,
     )
-    sweep = Sweep(stores.notifications, queue, queue_capacity, again_after_s=settings.notify_lease_s, clock=clock)
-    announcer = Announcer.from_settings(settings, stores, clock)
+    lease_s = settings.notify_lease_s
+    sweep = Sweep(stores.notifications, queue, queue_capacity, again_after_s=lease_s, clock=wall_clock_ms)
+    announcer = Announcer.from_settings(settings, stores, wall_clock_ms)
     return Services(
         stores, senders, observer, delivery, sweep, announcer, pauses, ClockCheck(pauses.time, settings.clock_limit_s)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,6 +68,8 @@ class ReadingOptions(FormatOptions):
     cursors: int | None
     batch_size: int | None
     max_quarantine_mb: int | None
+    usual_reject_ratio: float
+    """The default of `max_reject_ratio` for this verb."""
 
     def fields(self, settings: Settings) -> Fields:
         """The fields to read.
@@ -120,11 +123,11 @@ class ReadingOptions(FormatOptions):
             "currency": settings.currency,
         }
 
-    def words(self, formats: Formats, *between: str, usual_reject_ratio: float) -> list[str]:
-        """The command for the ledger: all options that affect the counts. URLs may contain a password.
+    def command(self, verb: str, formats: Formats, *own: str) -> str:
+        """The command for the ledger: all options that affect the counts, without the passwords of URLs.
 
         :param formats: formats of amounts and times.
-        :param between: the verb's own options, after the sources.
+        :param own: the verb's own options.
         """
         usual, ratio = Fields(), self.max_reject_ratio
         given = {
@@ -134,9 +137,9 @@ class ReadingOptions(FormatOptions):
             "--time-field": self.time_field != usual.time and self.time_field,
         }
         where = [word for condition in self.where or () for word in ("--where", condition)]
-        allowed = [] if ratio == usual_reject_ratio else ["--max-reject-ratio", f"{ratio:g}"]
+        allowed = [] if ratio == self.usual_reject_ratio else ["--max-reject-ratio", f"{ratio:g}"]
         sources = map(redacted_url, self.sources)
-        return [*sources, *between, *option_words(given), *where, *format_words(formats), *allowed]
+        return shlex.join([verb, *sources, *own, *option_words(given), *where, *format_words(formats), *allowed])
 
 
 def _sources_of(source: str, collection: str | None) -> list[str]:

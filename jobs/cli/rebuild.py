@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 
 import typer
@@ -46,7 +45,7 @@ def run(
                 allow_empty=allow_empty,
                 allow_shrink=allow_shrink,
                 remote=remote_options(settings),
-                command=shlex.join(["rebuild", *reading.words(fields.formats, *own, usual_reject_ratio=0)]),
+                command=reading.command("rebuild", fields.formats, *own),
                 checkpoint=checkpoint,
                 keep_checkpoint=keep_checkpoint,
                 cluster=cluster,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 
 import typer
@@ -17,8 +16,6 @@ from jobs.decode.plan import plan_paths
 from jobs.refresh import Refresh, RefreshOutcome, RefreshRequest
 from jobs.runs.signals import signals_as_errors
 from jobs.sources.url import is_live
-
-REJECT_RATIO = 0.001
 
 
 def run(
@@ -50,7 +47,7 @@ def run(
                 updated_field=updated_field,
                 look_back_days=look_back,
                 loss_limits=loss_limits(settings, allow_shrink),
-                command=shlex.join(["refresh", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)]),
+                command=reading.command("refresh", fields.formats, *own),
                 **reading.request(fields, settings),
             )
             outcome = run_job(Refresh, request, reading, stores, settings, as_json)

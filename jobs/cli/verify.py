@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import asdict
 from typing import Any, Final
@@ -22,7 +21,6 @@ from jobs.decode.formats import option_words
 from jobs.runs.signals import signals_as_errors
 from jobs.verify import Verify, VerifyOutcome, VerifyRequest
 
-REJECT_RATIO: Final = 0.001
 DRIFT: Final = 4
 """The exit code of a verification that found drift and did not repair it."""
 
@@ -58,7 +56,7 @@ def run(
                 loss_limits=loss_limits(settings, allow_shrink),
                 remote=remote_options(settings),
                 cluster=cluster,
-                command=shlex.join(["verify", *reading.words(fields.formats, *own, usual_reject_ratio=REJECT_RATIO)]),
+                command=reading.command("verify", fields.formats, *own),
                 **reading.request(fields, settings),
             )
             outcome = run_job(Verify, request, reading, stores, settings, as_json)
