@@ -5,7 +5,7 @@ import { byId, factList, h } from "./dom.js";
 import { tenantFields, textField, written, wrong } from "./notificationsform.js";
 import { EntriesView, getList } from "./notificationslist.js";
 import { contactsAddress, usersAddress } from "./notificationsstate.js";
-import { channelName, theirs } from "./notificationswords.js";
+import { channelName, itemButton, theirs } from "./notificationswords.js";
 
 const TEXTS = {
   title: "contactsTitle",
@@ -40,19 +40,10 @@ export class ContactsView extends EntriesView {
       channelName(channel, locale),
       theirs(address, { dir: "ltr" }),
     ]);
-    const button = (verb) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button small",
-          "data-key": `${verb}:${one.user_id}`,
-          "data-verb": verb,
-          "data-user": one.user_id,
-        },
-        locale.t(verb),
-        h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`),
-      );
+    const button = (verb) => {
+      const attributes = { "data-key": `${verb}:${one.user_id}`, "data-verb": verb, "data-user": one.user_id };
+      return itemButton(locale.t(verb), one.user_id, attributes, locale);
+    };
     return h(
       "li",
       { class: "item", "data-key": one.user_id },

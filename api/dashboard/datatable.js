@@ -1,6 +1,6 @@
 /** The same figures as a drawing, as a table that a button opens. */
 
-import { byId, h } from "./dom.js";
+import { byId, scrolledTable } from "./dom.js";
 
 export class DataTable {
   /** @param {string} name the prefix of the ids of the button and of the table's place */
@@ -30,21 +30,7 @@ export class DataTable {
   }
 
   table() {
-    const head = h("tr", {}, ...this.heads.map((text) => h("th", { scope: "col" }, text)));
-    const rows = this.rows.map(([name, ...cells]) =>
-      h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((text) => h("td", {}, text))),
-    );
-    const caption = h("caption", { class: "unseen" }, this.caption);
-    const table = h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...rows));
-    return h(
-      "div",
-      {
-        class: "table-scroll",
-        tabindex: "0",
-        role: "region",
-        "aria-label": this.locale.t("tableOf", { name: this.caption }),
-      },
-      table,
-    );
+    const scroll = { role: "region", "aria-label": this.locale.t("tableOf", { name: this.caption }) };
+    return scrolledTable(this.caption, this.heads, this.rows, scroll);
   }
 }

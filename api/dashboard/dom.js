@@ -25,6 +25,21 @@ export function factList(facts) {
   return h("dl", { class: "facts" }, ...rows);
 }
 
+/**
+ * A table in a place of its own that scrolls.
+ * @param {(Node | string)[]} heads one for each column
+ * @param {(Node | string)[][]} rows their cells; the first cell of a row is its name
+ * @param {Record<string, string>} scroll attributes of the place
+ */
+export function scrolledTable(caption, heads, rows, scroll, attributes = {}) {
+  const head = h("tr", {}, ...heads.map((one) => h("th", { scope: "col" }, one)));
+  const body = rows.map(([name, ...cells]) =>
+    h("tr", {}, h("th", { scope: "row" }, name), ...cells.map((one) => h("td", {}, one))),
+  );
+  const parts = [h("caption", { class: "unseen" }, caption), h("thead", {}, head), h("tbody", {}, ...body)];
+  return h("div", { class: "table-scroll", tabindex: "0", ...scroll }, h("table", attributes, ...parts));
+}
+
 /** The button that shows and hides the controls on narrow screens. */
 export function foldControls() {
   const toggle = byId("controls-toggle");

@@ -1,6 +1,6 @@
 /** The number of messages by channel and status: a table whose numbers are links to the messages. */
 
-import { byId, h } from "./dom.js";
+import { byId, h, scrolledTable } from "./dom.js";
 import { hashOf, STATUSES } from "./notificationsstate.js";
 import { channelName } from "./notificationswords.js";
 import { renew } from "./renew.js";
@@ -56,23 +56,14 @@ export function showCounts(counts, state, locale) {
 
 function table(counts, state, locale) {
   const used = COLUMNS.filter((name) => name === state.status || counts.messages(null, STATUSES[name]) > 0n);
-  const heads = [null, ...used].map((name) =>
-    h("th", { scope: "col" }, name === null ? locale.t("anyStatus") : locale.t(`status_${name}`)),
-  );
+  const heads = [locale.t("filterChannel"), locale.t("anyStatus"), ...used.map((name) => locale.t(`status_${name}`))];
   const channels = counts.channels();
-  const rows = [...(channels.length > 1 ? [null] : []), ...channels].map((channel) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, channel === null ? locale.t("anyChannel") : h("bdi", {}, channelName(channel, locale))),
-      ...[null, ...used].map((status) => h("td", {}, cell(counts, channel, status, state, locale))),
-    ),
-  );
-  const caption = h("caption", { class: "unseen" }, locale.t("countsTitle"));
-  const head = h("thead", {}, h("tr", {}, h("th", { scope: "col" }, locale.t("filterChannel")), ...heads));
-  const whole = h("table", { class: "counts" }, caption, head, h("tbody", {}, ...rows));
-  const scroll = { class: "table-scroll", tabindex: "0", role: "group", "aria-labelledby": "counts-title" };
-  return h("div", scroll, whole);
+  const rows = [...(channels.length > 1 ? [null] : []), ...channels].map((channel) => [
+    channel === null ? locale.t("anyChannel") : h("bdi", {}, channelName(channel, locale)),
+    ...[null, ...used].map((status) => cell(counts, channel, status, state, locale)),
+  ]);
+  const scroll = { role: "group", "aria-labelledby": "counts-title" };
+  return scrolledTable(locale.t("countsTitle"), heads, rows, scroll, { class: "counts" });
 }
 
 function cell(counts, channel, status, state, locale) {

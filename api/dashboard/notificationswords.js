@@ -19,6 +19,12 @@ export function theirs(text, attributes = {}) {
   return h("bdi", attributes, text);
 }
 
+/** A button of one of several things, which tells screen readers `whose` it is. */
+export function itemButton(text, whose, attributes, locale) {
+  const unseen = h("span", { class: "unseen" }, ` ${locale.apart(whose)}`);
+  return h("button", { type: "button", class: "button small", ...attributes }, text, unseen);
+}
+
 /** An instant as `text`, with all of it to see where the pointer rests. */
 export function instant(at, text, locale) {
   return h("time", { datetime: at, title: locale.moment(at) }, text);

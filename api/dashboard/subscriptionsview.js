@@ -6,7 +6,7 @@ import { nameAndId } from "./merchantnames.js";
 import { choiceField, tenantFields, textField, ticked, written, wrong } from "./notificationsform.js";
 import { EntriesView, getList } from "./notificationslist.js";
 import { subscriptionsAddress } from "./notificationsstate.js";
-import { channelName, instant, theirs } from "./notificationswords.js";
+import { channelName, instant, itemButton, theirs } from "./notificationswords.js";
 
 const MODES = ["daily", "weekly", "monthly"];
 const LANGUAGES = ["fa", "en"];
@@ -37,7 +37,6 @@ export class SubscriptionsView extends EntriesView {
   }
 
   row(one, locale) {
-    const button = { type: "button", class: "button small", "data-key": one.id };
     return h(
       "li",
       { class: "item", "data-key": one.id },
@@ -45,7 +44,7 @@ export class SubscriptionsView extends EntriesView {
       h("span", { class: "item-user" }, `${locale.t("to_user")} `, theirs(one.user_id)),
       h("span", { class: "item-details muted" }, details(one, locale), tenantOf(one, locale)),
       h("span", { class: "item-time muted" }, instant(one.created_at, locale.ago(one.created_at), locale)),
-      h("button", button, locale.t("end"), h("span", { class: "unseen" }, ` ${locale.apart(one.user_id)}`)),
+      itemButton(locale.t("end"), one.user_id, { "data-key": one.id }, locale),
     );
   }
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from falcon.constants import COMBINED_METHODS
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from api.observability.run_metrics import run_metrics
+from api.observability.store_metrics import store_metrics
 from core.stores.condition import Condition
 
 UNMATCHED: Final = "unmatched"
@@ -162,29 +161,4 @@ class _Together(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._requests.collect()
-        yield from _store_metrics(self._store)
-
-
-def _store_metrics(store: StoreFacts) -> Iterable[Metric]:
-    condition = store.condition
-    up = float(condition is not None)
-    yield GaugeMetricFamily(f"{_PREFIX}_store_up", "1 if the store responds, else 0.", value=up)
-    if condition is None:
-        return
-    yield from run_metrics(condition, store.now_ms)
-    if condition.freshness is None:
-        return
-    publication = condition.freshness.publication
-    yield GaugeMetricFamily(
-        f"{_PREFIX}_published_generation", "Number of the current publication.", value=publication.generation
-    )
-    yield GaugeMetricFamily(
-        f"{_PREFIX}_published_timestamp_seconds",
-        "When the summaries were published, seconds since 1970.",
-        value=publication.published_at_ms / 1000,
-    )
-    yield GaugeMetricFamily(
-        f"{_PREFIX}_published_age_seconds",
-        "Seconds since the sources of the summaries were last read.",
-        value=condition.freshness.age_s(store.now_ms),
-    )
+        yield from store_metrics(self._store.condition, self._store.now_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from celery import Celery
 from redis.exceptions import AuthenticationError
@@ -75,16 +75,6 @@ class ClockCheck:
         return 0.0 if abs(ahead_s) <= self._limit_s + self._uncertain_s else ahead_s
 
 
-def time_of(connection: Any) -> AskTime:
-    """Reads the clock of the Redis of `connection`, which is kombu's."""
-
-    def ask() -> tuple[int, int]:
-        answer: tuple[int, int] = connection.default_channel.client.time()
-        return answer
-
-    return ask
-
-
 def check_at_start(app: Celery) -> None:
     """Check the Redis databases of `app`; one that does not answer is not an error: Celery waits for it.
 
@@ -95,8 +85,7 @@ def check_at_start(app: Celery) -> None:
     for variable, url in urls.items():
         try:
             with app.connection_for_write(url) as connection:
-                ClockCheck(time_of(connection), app.conf.notify_clock_limit_s).require()
-                connection.default_channel  # noqa: B018 - connects
+                ClockCheck(connection.default_channel.client.time, app.conf.notify_clock_limit_s).require()
         except ServiceError:
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 
 from core.errors import ClockDiffers
 from core.event_log import log_event
-from core.notifications.redis_checks import ClockCheck, time_of
+from core.notifications.redis_checks import ClockCheck
 
 _WRITTEN: Final = "notifier:writable"
 _EXPIRES_S: Final = 60
@@ -44,7 +44,7 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
         """`conn`, once it is connected; raises what ends the worker if it is stopped in the meantime."""
         connected = super().ensure_connected(conn)
         client = connected.default_channel.client
-        clock = self._clock = ClockCheck(time_of(connected), self.app.conf.notify_clock_limit_s)
+        clock = self._clock = ClockCheck(client.time, self.app.conf.notify_clock_limit_s)
 
         def begin() -> None:
             clock.require()

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
 from core.instants import Clock, wall_clock_ms
-from core.notifications.sms_parts import sms_parts
-from core.notifications.texts import sms_text, too_long
+from core.notifications.texts import sms_parts, sms_text, too_long
 from core.settings import Settings
 from notifier.senders.base import (
     Ambiguous,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.notifications.sms_parts import SmsParts, sms_parts
+from core.notifications.texts import SmsParts, sms_parts
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import notifier.wording
 from core.calendar.periods import Locale, Mode
 from core.notifications.model import AnnouncedTotals
-from core.notifications.sms_parts import sms_parts
+from core.notifications.texts import sms_parts
 from notifier.wording import separated, shown, write
 
 TOTALS = AnnouncedTotals(

@@ -1,4 +1,4 @@
-"""Metrics of the jobs, from the ledger: jobs end before Prometheus could scrape them."""
+"""Metrics of what the store says: the publication, and the jobs, which end before Prometheus could scrape them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,26 @@ _PREFIX: Final = "transaction_summary"
 _RESULTS: Final = ("read", "counted", "rejected", "filtered", "out_of_range")
 
 
-def run_metrics(condition: Condition, now_ms: int) -> Iterable[Metric]:
-    """The condition, the latest run, the last one that has ended, and the last success, as far as they exist.
+def store_metrics(condition: Condition | None, now_ms: int) -> Iterable[Metric]:
+    """Whether the store answers; the metrics of jobs and of the publication, as far as they exist.
 
+    :param condition: that of the summaries; None if the store does not answer.
     :param now_ms: milliseconds since 1970 UTC.
     """
+    yield _gauge("store_up", "1 if the store responds, else 0.", condition is not None)
+    if condition is None:
+        return
+    yield from _runs(condition, now_ms)
+    if (freshness := condition.freshness) is not None:
+        publication = freshness.publication
+        yield _gauge("published_generation", "Number of the current publication.", publication.generation)
+        yield _instant("published_timestamp", "When the summaries were published", publication.published_at_ms)
+        age_s = freshness.age_s(now_ms)
+        yield _gauge("published_age_seconds", "Seconds since the sources of the summaries were last read.", age_s)
+
+
+def _runs(condition: Condition, now_ms: int) -> Iterable[Metric]:
+    """The condition, the latest run, the last one that has ended, and the last success, as far as they exist."""
     runs = condition.runs
     ended = [run for run in runs if run.status is not RunStatus.RUNNING]
     yield _by_label(
