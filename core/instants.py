@@ -49,6 +49,14 @@ def iso_instant_or_none(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else iso_instant(milliseconds)
 
 
+def instant_ms(instant: datetime) -> int:
+    """Milliseconds since 1970 UTC, rounded down.
+
+    :param instant: with its time zone.
+    """
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
 def to_the_second(milliseconds: int) -> str:
     """`iso_instant` without milliseconds, for tables.
 
@@ -83,7 +91,7 @@ def parse_instant(option: str, text: str) -> int:
     if _INSTANT.fullmatch(text):
         try:
             found = datetime.fromisoformat(text.upper())
-            return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+            return instant_ms(found if found.tzinfo else found.replace(tzinfo=UTC))
         except (ValueError, OverflowError):  # such as 2024-13-01
             pass
     raise UsageError(
@@ -102,11 +110,11 @@ def parse_expiry(text: str, now_ms: int) -> int:
     if found := _DURATION.fullmatch(text):
         return now_ms + int(found[1]) * (_UNITS[found[2]] // timedelta(milliseconds=1))
     try:
-        instant_ms = parse_instant("--expires", text)
+        expires_at_ms = parse_instant("--expires", text)
     except UsageError as error:
         raise UsageError(error.sentence, f"{error.hint} Or a duration from now: 90d, 12h, 30m.") from None
-    if instant_ms <= now_ms:
+    if expires_at_ms <= now_ms:
         raise UsageError(
             f"--expires {text!r} is in the past", "Give a future instant, or a duration from now: 90d, 12h."
         )
-    return instant_ms
+    return expires_at_ms

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from core.command_line import Version, edge
+from core.command_line import Version, command_group, edge
 
 
 def run(
@@ -42,11 +42,6 @@ def run(
 
 
 if __name__ == "__main__":
-    app = typer.Typer(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+    app = command_group("")
     app.command(name="python -m stack")(run)
     app()

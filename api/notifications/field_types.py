@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final, LiteralString
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from core.instants import instant_ms
 from core.notifications.values import CHANNEL_PATTERN, is_channel_name
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_INSTANT_MS: Final = 253_402_300_799_999  # the year 9999 is the last that RFC 3339 can write
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -31,11 +31,6 @@ class ValidationContext:
 
     channels: frozenset[str]
     now_ms: int
-
-
-def instant_ms(instant: datetime) -> int:
-    """Milliseconds since 1970 UTC, rounded down."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def unknown_channel(channel: str, known: frozenset[str]) -> str:

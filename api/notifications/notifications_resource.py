@@ -13,7 +13,7 @@ from api.http.json_response import send_document
 from api.http.pagination import cursor_of, place_in
 from api.http.query_parameters import Findings, parameters_in, refuse_parameters
 from api.http.request_body import Nothing, checked_payload, read_object
-from api.notifications.field_types import ValidationContext, instant_ms
+from api.notifications.field_types import ValidationContext
 from api.notifications.idempotency import conflict, known_id
 from api.notifications.listing import PATH, Days, counts, page
 from api.notifications.payloads import NewNotification, Retry, RetryAll
@@ -22,6 +22,7 @@ from api.notifications.views import details_view, notification_view
 from api.openapi.bodies import RetriedNotifications
 from api.problems import ParameterError, Problem, ProblemKind, bad_parameters
 from api.store_access import StoreAccess
+from core.instants import instant_ms
 from core.notifications.actions import RetryResult, cancel, retry, retry_all, statuses_in_words, unknown_channels
 from core.notifications.events import LogStatus
 from core.notifications.idempotency import QUEUED_AFTER_MS, request_digest

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from jobs.job import Watcher
-from jobs.partitions.counting import Progress as Done
+from jobs.partitions import counting
 from jobs.runs.signals import ignore_signals
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def bar() -> Iterator[Watcher]:
     from rich.table import Column
     from rich.text import Text
 
-    class Done(DownloadColumn):
+    class DoneColumn(DownloadColumn):
         """The (done, total) amounts: bytes while sources are read, then summaries."""
 
         def render(self, task: Task) -> Text:
@@ -60,7 +60,7 @@ def bar() -> Iterator[Watcher]:
         # The name gets the rest of the line, and is truncated.
         TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         BarColumn(_BAR_WIDTH),
-        Done(table_column=Column(no_wrap=True)),
+        DoneColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[rate]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True),
     )
@@ -74,7 +74,7 @@ class _Bar(Silent):
         self._task = self._add_task("starting")
         self._began = time.monotonic()
 
-    def reading(self, progress: Done) -> None:
+    def reading(self, progress: counting.Progress) -> None:
         from rich.markup import escape
 
         elapsed = max(time.monotonic() - self._began, 0.001)
