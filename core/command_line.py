@@ -95,6 +95,11 @@ class Program(TyperGroup):
                 _print_problem("UsageError", error.format_message(), hint, error.exit_code)
             sys.exit(error.exit_code)
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as below
+        """Parse inside an `edge`, as this prints help and version."""
+        with edge(ctx.obj):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # ours is the context that it gets
         """Run the command inside an `edge`, for failures before the command's own, such as in an import."""
         with edge(ctx.obj):
@@ -179,13 +184,19 @@ def _defect(error: BaseException, after_defect: str) -> ServiceError:
     """Convert an unexpected `error`: a limit of the system, or a defect of the program."""
     if (limit := limit_of(error)) is not None:
         return _stopped_by(limit, getattr(error, "filename", None))
+    if isinstance(error, UnicodeEncodeError) and _is_of_output(error):
+        return ServiceError(
+            f"standard output cannot be written: its encoding {error.encoding} lacks characters such as "
+            f"{error.object[error.start]!a}",
+            "Use a locale with UTF-8, such as LC_ALL=C.UTF-8, and do not set PYTHONIOENCODING.",
+        )
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
     hint = f"This is a defect of the program ({place}): please report it. {after_defect}".rstrip()
     return ServiceError(f"unexpected {type(error).__name__}: {error}", hint)
 
 
-def _is_of_output(error: OSError) -> bool:
+def _is_of_output(error: Exception) -> bool:
     """Whether `error` is from writing to standard output, which all commands do by `typer.echo`."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return any(frame.f_code is typer.echo.__code__ and not frame.f_locals["err"] for frame in frames)

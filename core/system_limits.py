@@ -31,6 +31,7 @@ FEW_DESCRIPTORS: Final = Limit(
 LITTLE_MEMORY: Final = Limit(
     "there is too little memory", "Raise the limit (ulimit -v, or that of the container), or lower --threads."
 )
+NO_DIRECTORY: Final = Limit("the current directory was removed", "Change to a directory that exists, and try again.")
 
 _PR_SET_PDEATHSIG: Final = 1
 """Of ``<linux/prctl.h>``."""
@@ -60,6 +61,8 @@ def limit_of(error: BaseException) -> Limit | None:
         return LITTLE_MEMORY
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
+    if isinstance(error, FileNotFoundError) and _is_directory_gone():
+        return NO_DIRECTORY
     if (known := next((limit for text, limit in _BY_TEXT.items() if text in str(error)), None)) is not None:
         return known
     # Libraries report in various ways that a shared object could not be loaded, or an object made, for lack of memory.
@@ -78,6 +81,14 @@ def limit_at(folder: Path) -> Limit | None:
         return READ_ONLY
     blocks, files = (found.f_bfree, found.f_ffree) if os.geteuid() == 0 else (found.f_bavail, found.f_favail)
     return DISK_FULL if blocks * found.f_frsize < _SMALLEST_FREE or (found.f_files and not files) else None
+
+
+def _is_directory_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - not for the path
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def is_memory_limited() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import select
 from collections.abc import Callable
 from functools import partial
 from typing import IO, Any, Final, TypeVar
@@ -124,7 +125,10 @@ class _Counted(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = 0
         while True:
-            more = self._opened.readinto(buffer[count:]) or 0  # type: ignore[attr-defined]
+            more = self._opened.readinto(buffer[count:])  # type: ignore[attr-defined]
+            if more is None:  # standard input that another program made non-blocking has nothing yet: it has not ended
+                select.select([self._opened], [], [])
+                continue
             count += more
             self.count += more
             # Fill the buffer for format detection: the first read of a pipe may return one byte.

@@ -77,6 +77,15 @@ def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothin
     assert [path for path in tmp_path.iterdir() if "x.csv" in path.name] == []
 
 
+def test_an_export_to_standard_output_that_is_closed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as after >&-
+    with (
+        open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores,
+        pytest.raises(ServiceError, match="standard output is closed"),
+    ):
+        export(stores.summaries, ExportRequest("-", Format.CSV, Mode.DAILY), lambda _: None)
+
+
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_an_export_to_a_bucket_replaces_files_only_with_force(
     s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitioned: bool

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import pytest
 import typer
@@ -85,6 +86,38 @@ def test_unbuffered_output_fails_with_the_same_sentence(
             typer.echo("an answer")
     assert end.value.exit_code == 1
     assert capsys.readouterr().err.startswith("Error: standard output cannot be written: No space left on device.")
+
+
+def test_help_is_output_too(jobs: CommandLine) -> None:
+    with full() as descriptor:
+        call(jobs, descriptor, "--help").require_failure(1, "standard output cannot be written: No space left on device")
+    with unread() as descriptor:
+        said = call(jobs, descriptor, "--help")
+    assert (said.code, said.err) == (1, "")
+
+
+def test_an_encoding_that_lacks_characters_of_the_output_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with io.TextIOWrapper(io.BytesIO(), "latin-1") as narrow:
+        monkeypatch.setattr(sys, "stdout", narrow)
+        with pytest.raises(typer.Exit), edge():
+            typer.echo("café فروشگاه")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == r"Error: standard output cannot be written: its encoding latin-1 lacks characters such as '\u0641'."
+    assert "LC_ALL=C.UTF-8" in second
+
+
+def test_a_current_directory_that_was_removed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(typer.Exit), edge():
+        Path("a.bson").absolute()
+    assert capsys.readouterr().err.startswith("Error: the command failed: the current directory was removed.")
 
 
 def test_another_failure_of_the_system_is_not_taken_for_it(capsys: pytest.CaptureFixture[str]) -> None:

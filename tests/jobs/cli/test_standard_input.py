@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import CommandLine
 from transactions import bson_of, published_rows, spread, summaries_of
 
 from core.stores import open_stores
+from jobs.sources.streams import ByteStream
 
 TRANSACTIONS = spread(["a", "b"], days=100)
 
@@ -53,6 +56,38 @@ def test_a_pipe_that_begins_byte_by_byte_is_recognised(jobs: CommandLine, compre
     writer.join()
     with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10) as stores:
         assert published_rows(stores) == summaries_of(TRANSACTIONS)
+
+
+class Watched(io.FileIO):
+    """A file that tells when there was nothing to read."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self.was_empty = threading.Event()
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if count is None:
+            self.was_empty.set()
+        return count
+
+
+def test_a_pipe_that_another_program_made_non_blocking_has_not_ended_while_it_is_empty() -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    pipe = Watched(read_end)
+
+    def write() -> None:
+        with open(write_end, "wb", buffering=0) as out:
+            out.write(b"a" * 5000)
+            assert pipe.was_empty.wait(60)
+            out.write(b"b")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with ByteStream("standard input", pipe, None) as stream:
+        assert stream.read() == b"a" * 5000 + b"b"
+    thread.join()
 
 
 def test_a_named_pipe_is_a_source_too(jobs: CommandLine) -> None:
