@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -89,7 +89,8 @@ class Program(TyperGroup):
         try:
             sys.exit(super().main(words, *others, **(options | {"standalone_mode": False, "obj": as_json})))
         except TyperException as error:
-            error.show()  # type: ignore[attr-defined]  # only its subclasses are raised, which have it
+            with _to_stderr():
+                error.show()  # type: ignore[attr-defined]  # only its subclasses are raised, which have it
             if as_json:
                 hint = "The same command with --help shows its options."
                 _print_problem("UsageError", error.format_message(), hint, error.exit_code)
@@ -135,12 +136,12 @@ def edge(as_json: bool = False, *, after_defect: str = "") -> Iterator[CommandRe
         _fail(error, as_json)
     except BrokenPipeError:
         # The pipe of standard output was closed, as by `| head`.
-        _give_up_output()
+        _give_up(sys.stdout)
         raise typer.Exit(1 if result.exit_code is None else result.exit_code) from None
     except OSError as error:
         if not _is_of_output(error):
             _fail(_defect(error, after_defect), as_json)
-        _give_up_output()
+        _give_up(sys.stdout)
         hint = "The command succeeded, but its output is lost. Free some space, or write to another place."
         lost = ServiceError(f"standard output cannot be written: {error.strerror or error}", hint)
         _fail(lost, False, result.exit_code)
@@ -202,21 +203,31 @@ def _is_of_output(error: Exception) -> bool:
     return any(frame.f_code is typer.echo.__code__ and not frame.f_locals["err"] for frame in frames)
 
 
-def _give_up_output() -> None:
+def _give_up(stream: TextIO) -> None:
     """Discard unflushed output, as Python would fail again when it flushes it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+@contextmanager
+def _to_stderr() -> Iterator[None]:
+    """Inside, ignore that standard error cannot be written: its disk is full, or its reader has ended."""
+    try:
+        yield
+    except OSError:
+        _give_up(sys.stderr)
 
 
 def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> NoReturn:
     code = exit_code or exit_code_of(error)
-    if is_log_json():
-        log_event("failed", "error", type=error.kind, error=error.sentence, hint=error.hint, exit_code=code)
-    else:
-        typer.secho(f"Error: {printable(error.sentence)}.", err=True, fg="red" if sys.stderr.isatty() else None)
-        if error.hint:
-            typer.echo(printable(error.hint), err=True)
+    with _to_stderr():
+        if is_log_json():
+            log_event("failed", "error", type=error.kind, error=error.sentence, hint=error.hint, exit_code=code)
+        else:
+            typer.secho(f"Error: {printable(error.sentence)}.", err=True, fg="red" if sys.stderr.isatty() else None)
+            if error.hint:
+                typer.echo(printable(error.hint), err=True)
     if as_json:
         _print_problem(error.kind, error.sentence, error.hint, code)
     raise typer.Exit(code) from None
@@ -226,7 +237,7 @@ def _print_problem(kind: str, sentence: str, hint: str, exit_code: int) -> None:
     try:
         print_json({"error": {"type": kind, "message": sentence, "hint": hint, "exit_code": exit_code}})
     except OSError:
-        _give_up_output()  # already printed to standard error
+        _give_up(sys.stdout)  # already printed to standard error
 
 
 def print_message(sentence: str, level: str = "info") -> None:
@@ -235,11 +246,12 @@ def print_message(sentence: str, level: str = "info") -> None:
     :param sentence: including the full stop.
     :param level: ``info`` or ``warning``.
     """
-    if is_log_json():
-        log_event("note", level, message=sentence)
-    else:
-        safe = printable(sentence)
-        typer.echo(f"Warning: {safe}" if level == "warning" else safe, err=True)
+    with _to_stderr():
+        if is_log_json():
+            log_event("note", level, message=sentence)
+        else:
+            safe = printable(sentence)
+            typer.echo(f"Warning: {safe}" if level == "warning" else safe, err=True)
 
 
 def counted(number: int, what: str) -> str:

@@ -131,6 +131,7 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
     out = Path(os.path.abspath(request.out))  # noqa: PTH100 - without the dots, unlike Path.absolute
     staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
     sidecar = out.with_name(out.name + _DICTIONARY_ENDING)
+    staged_sidecar = staged.with_name(staged.name + _DICTIONARY_ENDING)
     try:
         _require_free(out, request)
         try:
@@ -141,11 +142,13 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
                 (staged / _DICTIONARY_INSIDE).write_text(text, "utf-8")
                 _replace_folder(staged, out)
             else:
+                staged_sidecar.write_text(text, "utf-8")
                 _sync(staged)
                 staged.replace(out)
-                sidecar.write_text(text, "utf-8")
+                staged_sidecar.replace(sidecar)
         finally:
             _remove(staged)
+            _remove(staged_sidecar)
     except OSError as error:
         raise ServiceError(
             f"{out} cannot be written: {error.strerror or error}", "Free some space, or write to another place."
@@ -214,6 +217,8 @@ def require_possible(request: ExportRequest) -> None:
 def _require_free(out: Path, request: ExportRequest) -> None:
     if not out.parent.is_dir():
         raise ServiceError(f"the folder {out.parent} does not exist", "Create it first.")
+    if out.exists() and not (out.is_file() or out.is_dir()):
+        raise UsageError(f"{out} is not a regular file", "Name a file; - is standard output.")
     is_other_kind = out.is_dir() != request.partitioned and (out.exists() or out.is_symlink())
     is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
     _require_replaceable(request, out, is_other_kind=is_other_kind, is_taken=is_taken)

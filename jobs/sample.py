@@ -69,8 +69,11 @@ def write_sample(out: Path, sample: SampleRequest, *, replace: bool = False) -> 
     :raises UsageError: the file exists and `replace` is False.
     :raises ServiceError: it cannot be written.
     """
-    if out.exists() and not replace:
-        raise UsageError(f"{out} already exists", "Use --force to replace it.")
+    if os.path.exists(out):  # noqa: PTH110 - Path raises for names that are too long
+        if not os.path.isfile(out):  # noqa: PTH113
+            raise UsageError(f"{out} is not a regular file", "Name a file.")
+        if not replace:
+            raise UsageError(f"{out} already exists", "Use --force to replace it.")
     compressed = out.suffix in (".gz", ".agz")
     inner = Path(out.stem).suffix if out.suffix == ".gz" else out.suffix
     file_format, write = {
@@ -91,7 +94,8 @@ def write_sample(out: Path, sample: SampleRequest, *, replace: bool = False) -> 
             f"{out} cannot be written: {error.strerror or error}", "Choose another place, or free some space."
         ) from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
     return Written(file_format + (", gzip" if compressed else ""), out.stat().st_size)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import IO, Any, Final, NamedTuple, Self
 
 from bson import Binary, encode
 from bson.datetime_ms import DatetimeMS
@@ -145,19 +147,23 @@ class Rejects:
         return tempfile.SpooledTemporaryFile(_MEMORY_BYTES, prefix="rejects-", dir=folder)
 
     def __iter__(self) -> Iterator[RejectLine]:
-        if self._file is None:
-            return
-        self._file.seek(0)
-        while sizes := self._file.readline():
+        file = self._rewound()
+        while sizes := file.readline():
             head, position, tail = map(int, sizes.split())
-            yield RejectLine(self._file.read(head), position, self._file.read(tail))
+            yield RejectLine(file.read(head), position, file.read(tail))
 
     def blocks(self) -> Iterator[bytes]:
         """The content as blocks of bytes, for `of`."""
-        if self._file is not None:
-            self._file.seek(0)
-            while block := self._file.read(_MEMORY_BYTES):
-                yield block
+        file = self._rewound()
+        while block := file.read(_MEMORY_BYTES):
+            yield block
+
+    def _rewound(self) -> IO[bytes]:
+        if self._file is None:
+            return io.BytesIO()
+        with self._errors():
+            self._file.seek(0)  # which writes what is buffered
+        return self._file
 
     @classmethod
     def of(cls, limits: RejectLimits, blocks: Iterable[bytes], first_names: tuple[str, ...] = ()) -> Self:
@@ -169,18 +175,24 @@ class Rejects:
         return rejects
 
     def _put(self, content: bytes) -> None:
-        try:
+        with self._errors():
             if self._file is None:
                 self._file = self._opened()
             self._file.write(content)
+        self.size += len(content)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise unwritable(self._limits.quarantine or Path(tempfile.gettempdir()), error) from None
-        self.size += len(content)
 
     def close(self) -> None:
         """Release memory and temporary file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what a full disk could not take is not needed any more
+                self._file.close()
             self._file = None
 
     def __del__(self) -> None:

@@ -48,7 +48,9 @@ class ByteStream(io.RawIOBase):
         self._counted = _Counted(opened)
         stored = io.BufferedReader(self._counted, _BUFFER_BYTES)
         self._stored = stored
-        self.compressed = stored.peek(2)[:2] == _GZIP_MAGIC if compressed is None else compressed
+        if compressed is None:
+            compressed = self._guarded(lambda: stored.peek(2))[:2] == _GZIP_MAGIC
+        self.compressed = compressed
         self._content: io.BufferedReader[Any] = stored
         if self.compressed:
             unzipped: Any = igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call]
@@ -101,7 +103,9 @@ class ByteStream(io.RawIOBase):
             reason = f"the gzip data {found}, at compressed byte {self.consumed_bytes} or before"
             raise SourceDamaged(self.name, self.position, reason) from None
         except OSError as error:
-            raise SourceError(f"{self.name} cannot be read: {error.strerror or error}") from None
+            raise SourceError(
+                f"{self.name} cannot be read: {error.strerror or error}", "Check the path, its permissions and its disk."
+            ) from None
 
     def close(self) -> None:
         """Close the file; standard input remains open."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -75,6 +77,34 @@ def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothin
             export(stores.summaries, request, publish)
     assert next(generations) == 13, "it tried five times"
     assert [path for path in tmp_path.iterdir() if "x.csv" in path.name] == []
+
+
+def test_a_full_disk_leaves_the_earlier_export_with_its_dictionary(small_disk: Path) -> None:
+    out, filling = small_disk / "x.csv", small_disk / "filling"
+    dictionary = small_disk / "x.csv.dictionary.json"
+    with open_stores(f"sqlite:///{small_disk.parent}/summaries.db", timeout_s=10) as stores:
+        rows = uniform(1, merchants=1, days=1)
+        stores.summaries.publish(publication(1, rows), rows)
+        request = ExportRequest(str(out), Format.CSV, Mode.DAILY, replace=True)
+        export(stores.summaries, request, lambda _: None)
+        before = out.read_bytes(), dictionary.read_bytes()
+        with suppress(OSError), filling.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        os.truncate(filling, filling.stat().st_size - 4096)  # so that the file fits, and not the dictionary
+        with pytest.raises(ServiceError, match=r"x\.csv cannot be written: No space left on device"):
+            export(stores.summaries, replace(request, raw=True), lambda _: None)
+    assert (out.read_bytes(), dictionary.read_bytes()) == before
+    assert {path.name for path in small_disk.iterdir()} == {out.name, dictionary.name, filling.name}
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+        request = ExportRequest(str(tmp_path / "pipe"), Format.CSV, Mode.DAILY, replace=True)
+        with pytest.raises(UsageError, match="pipe is not a regular file"):
+            export(stores.summaries, request, lambda _: None)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_export_to_standard_output_that_is_closed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

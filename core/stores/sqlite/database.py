@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 import time
@@ -63,7 +64,7 @@ class Database:
         self.path = path
         self.timeout_s = timeout_s
         self._lock = threading.RLock()
-        if not create and not path.exists():
+        if not create and _is_missing(path):
             raise no_store(str(path))
         self._file = path.absolute()  # independent of later changes of the working directory
         found = _identity(self._file)  # before opening, so that a file that is replaced meanwhile is detected later
@@ -178,10 +179,13 @@ class Database:
         return kind(f"the store at {self.path} cannot be used: {reason}", hint)
 
     def _why_not_opened(self) -> tuple[str, str]:
-        if self.path.is_dir():
-            return "it is a folder", "Set STORE_URL to a file in it."
-        if not self._file.parent.is_dir():
-            return f"there is no folder {self.path.parent}", "Create the folder, or change STORE_URL."
+        try:
+            if self.path.is_dir():
+                return "it is a folder", "Set STORE_URL to a file in it."
+            if not self._file.parent.is_dir():
+                return f"there is no folder {self.path.parent}", "Create the folder, or change STORE_URL."
+        except OSError as error:
+            return f"{error.strerror}", "Change the permissions, or STORE_URL."
         return "this user may not open it, or not write in its folder", "Change the permissions, or STORE_URL."
 
 
@@ -196,6 +200,15 @@ def execute_when_free(connection: sqlite3.Connection, statement: str, timeout_s:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         time.sleep(_POLL_S)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether no file is at `path`; False if that is unknown, because this user may not enter its folder."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR)
+    return False
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

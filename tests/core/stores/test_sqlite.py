@@ -454,6 +454,12 @@ def test_a_folder_is_refused(url: str, path: Path) -> None:
         open_stores(url, timeout_s=1)
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_path_that_the_system_refuses_is_named(tmp_path: Path, create: bool) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be used: File name too long"):
+        open_stores(f"sqlite:///{tmp_path}/{'n' * 300}", timeout_s=1, create=create)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=f"there is no folder {tmp_path / 'no'}"):
         open_stores(f"sqlite:///{tmp_path / 'no' / 'summaries.db'}", timeout_s=1)
@@ -528,4 +534,12 @@ def test_a_folder_that_may_not_be_written_is_named(open_folder: Path) -> None:
     path = open_folder / "summaries.db"
     with as_a_user_without_rights(), pytest.raises(StoreUnavailable, match="not write in its folder"):
         open_stores(f"sqlite:///{path}", timeout_s=1)
+    open_folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_folder_that_may_not_be_entered_is_named(open_folder: Path, create: bool) -> None:
+    open_folder.chmod(0)
+    with as_a_user_without_rights(), pytest.raises(StoreUnavailable, match="cannot be used: Permission denied"):
+        open_stores(f"sqlite:///{open_folder}/summaries.db", timeout_s=1, create=create)
     open_folder.chmod(0o755)

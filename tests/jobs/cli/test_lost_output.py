@@ -88,6 +88,17 @@ def test_unbuffered_output_fails_with_the_same_sentence(
     assert capsys.readouterr().err.startswith("Error: standard output cannot be written: No space left on device.")
 
 
+@pytest.mark.parametrize("sink", [full, unread])
+@pytest.mark.parametrize("log", ["text", "json"])
+@pytest.mark.parametrize(("arguments", "code"), [("nonsense", 2), ("rebuild right.bson", 2), ("verify missing.bson", 1)])
+def test_the_exit_code_is_right_although_standard_error_cannot_be_written(
+    jobs: CommandLine, sink: type, log: str, arguments: str, code: int
+) -> None:
+    with sink() as descriptor:
+        said = jobs.start(*arguments.split(), stderr=descriptor, COMMAND_LOG=log).wait()
+    assert (said.code, said.out) == (code, "")
+
+
 def test_help_is_output_too(jobs: CommandLine) -> None:
     with full() as descriptor:
         call(jobs, descriptor, "--help").require_failure(1, "standard output cannot be written: No space left on device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,15 @@ def test_an_existing_file_is_replaced_only_by_force(jobs: CommandLine) -> None:
     assert said.json == {"path": "kept.bson", "form": "BSON", "bytes": 77, "transactions": 1}
 
 
+def test_what_is_no_file_is_never_replaced(jobs: CommandLine) -> None:
+    os.mkfifo(jobs.folder / "pipe")
+    jobs("sample", "pipe", "--transactions", "1", "--force").require_failure(2, "pipe is not a regular file")
+    assert (jobs.folder / "pipe").is_fifo()
+
+
 def test_a_place_that_cannot_be_written_is_an_error(jobs: CommandLine) -> None:
     jobs("sample", "nowhere/x.bson", "--transactions", "1").require_failure(1, "nowhere/x.bson cannot be written: ")
+    jobs("sample", "x" * 300, "--transactions", "1").require_failure(1, "cannot be written: File name too long")
 
 
 def test_a_disk_that_is_full_leaves_no_file(jobs: CommandLine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from command_line import CommandLine
 from effort import THOROUGH
 from rebuilding import Workshop
 
-from core.errors import TooManyRejects
+from core.errors import ServiceError, TooManyRejects
 from core.stores import open_stores
 from core.stores.runs import RunStatus
 from jobs.decode.batch import LeadingRejects
 from jobs.decode.plan import Fields
 from jobs.partitions import counting
 from jobs.rebuild import RebuildRequest
+from jobs.runs.rejects import RejectLimits, Rejects
 
 GOOD = {"merchantId": "a", "amount": 1, "createdAt": DatetimeMS(1_700_000_000_000)}
 NO_AMOUNT = bson.encode({name: value for name, value in GOOD.items() if name != "amount"} | {"sum": 5})
@@ -84,6 +86,19 @@ def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: W
     request = RebuildRequest((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
     run = workshop.rebuild(request).run
     assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
+
+
+def test_a_disk_that_is_full_before_the_last_rejects_are_written_is_named(small_disk: Path) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield bytes(2**20 + 1)  # beyond this size they are in a file
+        with suppress(OSError), (small_disk / "filling").open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        yield bytes(6000)  # more than its last page takes, and less than its buffer
+
+    rejects = Rejects.of(RejectLimits(2**30, small_disk / "rejects.jsonl"), blocks())
+    with pytest.raises(ServiceError, match=r"rejects\.jsonl cannot be written: No space left on device"):
+        list(rejects.blocks())
 
 
 def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url: str, tmp_path: Path) -> None:

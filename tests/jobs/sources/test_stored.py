@@ -32,6 +32,11 @@ def test_a_changed_file_of_the_same_size_and_time_is_noticed(tmp_path: Path) -> 
             read()
 
 
+def test_a_disk_that_fails_at_the_first_bytes_is_an_error_of_the_source() -> None:
+    with pytest.raises(SourceError, match=r"mem cannot be read: Input/output error"):
+        stored_at("/proc/self/mem").stream()
+
+
 def test_another_host_may_have_a_copy_of_the_same_size_and_time(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"before")
