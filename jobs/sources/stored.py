@@ -43,6 +43,11 @@ class Stored(ABC):
         """The path of a local file, or None."""
         return None
 
+    @property
+    def has_end(self) -> bool:
+        """Whether reading fails if the end is missing; False: only some formats notice that."""
+        return True
+
     def stream(self, compressed: bool | None = None, start: int = 0, end: int | None = None) -> ByteStream:
         """The uncompressed bytes from `start` on; see `open`.
 
@@ -125,12 +130,17 @@ class SinglePass(Stored):
     It cannot be pickled.
     """
 
-    def __init__(self, name: str, opened: IO[bytes]) -> None:
+    def __init__(self, name: str, opened: IO[bytes], *, has_end: bool = True) -> None:
         self.name = name
+        self._has_end = has_end
         self.key = name
         self.size = None
         self.version = ""
         self._stream = ByteStream(name, opened, None)
+
+    @property
+    def has_end(self) -> bool:
+        return self._has_end
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(

@@ -71,9 +71,10 @@ class HttpStorage(Storage):
             else:
                 raise Answered(answer.status)
             version = _version(answer, size)
+            has_end = size is not None or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
             if not version:  # later responses may be of another version
-                return RemoteObject(url, None, "", _modified_ms(answer), has_ranges=False)
-            return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200)
+                return RemoteObject(url, None, "", _modified_ms(answer), has_ranges=False, has_end=has_end)
+            return RemoteObject(url, size, version, _modified_ms(answer), answer.status != 200, has_end)
 
     async def read(self, found: RemoteObject, start: int, end: int) -> bytes:
         async with self._answer(found.url, start, end) as answer:
@@ -147,7 +148,7 @@ class HttpStorage(Storage):
 
     def _require_same(self, found: RemoteObject, answer: aiohttp.ClientResponse, size: int | None) -> None:
         if (now := _version(answer, size)) != found.version or (found.size is not None and size != found.size):
-            raise found.changed(f"it was {found.version or found.size} and is {now or size}")
+            raise found.changed(f"it was {_described(found.version, found.size)} and is {_described(now, size)}")
 
 
 def _version(answer: aiohttp.ClientResponse, size: int | None) -> str:
@@ -156,6 +157,10 @@ def _version(answer: aiohttp.ClientResponse, size: int | None) -> str:
         return f"ETag {etag}"
     modified = answer.headers.get("Last-Modified")
     return f"of {modified} with {size} bytes" if modified and size is not None else ""
+
+
+def _described(version: str, size: int | None) -> str:
+    return f"{version or 'without ETag'}, {'of unknown size' if size is None else f'{size} bytes'}"
 
 
 def _modified_ms(answer: aiohttp.ClientResponse) -> int | None:

@@ -39,6 +39,7 @@ class RemoteObject:
     :param version: the ETag or generation, else modification time and size; empty if there is neither.
     :param modified_ms: modification time, or None.
     :param has_ranges: whether the server supports range requests for it.
+    :param has_end: whether the server sends its size or its end, so that a truncated response is detected.
     """
 
     url: str = field(repr=False)
@@ -46,6 +47,7 @@ class RemoteObject:
     version: str
     modified_ms: int | None = None
     has_ranges: bool = True
+    has_end: bool = True
 
     @property
     def name(self) -> str:

@@ -44,6 +44,10 @@ class StoredObject(Stored):
     def version(self) -> str:  # type: ignore[override]
         return self.found.version
 
+    @property
+    def has_end(self) -> bool:
+        return self.found.has_end
+
     def open(self, start: int = 0, end: int | None = None) -> IO[bytes]:
         opened: Any = remote(self.options).open(self.found, start, end)
         return opened  # type: ignore[no-any-return]
@@ -69,7 +73,7 @@ def stored_object(url: str, collection: str | None, options: RemoteOptions) -> t
     if found.version:
         return StoredObject(found, options), inside_dump
     opened: Any = remote(options).open(found)
-    return SinglePass(found.name, opened), inside_dump
+    return SinglePass(found.name, opened, has_end=found.has_end), inside_dump
 
 
 def modified_ms(url: str, collection: str | None, options: RemoteOptions) -> int | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -220,6 +222,34 @@ def test_a_file_without_a_version_is_read_in_one_answer_and_is_no_mix(
     web.troubles.extend([as_it_is, change])
     assert counted([f"{web.url}{path}"], tmp_path / "rejects").days["amount"].sum() == 2000
     assert len(web.asked) == 2, "one byte to see its size and version, and its content"
+
+
+@pytest.mark.parametrize("has_version", [True, False])
+def test_a_response_without_length_and_end_is_a_warning_where_the_format_has_no_end(
+    has_version: bool, tmp_path: Path
+) -> None:
+    contents = {"/shop.csv": CSV.encode(), "/shop.bson": (SHOP / "transaction.bson").read_bytes()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(200)
+            if has_version:
+                self.send_header("ETag", '"1"')
+            self.end_headers()
+            self.wfile.write(contents[self.path])  # until the connection is closed
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        urls = [f"http://127.0.0.1:{server.server_port}{path}" for path in contents]
+        warnings = [counted([url], tmp_path / f"rejects{i}").warnings for i, url in enumerate(urls)]
+        server.shutdown()
+        thread.join()
+    assert [len(of_one) for of_one in warnings] == [1, 0]
+    assert warnings[0][0].startswith(f"the server of {urls[0]} sends neither its size nor its end")
 
 
 def _parquet(path: Path, amount: int) -> bytes:
