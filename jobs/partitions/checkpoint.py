@@ -322,7 +322,7 @@ class Entry:
             return None
         try:
             with self.folder.open(self.name) as file:
-                return _result(file, plan)
+                return _result(self.name, file, plan)
         except _UNREADABLE:
             return None  # count the partition again
 
@@ -339,7 +339,7 @@ class Entry:
             _errors_of(self.folder),
             tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_temporary_folder(plan)) as content,
         ):
-            _write(result, content)
+            _write(self.name, result, content)
             content.seek(0)
             self.folder.write(self.name, content)
         return True
@@ -383,9 +383,13 @@ def program_digest() -> str:
     return digest.hexdigest()
 
 
-def _write(result: PartitionResult, file: IO[bytes]) -> None:
-    """Write `result` as a ZIP archive, whose checksums show damage. Rejects are copied in blocks: they may be large."""
+def _write(name: str, result: PartitionResult, file: IO[bytes]) -> None:
+    """Write `result` as a ZIP archive, whose checksums show damage. Rejects are copied in blocks: they may be large.
+
+    :param name: of the entry, so that a renamed file is not taken for the result of another partition.
+    """
     about = {
+        "name": name,
         "first": result.first,
         "last": result.last,
         "counts": asdict(result.counts),
@@ -404,13 +408,15 @@ def _write(result: PartitionResult, file: IO[bytes]) -> None:
             rejects.writelines(result.rejects.blocks())
 
 
-def _result(file: IO[bytes], plan: CountPlan) -> PartitionResult:
+def _result(name: str, file: IO[bytes], plan: CountPlan) -> PartitionResult:
     """Read the output of `_write`.
 
     :raises zipfile.BadZipFile: the content is foreign or damaged; or one of `_UNREADABLE`.
     """
     with zipfile.ZipFile(file) as archive:
         about: dict[str, Any] = json.loads(archive.read("about"))
+        if about["name"] != name:
+            raise ValueError("it is of another partition")
         daily, kinds = (pl.read_ipc(io.BytesIO(archive.read(name))) for name in ("daily", "kinds"))
         if daily.schema != PARTIAL_SCHEMA or kinds.schema != KIND_SCHEMA:
             raise ValueError("its frames have other columns")

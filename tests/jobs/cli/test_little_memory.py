@@ -43,6 +43,12 @@ def test_a_library_that_cannot_be_loaded_is_too_little_memory(tmp_path: Path) ->
     assert json.loads(said.stdout)["error"]["exit_code"] == 1
 
 
+def test_names_that_a_library_lacks_without_its_binary_are_too_little_memory(tmp_path: Path) -> None:
+    """Polars warns, and goes on, if its binary cannot be loaded."""
+    program = "from core.system_limits import limit_of; print(limit_of(NameError('plr')).reason)"
+    assert limited(4_000, "-c", program, folder=tmp_path).stdout == "there is too little memory\n"
+
+
 def test_too_little_memory_to_report_an_error_is_reported_by_the_parent(tmp_path: Path) -> None:
     program = (
         "from core.command_line import fail_of_memory\n"

@@ -193,7 +193,7 @@ def test_results_of_other_options_are_never_reused(
     assert outcome.partitions_reused == 0
 
 
-def test_an_incomplete_stored_result_is_counted_again(
+def test_an_incomplete_or_exchanged_stored_result_is_counted_again(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(request_)
@@ -201,7 +201,7 @@ def test_an_incomplete_stored_result_is_counted_again(
     whole = one.read_bytes()
     middle = len(whole) // 2
     changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content in (whole[:-1], changed, b"", another.read_bytes()[5:]):
+    for content in (whole[:-1], changed, b"", another.read_bytes()[5:], another.read_bytes()):
         one.write_bytes(content)
         assert workshop.rebuild(request_).partitions_reused == 2
         assert one.read_bytes() != content, "it is stored again"
