@@ -87,6 +87,7 @@ def _(store_url):
     stores = open_stores(store_url, timeout_s=30, create=False)
     publication = stores.summaries.published()
     mo.stop(publication is None, mo.md("Nothing is published yet: run `python -m jobs rebuild` first."))
+    mo.stop(not publication.rows, mo.md("The publication has no summaries, because no transaction was counted."))
     calendar = calendar_named(publication.fingerprint.calendar)
     currency = publication.fingerprint.unit(read_settings().currency)
     scale = publication.fingerprint.amount_scale

@@ -152,7 +152,12 @@ def test_charts_are_drawn_with_persian_labels_and_digits(
     assert [words for words in NOT_PRINTED if words in drawn] == []
 
 
-def test_a_store_without_a_publication_ends_it_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    CommandLine(tmp_path)("rebuild", "missing.bson")
-    with ran(monkeypatch, store_url=f"sqlite:///{tmp_path / 'summaries.db'}") as defined:
+def test_a_store_without_summaries_ends_it_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, url = CommandLine(tmp_path), f"sqlite:///{tmp_path / 'summaries.db'}"
+    jobs("rebuild", "missing.bson")
+    with ran(monkeypatch, store_url=url) as defined:
+        assert "daily" not in defined
+    assert jobs("sample", "sample.bson", "--transactions", "1").code == 0
+    assert jobs("rebuild", "sample.bson", "--where", "amount=none", "--allow-empty").code == 0
+    with ran(monkeypatch, store_url=url) as defined:
         assert "daily" not in defined
