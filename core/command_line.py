@@ -84,6 +84,7 @@ class Program(TyperGroup):
 
         :raises SystemExit: always, with the exit code.
         """
+        _open_standard_descriptors()
         words = list(sys.argv[1:] if args is None else args)
         as_json = wants_json(words)
         try:
@@ -105,6 +106,18 @@ class Program(TyperGroup):
         """Run the command inside an `edge`, for failures before the command's own, such as in an import."""
         with edge(ctx.obj):
             return super().invoke(ctx)
+
+
+def _open_standard_descriptors() -> None:
+    """Open missing standard descriptors, as no other file may have the one that libraries write messages to.
+
+    ``sys.stdout`` remains None, so that output is not lost silently.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - until the end
 
 
 def wants_json(words: Sequence[str]) -> bool:
@@ -230,6 +243,11 @@ def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> N
                 typer.echo(printable(error.hint), err=True)
     if as_json:
         _print_problem(error.kind, error.sentence, error.hint, code)
+    elif sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up(sys.stdout)
     raise typer.Exit(code) from None
 
 

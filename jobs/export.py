@@ -124,7 +124,16 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
     if request.out == STANDARD_OUTPUT:
         if sys.stdout is None:
             raise ServiceError("standard output is closed", "Redirect it to a file, or name a file.")
-        rows, dictionary = _written(summaries, request, sys.stdout.buffer, progress)
+        try:
+            rows, dictionary = _written(summaries, request, sys.stdout.buffer, progress)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ServiceError(
+                f"standard output cannot be written: {error.strerror or error}",
+                "Free some space, or write to another place.",
+            ) from None
         return Exported(rows, dictionary, None)
     if is_remote(request.out):
         return _uploaded(summaries, request, progress)

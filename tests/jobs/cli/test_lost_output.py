@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from command_line import CommandLine, Said
+from command_line import ROOT, CommandLine, Said
 from rich.cells import cell_len
 from transactions import Transaction, spread, write_bson
+from unmeasured import unmeasured
 
 from core.command_line import edge
 
@@ -86,6 +88,22 @@ def test_unbuffered_output_fails_with_the_same_sentence(
             typer.echo("an answer")
     assert end.value.exit_code == 1
     assert capsys.readouterr().err.startswith("Error: standard output cannot be written: No space left on device.")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_run_does_not_need_its_standard_descriptors(jobs: CommandLine, closed: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -m jobs verify wrong.bson {closed}', sys.executable]
+    environment = unmeasured(dict(os.environ)) | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, cwd=jobs.folder, env=environment, timeout=60, check=False).returncode == DRIFT
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_export_to_a_full_disk_fails_with_a_sentence_even_if_it_fits_the_buffer(
+    jobs: CommandLine, form: str
+) -> None:
+    with full() as descriptor:
+        said = call(jobs, descriptor, "export", "-", "--mode", "monthly", "--format", form)
+    said.require_failure(1, "standard output cannot be written: No space left on device")
 
 
 @pytest.mark.parametrize("sink", [full, unread])
