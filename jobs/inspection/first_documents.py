@@ -263,7 +263,7 @@ def _parquet_rows(stored: Stored, stream: ByteStream) -> Iterator[Document]:
                 for row in range(batch.num_rows):
                     document = row_document(batch, row)
                     yield {name: _as_bson(kind, document[name]) for name, kind in types.items()}
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:  # OSError also for damaged pages
             raise SourceError(f"{stream.name} cannot be read: {error}", "Export the data again.") from None
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import bson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command_line import ROOT
 from decoded import read_file
 from transactions import write_bson
 
-from core.errors import SourceDamaged
+from core.errors import SourceDamaged, SourceError
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
@@ -203,6 +205,16 @@ def test_documents_before_damage_are_shown_with_a_warning(tmp_path: Path) -> Non
     (tmp_path / "nothing.bson").write_bytes(content[:20])
     with pytest.raises(SourceDamaged):
         first(tmp_path / "nothing.bson")
+
+
+def test_a_damaged_page_of_parquet_is_an_error_of_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"amount": range(1000)}), path, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[200:300] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"x\.parquet cannot be read: .*orrupt"):
+        first(path)
 
 
 def test_an_integer_of_thousands_of_digits_is_too_large_and_nothing_else(tmp_path: Path) -> None:
