@@ -93,12 +93,13 @@ def _is_directory_gone() -> bool:
 
 
 def is_memory_limited() -> bool:
-    """Whether the address space of this process is limited, as by ``ulimit -v``."""
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    """Whether the memory of this process is limited, as by ``ulimit -v`` or ``ulimit -d``."""
+    limits = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    return any(resource.getrlimit(one)[0] != resource.RLIM_INFINITY for one in limits)
 
 
 def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None]) -> None:
-    """Call `main`, in a child process if the address space is limited.
+    """Call `main`, in a child process if memory is limited.
 
     Native code (Polars, OpenBLAS, LLVM) aborts its process (``SIGABRT``) without memory, which only another process can
     report. Signals are forwarded to the child, and on Linux it is killed with this process.

@@ -17,11 +17,13 @@ TOO_LITTLE = "Error: the command failed: there is too little memory.\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
-def limited(megabytes: int, *command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of Python whose address space is limited."""
+def limited(
+    megabytes: int, *command: str, folder: Path, kind: int = resource.RLIMIT_AS
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of Python whose address space is limited, or its memory of another `kind`."""
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+        resource.setrlimit(kind, (megabytes << 20, megabytes << 20))
 
     return subprocess.run(
         [sys.executable, *command],
@@ -62,8 +64,12 @@ def test_too_little_memory_to_report_an_error_is_reported_by_the_parent(tmp_path
     assert said.stderr.startswith(TOO_LITTLE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
-def test_native_code_that_ends_the_process_is_too_little_memory(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGABRT, resource.RLIMIT_DATA), (signal.SIGSEGV, resource.RLIMIT_AS)]
+)
+def test_native_code_that_ends_the_process_is_too_little_memory(
+    tmp_path: Path, number: signal.Signals, kind: int
+) -> None:
     """As Polars, OpenBLAS and LLVM do when they get none."""
     program = (
         "import os\n"
@@ -71,7 +77,7 @@ def test_native_code_that_ends_the_process_is_too_little_memory(tmp_path: Path, 
         "from core.system_limits import within_memory\n"
         f"within_memory(lambda: os.kill(os.getpid(), {number.value}), fail_of_memory)"
     )
-    said = limited(4_000, "-c", program, folder=tmp_path)
+    said = limited(4_000, "-c", program, folder=tmp_path, kind=kind)
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr.startswith(TOO_LITTLE)
 
