@@ -403,7 +403,11 @@ def _replace_folder(staged: Path, out: Path) -> None:
         return
     retired = out.with_name(f".{out.name}.{os.getpid()}.retired")
     out.replace(retired)
-    staged.replace(out)
+    try:
+        staged.replace(out)
+    except BaseException:
+        retired.replace(out)
+        raise
     _remove(retired)
 
 

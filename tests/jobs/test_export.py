@@ -23,7 +23,7 @@ from unmeasured import unmeasured
 from core.calendar.periods import Mode
 from core.errors import ServiceError, StoreBusy, UsageError
 from core.stores import open_stores
-from jobs.export import ExportRequest, Format, export
+from jobs.export import ExportRequest, Format, _replace_folder, export
 
 pytest_plugins = ["remote_fixtures"]
 
@@ -96,6 +96,14 @@ def test_a_full_disk_leaves_the_earlier_export_with_its_dictionary(small_disk: P
             export(stores.summaries, replace(request, raw=True), lambda _: None)
     assert (out.read_bytes(), dictionary.read_bytes()) == before
     assert {path.name for path in small_disk.iterdir()} == {out.name, dictionary.name, filling.name}
+
+
+def test_a_folder_is_put_back_if_another_cannot_take_its_place(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").touch()
+    with pytest.raises(FileNotFoundError):
+        _replace_folder(tmp_path / "missing", tmp_path / "out")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/kept"]
 
 
 def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
