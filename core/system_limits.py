@@ -67,7 +67,9 @@ def limit_of(error: BaseException) -> Limit | None:
         return known
     # Libraries report in various ways that a shared object could not be loaded, or an object made, for lack of memory;
     # Polars goes on without its own, whose names are then missing.
-    failed = isinstance(error, ImportError | NameError | SystemError) or (isinstance(error, OSError) and error.errno is None)
+    failed = isinstance(error, ImportError | NameError | SystemError) or (
+        isinstance(error, OSError) and error.errno is None
+    )
     return LITTLE_MEMORY if failed and is_memory_limited() else None
 
 

@@ -104,7 +104,8 @@ class ByteStream(io.RawIOBase):
             raise SourceDamaged(self.name, self.position, reason) from None
         except OSError as error:
             raise SourceError(
-                f"{self.name} cannot be read: {error.strerror or error}", "Check the path, its permissions and its disk."
+                f"{self.name} cannot be read: {error.strerror or error}",
+                "Check the path, its permissions and the disk.",
             ) from None
 
     def close(self) -> None:
@@ -129,8 +130,8 @@ class _Counted(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         count = 0
         while True:
-            more = self._opened.readinto(buffer[count:])  # type: ignore[attr-defined]
-            if more is None:  # standard input that another program made non-blocking has nothing yet: it has not ended
+            more: int | None = self._opened.readinto(buffer[count:])  # type: ignore[attr-defined]
+            if more is None:  # not the end: standard input that another program made non-blocking is empty
                 select.select([self._opened], [], [])
                 continue
             count += more

@@ -108,7 +108,9 @@ def test_an_export_to_a_full_disk_fails_with_a_sentence_even_if_it_fits_the_buff
 
 @pytest.mark.parametrize("sink", [full, unread])
 @pytest.mark.parametrize("log", ["text", "json"])
-@pytest.mark.parametrize(("arguments", "code"), [("nonsense", 2), ("rebuild right.bson", 2), ("verify missing.bson", 1)])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("nonsense", 2), ("rebuild right.bson", 2), ("verify missing.bson", 1)]
+)
 def test_the_exit_code_is_right_although_standard_error_cannot_be_written(
     jobs: CommandLine, sink: type, log: str, arguments: str, code: int
 ) -> None:
@@ -119,7 +121,8 @@ def test_the_exit_code_is_right_although_standard_error_cannot_be_written(
 
 def test_help_is_output_too(jobs: CommandLine) -> None:
     with full() as descriptor:
-        call(jobs, descriptor, "--help").require_failure(1, "standard output cannot be written: No space left on device")
+        said = call(jobs, descriptor, "--help")
+    said.require_failure(1, "standard output cannot be written: No space left on device")
     with unread() as descriptor:
         said = call(jobs, descriptor, "--help")
     assert (said.code, said.err) == (1, "")

@@ -78,10 +78,10 @@ def test_a_pipe_that_another_program_made_non_blocking_has_not_ended_while_it_is
     pipe = Watched(read_end)
 
     def write() -> None:
-        with open(write_end, "wb", buffering=0) as out:
-            out.write(b"a" * 5000)
-            assert pipe.was_empty.wait(60)
-            out.write(b"b")
+        os.write(write_end, b"a" * 5000)
+        assert pipe.was_empty.wait(60)
+        os.write(write_end, b"b")
+        os.close(write_end)
 
     thread = threading.Thread(target=write)
     thread.start()
