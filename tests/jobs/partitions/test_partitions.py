@@ -296,7 +296,7 @@ def test_ranges_cover_a_file_once_and_are_neither_tiny_nor_huge(tmp_path: Path, 
     assert ranges[-1].end is None
     assert [one.end for one in ranges[:-1]] == [one.start for one in ranges[1:]]
     assert sum(one.size or 0 for one in ranges) == size
-    assert max(one.size or 0 for one in ranges) <= 64 * 2**20
+    assert max(one.size or 0 for one in ranges) <= 128 * 2**20
     assert [one.guessed for one in ranges] == [number > 0 for number in range(len(ranges))]
 
 
