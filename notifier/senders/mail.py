@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.policy
 import unicodedata
 from dataclasses import dataclass
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses
@@ -59,14 +60,20 @@ def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
     """
     mail = EmailMessage(policy=email.policy.SMTP)
     mail["From"] = Address(mail_from.name, addr_spec=mail_from.address)
-    mail["To"] = Address(addr_spec=to)
-    mail["Subject"] = _one_line(message.title)
     mail["Date"] = message.created_at
     mail["Message-ID"] = message_id(message, mail_from)
     mail["Auto-Submitted"] = "auto-generated"  # prevents automatic replies
     mail.set_content(message.body, charset="utf-8", cte="base64")
     mail["Content-Language"] = message.locale  # last, because set_content removes all Content- headers
-    return mail.as_bytes()
+    # EmailMessage would decode what looks like an encoded word in these (RFC 2047), even to line breaks.
+    head = f"To: {to}\r\nSubject: {_encoded(_one_line(message.title))}\r\n"
+    return head.encode("ascii") + mail.as_bytes()
+
+
+def _encoded(line: str) -> str:
+    if line.isascii() and "=?" not in line:
+        return line
+    return Header(line, "utf-8", header_name="Subject").encode(linesep="\r\n")
 
 
 def _one_line(text: str) -> str:

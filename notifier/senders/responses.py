@@ -41,7 +41,7 @@ def retry_after_s(response: GatewayResponse, now: datetime) -> float | None:
         return at_most(float(text))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -127,6 +127,8 @@ class SmtpSession:
             raise operator_must_fix(f"SMTP: {stage}: {error}") from None
         except OSError as error:
             raise Unreachable(f"SMTP: {self._lost(error)}, at {stage}") from None
+        except ValueError:  # smtplib decodes what a server sends during a login
+            raise Unreachable(f"SMTP: an answer that is not SMTP, at {stage}") from None
         if code not in wanted:
             raise self._refusal(stage, code, text)
 

@@ -99,6 +99,27 @@ def test_a_title_adds_no_header(title: str) -> None:
     assert server.mails[0].receivers == ["reader@shop.example"]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "=?utf-8?q?Sale=0D=0ABcc:thief@evil.example?=",
+        "=?utf-8?b?U2FsZQ==?= of =?x",
+        "فروش =?utf-8?q?=80?=",
+        "a:b;" * 50,
+        "😀" * 200,
+    ],
+)
+def test_a_title_arrives_as_it_was_written(title: str) -> None:
+    content = mail_of(message_over("email", title=title), FROM, "reader@shop.example")
+    mail = parsed(content)
+    assert (str(mail["Subject"]), mail["Bcc"], len(mail.keys())) == (title, None, 10)
+
+
+def test_an_address_that_looks_like_an_encoded_word_is_written_as_it_is() -> None:
+    content = mail_of(message_over("email"), FROM, "=?utf-8?q?reader?=@shop.example")
+    assert b"To: =?utf-8?q?reader?=@shop.example\r\n" in content
+
+
 @pytest.mark.parametrize("to", ["a@example.com\r\nRCPT TO:<b@example.com>", "a@example.com, b@example.com", "", "<>"])
 def test_an_address_that_is_none_is_refused_before_anything_is_sent(to: str) -> None:
     with sender_at() as (sender, server), pytest.raises(PermanentFailure, match="the address is not valid"):
@@ -287,6 +308,7 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail() -> None:
         ({"STARTTLS": "drop"}, "lost"),
         ({"AUTH": "drop"}, "lost"),
         ({"AUTH": "454 4.7.0 later"}, "454"),
+        ({"AUTH": "334 this is not base64"}, "not SMTP"),
     ],
 )
 def test_trouble_before_the_mail_is_tried_again(script: Mapping[str, str], reason: str) -> None:

@@ -184,6 +184,8 @@ def test_a_trouble_that_passes_is_tried_again(status: int) -> None:
         ("", None),
         ("1.5", None),
         ("9" * 400, None),
+        ("Wed, 31 Dec 99999999999999999999 23:59:59 GMT", None),
+        ("Wed, 31 Dec 2026 23:59:59 +99999999999999", None),
     ],
 )
 def test_the_wait_that_a_receiver_asks_for_is_returned(asked: str, retry_s: float | None) -> None:
