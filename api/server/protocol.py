@@ -12,6 +12,7 @@ from api.problems import refusal
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
+_VERSIONS: Final = ("1.0", "1.1")
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
 _LAST_S: Final = 1.0  # for the request of a new connection when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
@@ -72,12 +73,16 @@ class Protocol(HttpToolsProtocol):
             self._request_by = self.loop.time() + _LAST_S
 
     def on_headers_complete(self) -> None:
-        """Begin to answer; refuse a request that is too large, or was sent before the response to the one before."""
+        """Begin to answer; refuse what is too large, no HTTP/1, or sent before the response to the request before."""
         self._head_bytes = 0
         if len(self.url) > _LINE_BYTES:
             self._refusal = 414, "The request line is too long."
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
+        elif (version := self.parser.get_http_version()) not in _VERSIONS:
+            self._refusal = 505, f"HTTP/{version} is not supported."
+        elif version == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
+            self._refusal = 400, "The request must have exactly one Host header."  # RFC 9112, 3.2
         elif not self._answering:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
