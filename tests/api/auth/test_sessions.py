@@ -157,6 +157,7 @@ def test_a_browser_without_a_session_can_sign_out(api: Api) -> None:
         {"Origin": "http://127.0.0.1:8001"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "http://[::1"},
     ],
 )
 def test_what_another_site_may_have_caused_is_refused(api: Api, headers: dict[str, str]) -> None:
