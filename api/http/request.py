@@ -65,8 +65,8 @@ class ClientAddresses:
         chains = []
         if (listed := req.get_header("X-Forwarded-For")) is not None:
             chains.append([part.strip() for part in listed.split(",")])
-        if req.forwarded is not None:
-            chains.append([hop.src or "" for hop in req.forwarded])
+        if (listed := req.get_header("Forwarded")) is not None:
+            chains.append(_parameters(listed, "for"))
         clients = {self._client(peer, chain) for chain in chains}
         return clients.pop() if len(clients) == 1 else peer
 
@@ -78,7 +78,7 @@ class ClientAddresses:
             return False
         if (protocols := req.get_header("X-Forwarded-Proto")) is not None:
             return protocols.rpartition(",")[2].strip().lower() == "https"
-        return any((hop.scheme or "").lower() == "https" for hop in (req.forwarded or ())[-1:])
+        return _parameters(req.get_header("Forwarded") or "", "proto")[-1].lower() == "https"
 
     def _client(self, peer: str, chain: list[str]) -> str:
         client = peer
@@ -104,6 +104,16 @@ def unmapped(address: str) -> str:
         if mapped := ipaddress.IPv6Address(address).ipv4_mapped:
             return str(mapped)
     return address
+
+
+def _parameters(forwarded: str, name: str) -> list[str]:
+    """The parameter `name` of each element of a header Forwarded (RFC 7239); an empty string where it is missing.
+
+    Elements end at every comma: else a quotation mark that a client leaves open would hide what the proxy has added.
+    """
+    pattern = rf'(?:^|;)\s*{name}="?([^";]*)'
+    found = (re.search(pattern, element, re.IGNORECASE) for element in forwarded.split(","))
+    return [match[1].strip() if match else "" for match in found]
 
 
 def _addresses(chain: Iterable[str]) -> Iterator[str]:
