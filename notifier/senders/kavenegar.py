@@ -119,8 +119,7 @@ def _returned(response: GatewayResponse) -> tuple[int | None, Mapping[str, Any]]
 
 
 def _receipt(entry: Mapping[str, Any], parts: int | None) -> Receipt:
-    given_up = GIVEN_UP.get(entry.get("status"))
-    if given_up is not None:
-        raise PermanentFailure(f"Kavenegar accepted the message, and then: {given_up}")
-    reference = entry.get("messageid")
-    return Receipt(str(reference)[:64] if reference else None, parts)
+    status, reference = entry.get("status"), entry.get("messageid")
+    if isinstance(status, int) and status in GIVEN_UP:
+        raise PermanentFailure(f"Kavenegar accepted the message, and then: {GIVEN_UP[status]}")
+    return Receipt(str(reference)[:64] if reference and isinstance(reference, int | str) else None, parts)

@@ -21,7 +21,7 @@ OK: Final = 200
 UNKNOWN_ID: Final = 100
 """The status of a message that the gateway does not have."""
 
-GIVEN_UP: Final[Mapping[object, str]] = {
+GIVEN_UP: Final[Mapping[int, str]] = {
     6: "the operator's network refused it",
     11: "it did not reach the phone",
     13: "it was cancelled",

@@ -83,7 +83,8 @@ class TelegramSender(HttpSender):
 
     def _refusal(self, response: GatewayResponse, found: Mapping[str, Any], message: Message) -> DeliveryFailure:
         """The failure of an error response of the API."""
-        code = found.get("error_code", response.status)
+        code = found.get("error_code")
+        code = code if isinstance(code, int) else response.status
         description = quoted(
             str(found.get("description", "")),
             {self._token: "[token]", message.address: message.masked_address},
@@ -96,9 +97,9 @@ class TelegramSender(HttpSender):
                 return operator_must_fix(f"{words}; check TELEGRAM_BOT_TOKEN")
             case 420 | 429:
                 return Refused(words, named_s or retry_after_s(response, datetime.now(UTC)), receiver_only=True)
-            case int() if 400 <= code < 500 and code not in (408, 409):
+            case _ if 400 <= code < 500 and code not in (408, 409):
                 return PermanentFailure(words)
-            case int() if code >= 500 and code != 503 and named_s is None:
+            case _ if code >= 500 and code != 503 and named_s is None:
                 # The API has also sent such responses for messages that were delivered.
                 return UnclearAnswer(words)
         return TemporaryFailure(words, named_s)

@@ -162,6 +162,13 @@ def test_a_message_that_the_gateway_has_given_up_is_not_sent_again(status: int) 
         sender.find(message_over("sms"))
 
 
+@pytest.mark.parametrize("entry", [{"messageid": 7, "status": [6]}, {"messageid": {"id": 7}, "status": {}}])
+def test_a_success_with_a_strange_entry_is_a_success(entry: Any) -> None:
+    with sender_at(answered(200, [entry])) as (sender, _):
+        assert sender.send(message_over("sms")).reference in ("7", None)
+        assert sender.find(message_over("sms")) is not None
+
+
 def test_a_text_that_is_too_long_is_refused_before_anything_is_sent() -> None:
     with sender_at(taken()) as (sender, server):
         for body in ("س" * 671, "x" * 901):

@@ -188,6 +188,12 @@ def test_http_200_is_no_success_when_ok_is_false() -> None:
         sender.send(message_over("telegram"))
 
 
+def test_an_error_code_that_is_no_number_is_not_shown() -> None:
+    behaviour = answers(400, {"ok": False, "error_code": {TOKEN: "\n"}, "description": "Bad Request"})
+    with sender_at(behaviour) as (sender, _), pytest.raises(PermanentFailure, match="^Telegram 400: Bad Request$"):
+        sender.send(message_over("telegram"))
+
+
 def test_a_proxy_that_is_overloaded_has_not_passed_it_on() -> None:
     busy = answers(503, b"busy", {"retry-after": "3"})
     with sender_at(busy) as (sender, _), pytest.raises(TemporaryFailure) as failed:
