@@ -14,7 +14,7 @@ _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
 _VERSIONS: Final = ("1.0", "1.1")
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
-_LAST_S: Final = 1.0  # for the request of a new connection when the process stops
+_LAST_S: Final = 1.0  # for a request that is on its way when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
 _LINGER_BYTES: Final = 8 * 1024 * 1024
 
@@ -66,8 +66,8 @@ class Protocol(HttpToolsProtocol):
         return self._answering
 
     def shutdown(self) -> None:
-        """Close, unless the connection is new and its first request may be arriving."""
-        if self._lingering or self.cycle:
+        """Close after the response; an idle connection a little later, because its next request may be arriving."""
+        if self._lingering or self._answering:
             super().shutdown()
         else:
             self._request_by = self.loop.time() + _LAST_S

@@ -103,7 +103,7 @@ def test_the_error_of_a_silent_store_hides_its_password_and_a_stop_lets_its_requ
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, *([signal.SIGINT] if THOROUGH else [])])
-def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
+def test_a_stop_answers_what_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
@@ -114,9 +114,11 @@ def test_a_stop_answers_who_has_just_come_and_waits_neither_for_the_idle_nor_for
             time.sleep(0.1)
             began = time.monotonic()
             os.killpg(server.process.pid, number)  # a terminal signals all processes of its command
-            assert kept.is_closed()
-            answer = new.send(request()).answer()
-            assert (answer.status, answer.header("Connection")) == (200, "close")
+            eventually(lambda: '"Shutting down"' in server.err)
+            for client in (kept, new):
+                answer = client.send(request()).answer()
+                assert (answer.status, answer.header("Connection")) == (200, "close")
+                assert client.is_closed()
             assert server.wait() == 0
         assert time.monotonic() - began < STOP_S
         assert list((tmp_path / "tmp").iterdir()) == []
