@@ -19,6 +19,7 @@ from core.settings.api import UNIX_PEERS
 FAILED: Final = "tss.failed"
 """In the scope of a request: why it could not be answered on the fast path, for Falcon to report."""
 
+_MAPPED_BITS: Final = 96  # of IPv4-mapped IPv6 addresses, before those of IPv4
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -50,7 +51,7 @@ class ClientAddresses:
     def __init__(self, trusted: Iterable[str]) -> None:
         named = list(trusted)
         self._unix = UNIX_PEERS in named
-        self._networks = [ipaddress.ip_network(name) for name in named if name != UNIX_PEERS]
+        self._networks = [_network(name) for name in named if name != UNIX_PEERS]
         self._is_trusted = lru_cache(maxsize=4096)(self._in_networks)
 
     def of(self, req: Request) -> str:
@@ -104,6 +105,15 @@ def unmapped(address: str) -> str:
         if mapped := ipaddress.IPv6Address(address).ipv4_mapped:
             return str(mapped)
     return address
+
+
+def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network `name`; of IPv4-mapped addresses the IPv4 network, because addresses are compared `unmapped`."""
+    network = ipaddress.ip_network(name)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        if mapped := network.network_address.ipv4_mapped:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def _parameters(forwarded: str, name: str) -> list[str]:

@@ -84,6 +84,11 @@ def test_networks_of_both_families_and_unix_sockets_can_be_trusted(url: str, pee
     assert logged_address(url, TRUSTED, {"X-Forwarded-For": CLIENT}, peer) == CLIENT
 
 
+@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.5", "::ffff:10.0.0.0/104", "::/0, 0.0.0.0/1"])
+def test_ipv4_networks_can_be_written_as_ipv6(url: str, proxies: str) -> None:
+    assert logged_address(url, {**KEYS_ONLY, "api_trusted_proxies": proxies}, {"X-Forwarded-For": CLIENT}) == CLIENT
+
+
 def test_clients_behind_a_trusted_proxy_have_rates_of_their_own(url: str) -> None:
     api = Api(url, {**TRUSTED, "api_rate_limit": "2/minute"})
 
