@@ -110,10 +110,10 @@ def unmapped(address: str) -> str:
 def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """The network `name`; of IPv4-mapped addresses the IPv4 network, because addresses are compared `unmapped`."""
     network = ipaddress.ip_network(name)
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
-        if mapped := network.network_address.ipv4_mapped:
-            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
-    return network
+    if isinstance(network, ipaddress.IPv4Network) or network.prefixlen < _MAPPED_BITS:
+        return network
+    mapped = network.network_address.ipv4_mapped
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS)) if mapped else network
 
 
 def _parameters(forwarded: str, name: str) -> list[str]:

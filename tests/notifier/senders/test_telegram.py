@@ -190,7 +190,7 @@ def test_http_200_is_no_success_when_ok_is_false() -> None:
 
 def test_an_error_code_that_is_no_number_is_not_shown() -> None:
     behaviour = answers(400, {"ok": False, "error_code": {TOKEN: "\n"}, "description": "Bad Request"})
-    with sender_at(behaviour) as (sender, _), pytest.raises(PermanentFailure, match="^Telegram 400: Bad Request$"):
+    with sender_at(behaviour) as (sender, _), pytest.raises(PermanentFailure, match=r"^Telegram 400: Bad Request$"):
         sender.send(message_over("telegram"))
 
 
