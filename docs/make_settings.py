@@ -55,6 +55,11 @@ OF_LIBRARIES: Final = {
         "names of plug-ins, or `__all__`",
         "Plug-ins of pydantic that are not loaded; jobs start faster without searching for them.",
     ),
+    "ARROW_DEFAULT_MEMORY_POOL": (
+        "`system` in jobs",
+        "`system`",
+        "Allocator of PyArrow. With `mimalloc`, its default, PyArrow 25.0.0 may crash when jobs read Parquet or CSV.",
+    ),
     "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
     "PYTHONTZPATH": (
         "the pinned package `tzdata`",

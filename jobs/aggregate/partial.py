@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from core.calendar.days import DayTable, LocalDays
 from jobs.aggregate.groups import COUNT, HIGH, KEY, LOW, MAX_ROWS, add_rows, codes_and_days, move_cells
@@ -19,22 +18,6 @@ PARTIAL_SCHEMA: Final = pl.Schema(
 )
 """One row for each merchant and local day; partials of several workers may repeat a pair."""
 _FIRST_CELLS: Final = 8192
-
-
-def _values(column: pa.Array, kind: Any) -> Any:
-    """The values of a column without nulls, zero-copy. ``to_numpy`` would import pandas if it is installed."""
-    return np.frombuffer(column.buffers()[1], kind)[column.offset : column.offset + len(column)]
-
-
-class _ArrowOnly:
-    """`array` by the Arrow C stream interface: for a PyArrow type Polars would import ``pyarrow.compute``."""
-
-    def __init__(self, array: pa.Array) -> None:
-        self._array = array
-
-    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
-        exported: tuple[object, object] = self._array.__arrow_c_array__(requested_schema)
-        return exported
 
 
 class Partial:
@@ -58,24 +41,21 @@ class Partial:
 
     def add(self, batch: Batch) -> None:
         """Add the transactions of `batch`."""
-        rows = batch.rows
-        if rows.num_rows == 0:
+        codes, amounts, instants = batch.codes, batch.amounts, batch.instants
+        if not codes.size:
             return
-        if self._rows + rows.num_rows > MAX_ROWS:
+        if self._rows + codes.size > MAX_ROWS:
             self._spilled.append(self._cells_as_frame())
             self._clear()
-        self._rows += rows.num_rows
-        codes = _values(rows.column("merchant").indices, np.int32)
-        amounts = _values(rows.column("amount"), np.int64)
-        instants = _values(rows.column("instant"), np.int64)
+        self._rows += codes.size
         days = self._days_around(int(instants.min()), int(instants.max()))
         first = 0
-        while first < rows.num_rows:
+        while first < codes.size:
             capacity = self._cells.shape[0] // 2 - self._used
             added, used = add_rows(first, codes, amounts, instants, days.starts_ms, days.days, self._cells, capacity)
             first += added
             self._used += used
-            if first < rows.num_rows:
+            if first < codes.size:
                 larger = np.zeros((2 * self._cells.shape[0], 4), np.int64)
                 move_cells(self._cells, larger)
                 self._cells = larger
@@ -112,4 +92,4 @@ class Partial:
         return pl.DataFrame({"merchant_id": self._texts(), "kind": self._merchants.kinds()})
 
     def _texts(self) -> pl.Series:
-        return pl.Series(_ArrowOnly(self._merchants.texts()))
+        return pl.Series(self._merchants.texts(), dtype=pl.String())

@@ -1,24 +1,13 @@
-"""The output of decoding: Arrow rows, counts and rejected documents."""
+"""The output of decoding: transactions, counts and rejected documents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import Any
 
 from core.stores.runs import Counts
-from jobs.decode.jit import Bytes
-
-ROW_SCHEMA: Final = pa.schema(
-    [
-        pa.field("merchant", pa.dictionary(pa.int32(), pa.string()), nullable=False),
-        pa.field("amount", pa.int64(), nullable=False),
-        pa.field("instant", pa.timestamp("ms", "UTC"), nullable=False),
-    ]
-)
-"""The schema of decoded transactions. All batches of one decoder share the codes of its merchants."""
+from jobs.decode.jit import Bytes, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +69,18 @@ class LeadingRejects:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Decoded transactions in the schema `ROW_SCHEMA`, and counts of the documents that were left out.
+    """Decoded transactions as arrays of one length, and counts of the documents that were left out.
 
+    :param codes: the merchants, by their codes in the decoder's `jobs.decode.merchants.MerchantTable`.
+    :param amounts: in the minor unit.
+    :param instants: milliseconds since 1970 UTC.
     :param rejects: lazy; iterate once, before the chunk's memory is reused.
     :param rejects_by_reason: number of rejects for each ``field: reason``.
     """
 
-    rows: pa.RecordBatch
+    codes: Int32s
+    amounts: Int64s
+    instants: Int64s
     counts: Counts
     rejects: Iterable[Reject]
     rejects_by_reason: dict[str, int]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from jobs.decode import slots as kinds
 from jobs.decode.batch import Batch, Reject
@@ -15,7 +14,7 @@ from jobs.decode.classify import Rules, classify, intern_merchant, reason_of_mer
 from jobs.decode.decoder import CompiledDecoder, batch_of
 from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int32s, Int64s, helper, kernel, load_u64
 from jobs.decode.json_values import set_double, set_integer
-from jobs.decode.merchants import FULL, NOT_TEXT, MerchantState
+from jobs.decode.merchants import NOT_TEXT, MerchantState
 from jobs.decode.numbers import instant_of_similar_text, integer_of_decimal128, object_id_of_hex
 from jobs.decode.outputs import DONE, MERCHANTS_FULL, Outputs, record, what_is_full, whole_outputs
 from jobs.decode.reasons import describe
@@ -47,7 +46,7 @@ class TableChunk:
 
 NO_TEXT: Final = np.frombuffer(bytes(PADDING), np.uint8)
 """The text of columns without strings."""
-_UNUSED: Final = -3
+_UNKNOWN: Final = -3
 _OBJECT_ID_OPEN = np.frombuffer(b"ObjectId(", np.uint8)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
@@ -188,20 +187,28 @@ def decode_rows(
 
 
 @kernel
-def intern_values(text: Bytes, values: Slots, first: Int, merchants: MerchantState, codes: Int32s) -> Int:
-    """Intern the values from `first` on whose code is 0; returns where it stopped because the merchant table is full.
+def intern_rows(
+    indices: Int32s, first: Int, text: Bytes, values: Slots, merchants: MerchantState, known: Int32s, codes: Int32s
+) -> Int:
+    """Intern the merchants of the rows from `first` on; returns the row where it stopped.
 
-    :param codes: in and out: the code of each value, or `NOT_TEXT` if it is no merchant; other codes are unchanged.
+    :param indices: for each row the index of its value in `values`.
+    :param known: in and out: the code of each value, or `_UNKNOWN`.
+    :param codes: out: the code of each row; of the row where it stopped `FULL`, or `NOT_TEXT` if it is no merchant.
     """
-    for value in range(first, codes.size):
-        if codes[value] == 0:
+    for row in range(first, indices.size):
+        value = np.int64(indices[row])
+        code = np.int64(known[value])
+        if code == _UNKNOWN:
             code = np.int64(NOT_TEXT)
             if reason_of_merchant(values, value) == 0:
                 code = intern_merchant(values, value, text, text, merchants)
-            if code == FULL:
-                return value
-            codes[value] = code
-    return codes.size
+            if code >= 0:
+                known[value] = code
+        codes[row] = code
+        if code < 0:
+            return row
+    return indices.size
 
 
 class TableDecoder(CompiledDecoder[TableChunk]):
@@ -233,22 +240,23 @@ class TableDecoder(CompiledDecoder[TableChunk]):
         first, last = instants.min(), instants.max()
         return bool(first >= max(named_first, wanted_first) and last < min(named_end, wanted_end))
 
-    def codes_of(self, indices: npt.NDArray[np.integer[Any]], values: Slots, text: Bytes) -> Int32s | None:
+    def codes_of(self, indices: Int32s, values: Slots, text: Bytes) -> Int32s | None:
         """The merchant codes of rows without missing values; None if a value is no merchant.
 
         :param indices: for each row the index of its value in `values`, some of which may be unused.
         :param text: see `TableChunk`.
         """
-        codes = np.full(values.kind.size, _UNUSED, np.int32)
-        codes[indices] = 0
-        at = 0
-        while (at := intern_values(text, values, at, self.merchants.state, codes)) < codes.size:
+        known, codes = np.full(values.kind.size, _UNKNOWN, np.int32), np.empty(indices.size, np.int32)
+        row = 0
+        while (row := intern_rows(indices, row, text, values, self.merchants.state, known, codes)) < indices.size:
+            if codes[row] == NOT_TEXT:
+                return None
             self.merchants.grow()
-        return None if (codes == NOT_TEXT).any() else codes[indices]
+        return codes
 
     def whole_batch(self, codes: Int32s, amounts: Int64s, instants: Int64s) -> Batch:
         """The batch of rows that are all counted."""
-        return batch_of(whole_outputs(codes, amounts, instants), self.merchants, self._no_reject)
+        return batch_of(whole_outputs(codes, amounts, instants), self._no_reject)
 
     @staticmethod
     def _no_reject(row: Int64s) -> Reject:

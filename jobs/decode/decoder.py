@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
 from core.errors import SourceDamaged
 from core.stores.runs import Counts
-from jobs.decode.batch import ROW_SCHEMA, Batch, Chunk, LeadingRejects, Reject
+from jobs.decode.batch import Batch, Chunk, LeadingRejects, Reject
 from jobs.decode.bson_kernel import decode_bson, new_templates, new_walk
 from jobs.decode.classify import Window, rules_for
 from jobs.decode.documents import bson_document, json_document
@@ -21,7 +21,7 @@ from jobs.decode.json_templates import new_json_templates
 from jobs.decode.json_values import new_found
 from jobs.decode.json_walk import new_walk_buffers
 from jobs.decode.merchants import MerchantTable
-from jobs.decode.outputs import DAMAGED, DONE, LEADING, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
+from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
 from jobs.decode.plan import Fields, plan_paths
 from jobs.decode.reasons import describe
 from jobs.decode.slots import new_slots
@@ -41,45 +41,30 @@ class _HasEnd(Protocol):
 C = TypeVar("C", bound=_HasEnd)
 
 
-def _arrow(kind: pa.DataType, values: Any, count: int) -> pa.Array:
-    """The first `count` values as a zero-copy Arrow array. `pyarrow.array` would import pandas if it is installed."""
-    return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(values)])
-
-
-def batch_of(outputs: Outputs, merchants: MerchantTable, reject: Callable[[Int64s], Reject]) -> Batch:
+def batch_of(outputs: Outputs, reject: Callable[[Int64s], Reject]) -> Batch:
     """The batch in the kernel's output arrays; `reject` converts a row (result, start, end)."""
-    read, counted, rejected, filtered, out_of_range = (int(n) for n in outputs.counts[:LEADING])
-    codes = _arrow(pa.int32(), outputs.codes, counted)
-    rows = pa.RecordBatch.from_arrays(
-        [
-            pa.DictionaryArray.from_arrays(codes, merchants.texts(), safe=False),
-            _arrow(pa.int64(), outputs.amounts, counted),
-            _arrow(ROW_SCHEMA.field("instant").type, outputs.instants, counted),
-        ],
-        schema=ROW_SCHEMA,
-    )
-    counts = Counts(read, counted, rejected, filtered, out_of_range)
-    outcomes = outputs.rejects[:rejected, 0]
-    by_reason = dict(zip(*np.unique(outcomes, return_counts=True), strict=True))
+    read, counted, rejected, filtered, out_of_range, leading = outputs.counts.tolist()
+    outcomes: list[int] = outputs.rejects[:rejected, 0].tolist()
     return Batch(
-        rows,
-        counts,
+        outputs.codes[:counted],
+        outputs.amounts[:counted],
+        outputs.instants[:counted],
+        Counts(read, counted, rejected, filtered, out_of_range),
         map(reject, outputs.rejects[:rejected]),
-        {_reason(outcome): int(count) for outcome, count in by_reason.items()},
-        _leading(outcomes[: outputs.counts[LEADING]], read),
+        {_reason(outcome): count for outcome, count in sorted(Counter(outcomes).items())},
+        _leading(outcomes[:leading], read),
     )
 
 
-def _reason(outcome: np.int64) -> str:
-    return ": ".join(describe(int(outcome)))
+def _reason(outcome: int) -> str:
+    return ": ".join(describe(outcome))
 
 
-def _leading(outcomes: Int64s, read: int) -> LeadingRejects:
+def _leading(outcomes: list[int], read: int) -> LeadingRejects:
     """The leading rejects of `read` documents, of which the first have the results `outcomes`."""
-    if not len(outcomes):
+    if not outcomes:
         return LeadingRejects(whole=read == 0)
-    others = np.flatnonzero(outcomes != outcomes[0])
-    count = int(others[0]) if len(others) else len(outcomes)
+    count = next((i for i, outcome in enumerate(outcomes) if outcome != outcomes[0]), len(outcomes))
     return LeadingRejects(count, _reason(outcomes[0]), whole=count == read)
 
 
@@ -113,7 +98,7 @@ class CompiledDecoder(ABC, Generic[C]):
                 status, at = self._run(chunk, at, end, outputs)
             if status == DAMAGED:
                 self._raise_damage(chunk, at)
-            yield batch_of(outputs, self.merchants, lambda row: self._reject(chunk, row))
+            yield batch_of(outputs, lambda row: self._reject(chunk, row))
             if status == DONE:
                 return
 

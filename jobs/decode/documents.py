@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
 from bson import Binary, CodecOptions, Decimal128, decode, encode
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from bson.json_util import JSONOptions, loads
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _AS_WRITTEN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _JSON_AS_WRITTEN = JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
@@ -62,6 +64,8 @@ def _is_whole_ms(instant: pa.TimestampScalar) -> bool:
 
 
 def _bson_value(value: pa.Scalar) -> Any:
+    import pyarrow as pa  # on demand: only tables need it
+
     if isinstance(value, pa.DictionaryScalar):
         value = value.value
     try:

@@ -1,4 +1,4 @@
-"""Dictionary encoding of merchants: a code for each distinct merchant, and the texts of all codes for Arrow.
+"""Dictionary encoding of merchants: a code for each distinct merchant, and the texts of all codes.
 
 The text of a merchant is the 24 hex digits of an ObjectId, the string itself, or the decimal digits of an integer. The
 table distinguishes 42 from "42", so that a run can report that it saw both; merging by text makes them one merchant.
@@ -7,10 +7,10 @@ table distinguishes 42 from "42", so that a run can report that it saw both; mer
 from __future__ import annotations
 
 import secrets
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from core.errors import ServiceError
 from jobs.decode.jit import Bool, Bytes, Int, Int32s, Int64s, Uint64s, helper, kernel, load_u64, outlined
@@ -25,7 +25,7 @@ NOT_TEXT: Final = -2
 """The bytes are not UTF-8."""
 
 MAX_TEXT_BYTES: Final = 2**31 - 1
-"""Arrow's string offsets have 32 bits."""
+"""The offsets of texts have 32 bits."""
 
 _LONGEST_NUMERAL: Final = 20
 _EMPTY: Final = -1
@@ -263,8 +263,6 @@ class MerchantTable:
     def grow(self) -> None:
         """Double the capacity for codes, for text, or for both, so that the merchant that did not fit has space.
 
-        Arrays that `texts` returned before stay valid: they reference the previous memory.
-
         :raises ServiceError: the texts of all merchants together would exceed `MAX_TEXT_BYTES`.
         """
         size = len(self)
@@ -295,11 +293,14 @@ class MerchantTable:
             )
             _rehash(self.state)
 
-    def texts(self) -> pa.StringArray:
-        """The text of each code so far, zero-copy."""
-        size = len(self)
-        offsets = pa.py_buffer(self.state.offsets[: size + 1])
-        return pa.StringArray.from_buffers(size, offsets, pa.py_buffer(self.state.text))
+    def texts(self) -> list[str]:
+        """The text of each code so far."""
+        offsets = self.state.offsets[: len(self) + 1].tolist()
+        content = self.state.text[: offsets[-1]].tobytes()
+        if content.isascii():
+            text = content.decode()
+            return [text[start:end] for start, end in pairwise(offsets)]
+        return [content[start:end].decode() for start, end in pairwise(offsets)]
 
     def kinds(self) -> Bytes:
         """The kind of each code so far: `KIND_OBJECT_ID`, `KIND_INTEGER` or `KIND_STRING`."""

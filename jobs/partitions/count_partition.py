@@ -123,7 +123,9 @@ def merge_daily(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def merge_kinds(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Merge frames of `KIND_SCHEMA`; associative."""
+    """Merge frames of `KIND_SCHEMA`, each without duplicates; associative."""
+    if len(frames) == 1:
+        return frames[0]
     return pl.concat(frames).unique() if frames else KIND_SCHEMA.to_frame()
 
 

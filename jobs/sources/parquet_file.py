@@ -189,11 +189,16 @@ def _doubles(column: pa.Array, slots: Slots) -> None:
     slots.number[:] = np.where(slots.extra == 0, finite, 0.0).astype(np.int64)
 
 
+def _int64s(column: pa.Array) -> Int64s:
+    """The values of an int64 column without nulls, zero-copy. The array of ``to_numpy`` would be read-only."""
+    return np.frombuffer(column.buffers()[1] or b"", np.int64)[column.offset : column.offset + len(column)]
+
+
 def _milliseconds(column: pa.Array) -> Int64s:
     """The instants of a timestamp column; arbitrary for nulls and for seconds outside of every calendar."""
     factor, divisor = _MILLISECOND[column.type.unit]
     numbers = column.view(pa.int64())
-    stored: Int64s = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy()
+    stored = _int64s(numbers.fill_null(0) if numbers.null_count else numbers)
     if factor > 1:
         limit = 2**62 // factor
         return np.clip(stored, -limit, limit) * factor
@@ -524,7 +529,9 @@ class ParquetDecoder(TableDecoder):
         if slots is None:
             (slots,), text = text_slots([values.values.cast(pa.large_string())])
             _set_nulls(values, slots)
-        codes = self.codes_of(encoded.indices.to_numpy(zero_copy_only=False), slots, text)
+        indices = encoded.indices.to_numpy(zero_copy_only=False)
+        # Read-only arrays have another Numba type.
+        codes = self.codes_of(np.require(indices, np.int32, "W"), slots, text)
         return None if codes is None else self.whole_batch(codes, amounts, instants)
 
 
@@ -537,8 +544,7 @@ def _whole_amounts(column: _Column) -> Int64s | None:
     """The amounts of a column without nulls; None if one might be invalid."""
     values = column.values
     if pa.types.is_integer(values.type) and not pa.types.is_uint64(values.type):
-        whole: Int64s = values.cast(pa.int64()).to_numpy()
-        return whole
+        return _int64s(values.cast(pa.int64()))
     slots = _slots_of(column)
     if _is_decimal128(values.type):
         (slots,), text = text_slots([values])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -256,6 +258,10 @@ def _looks_like_csv(head: bytes, delimiter: str | None = None) -> bool:
 
 def _is_one_line(head: bytes) -> bool:
     """Whether the first document is on one line, as far as `head` shows."""
+    with suppress(ValueError, RecursionError):
+        # Mostly the first line is a document, and then no kernel must be compiled or loaded for this.
+        json.loads(head.lstrip().partition(b"\n")[0])
+        return True
     # A read-only array has another Numba type, for which the kernel would be compiled again.
     data = np.frombuffer(bytearray(head + bytes(PADDING)), np.uint8)
     end = int(end_of_json_documents(data, 0, len(head), False, np.array([BEFORE_FIRST], np.int64)))

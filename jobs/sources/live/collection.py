@@ -157,7 +157,7 @@ class LiveCollection:
             found = parse_batch(self.name, raw)
             for batch in decoder.batches(Chunk(self.name, found.data, found.size, 0)):
                 if batch.counts.counted:
-                    return int(batch.rows.column("instant")[0].value)
+                    return int(batch.instants[0])
             skipped, wanted = skipped + found.count, min(10 * wanted, self._options.batch_documents)
 
     def _oldest_documents(self, query: Document, fields: Fields, skipped: int, wanted: int) -> bytes:

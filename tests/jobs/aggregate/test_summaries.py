@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
-import pyarrow as pa
 import pytest
 from effort import tries
 from hypothesis import given
@@ -17,7 +17,7 @@ from core.stores.runs import Counts
 from core.stores.summaries import SUMMARY_COLUMNS
 from jobs.aggregate.partial import PARTIAL_SCHEMA, Partial
 from jobs.aggregate.summaries import merge, mixed_type_merchants, require_conservation, summarise
-from jobs.decode.batch import ROW_SCHEMA, Batch, LeadingRejects
+from jobs.decode.batch import Batch, LeadingRejects
 from jobs.decode.merchants import MerchantTable
 
 TEHRAN = LocalDays("Asia/Tehran")
@@ -46,13 +46,9 @@ def partial_of(rows: list[Row], size: int = 1000) -> Partial:
     partial = Partial(table, TEHRAN)
     for first in range(0, len(rows), size):
         some = rows[first : first + size]
-        codes = pa.array([texts.index(merchant) for merchant, _, _ in some], pa.int32())
-        columns = [
-            pa.DictionaryArray.from_arrays(codes, pa.array(texts, pa.string())),
-            pa.array([amount for _, amount, _ in some], pa.int64()),
-            pa.array([instant for _, _, instant in some], pa.int64()).view(pa.timestamp("ms", "UTC")),
-        ]
-        partial.add(Batch(pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA), Counts(), [], {}, LeadingRejects()))
+        codes = np.array([texts.index(merchant) for merchant, _, _ in some], np.int32)
+        amounts, instants = (np.array([row[column] for row in some], np.int64) for column in (1, 2))
+        partial.add(Batch(codes, amounts, instants, Counts(), [], {}, LeadingRejects()))
     return partial
 
 
@@ -61,9 +57,9 @@ class FewMerchants(MerchantTable):
 
     def __init__(self, texts: list[str]) -> None:
         super().__init__()
-        self._texts = pa.array(texts, pa.string())
+        self._texts = texts
 
-    def texts(self) -> pa.StringArray:
+    def texts(self) -> list[str]:
         """All of them."""
         return self._texts
 

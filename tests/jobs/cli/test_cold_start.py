@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from command_line import ROOT, CommandLine
 from transactions import spread, write_bson
 
@@ -66,6 +68,28 @@ def test_a_rebuild_from_nothing_with_all_defaults(tmp_path: Path) -> None:
     assert (tmp_path / "summaries.db").exists()
     shown = jobs.cold("summary", "--mode", "daily", "--type", "count", "--json")
     assert [json.loads(point)["value"] for point in shown.out.splitlines()] == [1, 1, 1]
+
+
+def test_a_bson_file_into_sqlite_loads_neither_pyarrow_nor_pymongo(tmp_path: Path) -> None:
+    write_bson(tmp_path / "shop.bson", spread(["a"], days=3))
+    script = (
+        "import runpy, sys\n"
+        "sys.argv = ['jobs', 'rebuild', 'shop.bson']\n"
+        "try: runpy.run_module('jobs', run_name='__main__')\n"
+        "finally: print(*[name for name in ('pyarrow', 'pymongo', 'polars') if name in sys.modules])"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "polars")
+
+
+def test_the_thread_that_imports_pyarrow_may_end_before_others_read_parquet(tmp_path: Path) -> None:
+    """With its default allocator, PyArrow 25.0.0 would crash; see `jobs`."""
+    rows = [(merchant, amount, datetime.fromtimestamp(0, UTC)) for merchant, amount in (("a", 1), ("b", 2))]
+    pl.DataFrame(rows, ["merchantId", "amount", "createdAt"], orient="row").write_parquet(tmp_path / "shop.parquet")
+    rebuilt = CommandLine(tmp_path).cold("rebuild", "shop.parquet")
+    assert (rebuilt.code, rebuilt.err) == (0, "")
+    assert "Counted 2, rejected 0" in rebuilt.out
 
 
 def test_a_failure_ends_the_process_with_its_exit_code(tmp_path: Path) -> None:

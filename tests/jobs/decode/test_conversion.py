@@ -36,8 +36,7 @@ def decoded(formats: Formats, raw: bytes, as_json: bool = False) -> list[tuple[i
     data = np.array(bytearray(raw + bytes(PADDING)))
     found: list[tuple[int, int] | str] = []
     for batch in decoder.batches(Chunk("made up", data, len(raw), 0)):
-        rows = batch.rows
-        counted = list(zip(rows["amount"].to_pylist(), rows["instant"].cast("int64").to_pylist(), strict=True))
+        counted = list(zip(batch.amounts.tolist(), batch.instants.tolist(), strict=True))
         rejected = [f"{one.field}: {one.reason}" for one in batch.rejects]
         assert not counted or not rejected, "which is which is not told: decode one document at a time"
         found += counted or rejected

@@ -48,11 +48,9 @@ def drain(chunks: ChunkReader, decoder: CompiledDecoder[Any], *, counts_rows: bo
     while (chunk := chunks.next(buffer)) is not None:
         before = decoded.counts.read if counts_rows else 0
         for batch in _batches(decoder, chunk, before):
-            batch.rows.validate(full=True)
-            merchants, amounts, instants = (batch.rows.column(name) for name in ("merchant", "amount", "instant"))
-            decoded.rows += zip(
-                merchants.to_pylist(), amounts.to_pylist(), instants.view("int64").to_pylist(), strict=True
-            )
+            texts = decoder.merchants.texts()
+            merchants = [texts[code] for code in batch.codes]
+            decoded.rows += zip(merchants, batch.amounts.tolist(), batch.instants.tolist(), strict=True)
             decoded.counts += batch.counts
             decoded.rejects += [_read_at_once(one, before) for one in batch.rejects]
     decoded.counts.require_conservation()
