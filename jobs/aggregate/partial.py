@@ -32,6 +32,7 @@ class Partial:
         self._local_days = local_days
         self._table: DayTable | None = None
         self._spilled: list[pl.DataFrame] = []
+        self._known_texts = pl.Series(dtype=pl.String())
         self._clear()
 
     def _clear(self) -> None:
@@ -92,4 +93,6 @@ class Partial:
         return pl.DataFrame({"merchant_id": self._texts(), "kind": self._merchants.kinds()})
 
     def _texts(self) -> pl.Series:
-        return pl.Series(self._merchants.texts(), dtype=pl.String())
+        if len(self._known_texts) < len(self._merchants):
+            self._known_texts = pl.Series(self._merchants.texts(), dtype=pl.String())
+        return self._known_texts

@@ -59,6 +59,9 @@ class FewMerchants(MerchantTable):
         super().__init__()
         self._texts = texts
 
+    def __len__(self) -> int:
+        return len(self._texts)
+
     def texts(self) -> list[str]:
         """All of them."""
         return self._texts
