@@ -69,7 +69,9 @@ class LeadingRejects:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Decoded transactions as arrays of one length, and counts of the documents that were left out.
+    """Decoded transactions as columns of one length, and counts of the documents that were left out.
+
+    The columns have Arrow's memory layout without PyArrow's types, so that most runs need not load PyArrow.
 
     :param codes: the merchants, by their codes in the decoder's `jobs.decode.merchants.MerchantTable`.
     :param amounts: in the minor unit.
