@@ -228,7 +228,10 @@ def test_a_nightly_export_replaces_the_last_days_or_all(installed: Path, shop: s
         '#!/bin/sh\n[ -z "$LOST" ] || { printf cut; exit 1; }\n[ -z "$HUNG" ] || { printf cut; sleep 60; }\n'
         f'exec {sys.executable} {HELPERS}/dump.py "$@"\n'
     )
-    (installed / "bin/mongodump").chmod(0o755)
+    # A stop signal reaches the whole group of processes, and so perhaps also what removes the incomplete export.
+    (installed / "bin/rm").write_text(f'#!/bin/sh\n[ -z "$HUNG" ] || kill -TERM 0\nexec {shutil.which("rm")} "$@"\n')
+    for name in ("mongodump", "rm"):
+        (installed / "bin" / name).chmod(0o755)
     _write_variables(installed, SOURCE_URL=shop, STORE_URL=f"sqlite:///{installed}/s.db")
     log = installed / "var/log/summaries/export.log"
     said = _call(everything, installed)
