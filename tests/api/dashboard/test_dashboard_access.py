@@ -155,8 +155,17 @@ def test_a_key_without_summaries_is_reported(tabs: Tabs, store: str) -> None:
     expect(tab.at("#panels")).to_be_hidden()
 
 
-def test_the_csv_file_is_saved_with_the_key(tabs: Tabs, store: str) -> None:
-    tab = tabs(key=add_key(store, [Scope.SUMMARIES])).figures("range=last-30&mode=monthly&type=count")
+def test_the_csv_file_is_saved_with_the_key_and_holds_what_is_shown(tabs: Tabs, store: str) -> None:
+    tab = tabs(key=add_key(store, [Scope.SUMMARIES])).figures(f"merchant={LARGEST}&range=last-30")
     with tab.page.expect_download() as saving:
         tab.page.get_by_role("button", name="Export CSV").click()
-    assert saving.value.path().read_text(encoding="utf-8-sig").startswith("key,value,label\n1402/12,")
+    assert saving.value.suggested_filename == "shop-1_daily_amount_1403-03-22_to_1403-04-20.csv"
+    lines = saving.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "\ufeffkey,value,label", "Excel reads Persian labels only after the UTF-8 mark"
+    assert lines[1:] == [f"{day},{total([LARGEST], [day])},{_label(day)}" for day in MONTH]
+
+
+def _label(key: str) -> str:
+    months = {"03": "Khordad", "04": "Tir", "02": "Ordibehesht"}
+    year, month, day = key.split("/")
+    return f"{int(day)} {months[month]} {year}"

@@ -287,22 +287,15 @@ def test_all_merchants_are_shown_page_by_page_and_the_focus_goes_to_the_first_ne
 
 
 @pytest.mark.parametrize(("language", "width"), [("fa", PHONE), *([("en", DESK), ("en", 320)] if THOROUGH else [])])
-def test_the_cells_of_the_calendar_are_squares_of_one_size_and_the_latest_year_is_in_view(
+def test_cells_are_squares_of_one_size_and_labels_evenly_spaced_with_years_where_there_are_several(
     tabs: Tabs, language: Language, width: int
 ) -> None:
-    tab = tabs(language=language, width=width).figures("range=all")
-    for chosen in ("range=all", "range=last-90", "mode=monthly&range=1402/05..1402/05"):
-        tab.open(chosen)
-        tab.loaded()
-        sizes = tab.page.evaluate(
-            """[...new Set([...document.querySelectorAll('#days-map .cell:not(.levels *)')].flatMap((one) => {
-              const { width, height } = one.getBoundingClientRect();
-              return [Math.round(width * 4), Math.round(height * 4)];
-            }))]"""
-        )
-        assert max(sizes) - min(sizes) <= 1, sizes
-        assert min(sizes) >= 9 * 4
-    tab.open("range=all")
+    tab = tabs(language=language, width=width).figures("mode=monthly&range=1402/05..1402/05")
+    _require_squares(tab)
+    for chosen, several in (("mode=monthly&range=all", True), ("range=last-90", False), ("range=all", True)):
+        tab.figures(chosen)
+        _require_squares(tab)
+        _require_even_labels(tab, width, several)
     expect(tab.at(".strip-year")).to_have_count(2)
     outside = """[...document.querySelectorAll('#days-map .cell')].filter((one) => {
         const [box, map] = [one, document.getElementById('days-map')].map((each) => each.getBoundingClientRect());
@@ -311,6 +304,34 @@ def test_the_cells_of_the_calendar_are_squares_of_one_size_and_the_latest_year_i
     assert tab.page.evaluate(outside) == 0, "no part of the year is behind a bar for scrolling"
     latest = {"en": "1402", "fa": "۱۴۰۲"}[language]
     expect(tab.at(".strip-year").first).to_have_text(latest)
+
+
+def _require_squares(tab: Tab) -> None:
+    sizes = tab.page.evaluate(
+        """[...new Set([...document.querySelectorAll('#days-map .cell:not(.levels *)')].flatMap((one) => {
+          const { width, height } = one.getBoundingClientRect();
+          return [Math.round(width * 4), Math.round(height * 4)];
+        }))]"""
+    )
+    assert max(sizes) - min(sizes) <= 1, sizes
+    assert min(sizes) >= 9 * 4
+
+
+def _require_even_labels(tab: Tab, width: int, several: bool) -> None:
+    labels = tab.page.evaluate(
+        """[...document.querySelectorAll('#series-chart .name')].map((one) => {
+          const { left, right } = one.getBoundingClientRect();
+          return [one.textContent, left, right, Number(one.getAttribute('x'))];
+        })"""
+    )
+    labels.sort(key=lambda label: label[3])
+    assert len(labels) >= 2
+    gaps = [after[3] - before[3] for before, after in pairwise(labels)]
+    assert max(gaps) - min(gaps) < 1, labels
+    assert all(after[1] - before[2] > 4 for before, after in pairwise(labels)), labels
+    assert labels[0][1] >= 0
+    assert labels[-1][2] <= width
+    assert all(bool(re.search("[0-9۰-۹]{4}", label[0])) == several for label in labels), labels
 
 
 @pytest.mark.parametrize(
@@ -342,24 +363,3 @@ def test_the_legend_of_the_calendar_says_in_numbers_where_each_shade_begins(tabs
     bounds = [values[len(values) * level // LEVELS] for level in range(1, LEVELS)]
     said = [text for text in tab.at(".levels > span").all_inner_texts() if text.startswith("from ")]
     assert said == [f"from {bound / 1000:.1f}".removesuffix(".0") + "K" for bound in bounds]
-
-
-def test_the_labels_of_the_axis_are_evenly_spaced_and_have_years_where_there_are_several(tabs: Tabs) -> None:
-    for language, width in READERS if THOROUGH else [random.choice(READERS)]:
-        tab = tabs(language=language, width=width)
-        for chosen, several in (("range=all", True), ("range=last-90", False), ("mode=monthly&range=all", True)):
-            tab.figures(chosen)
-            labels = tab.page.evaluate(
-                """[...document.querySelectorAll('#series-chart .name')].map((one) => {
-                  const { left, right } = one.getBoundingClientRect();
-                  return [one.textContent, left, right, Number(one.getAttribute('x'))];
-                })"""
-            )
-            labels.sort(key=lambda label: label[3])
-            assert len(labels) >= 2
-            gaps = [after[3] - before[3] for before, after in pairwise(labels)]
-            assert max(gaps) - min(gaps) < 1, labels
-            assert all(after[1] - before[2] > 4 for before, after in pairwise(labels)), labels
-            assert labels[0][1] >= 0
-            assert labels[-1][2] <= width
-            assert all(bool(re.search("[0-9۰-۹]{4}", label[0])) == several for label in labels), labels

@@ -101,13 +101,6 @@ def test_the_first_key_press_leads_past_the_controls(tabs: Tabs) -> None:
     expect(tab.at("main")).to_be_focused()
 
 
-def test_what_is_shown_is_announced(tabs: Tabs) -> None:
-    tab = tabs().figures("range=last-30&merchant=shop-2")
-    expect(tab.at("[role=status]")).to_have_text(
-        re.compile(r"Amount of shop-2, 22 Khordad 1403 to 20 Tir 1403 \(incomplete\): .* IRR")
-    )
-
-
 def test_a_first_load_takes_few_requests_and_asks_no_other_server(tabs: Tabs) -> None:
     tab = tabs().figures()
     expect(tab.at("#series-chart svg")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Runs the command line in subprocesses: starts, signals and waits for them, and reads their output."""
+"""Calls the command line: in this process, or in one that is started, signalled and waited for."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import pytest
+from called_here import call_here, can_be_called_here
 from unmeasured import unmeasured
 
 ROOT: Final = Path(__file__).parents[3]
@@ -126,7 +127,12 @@ class CommandLine:
         self._settings = settings
 
     def __call__(self, *arguments: str | Path, **options: Any) -> Said:
-        """Call it and wait; see `start`."""
+        """Call it and wait: in this process if only settings are given (see `called_here`), or else see `start`."""
+        texts = tuple(map(str, arguments))
+        settings = self._settings | options
+        if can_be_called_here(texts, settings):
+            code, out, err = call_here(texts, self.folder, _environment() | settings)
+            return Said(code, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "surrogateescape"))
         return self.start(*arguments, **options).wait()
 
     def start(
