@@ -114,19 +114,25 @@ def within_memory(main: Callable[[], None], when_ended: Callable[[Limit], None])
         return
     passed_on = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     parent = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # signals are blocked until the handlers are installed
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Signals stay blocked here and are fetched: a handler would not run while `waitpid`, just entered, waits.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [*passed_on, signal.SIGCHLD])
     child = os.fork()
-    for number in passed_on if child else ():
-        signal.signal(number, lambda number, _: os.kill(child, number))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
     if not child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         _die_with(parent)
         try:
             main()
         except MemoryError:
             os.abort()  # there was too little to report an error: the parent, which has loaded less, does it
         return
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ended, status = 0, 0
+    while not ended:
+        number = signal.sigwait([*passed_on, signal.SIGCHLD])
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended and number != signal.SIGCHLD:
+            os.kill(child, number)
+    code = os.waitstatus_to_exitcode(status)
     if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL):
         when_ended(LITTLE_MEMORY)
     sys.exit(code if code >= 0 else 128 - code)
