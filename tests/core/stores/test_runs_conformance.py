@@ -111,6 +111,31 @@ def test_recent_gives_the_latest_first(stores: Stores) -> None:
     assert stores.runs.recent(0) == []
 
 
+def test_the_latest_run_that_found_a_publication_unchanged_is_found(stores: Stores) -> None:
+    published = publication(7, frame([]), run_id=2)
+    statuses = [
+        (RunStatus.UNCHANGED, 7),
+        (RunStatus.PUBLISHED, 7),
+        (RunStatus.UNCHANGED, 7),
+        (RunStatus.UNCHANGED, 7),
+        (RunStatus.FAILED, 7),
+        (RunStatus.UNCHANGED, 8),
+    ]
+    found = []
+    for status, generation in statuses:
+        begun = stores.runs.begin(run())
+        stores.runs.update(replace(begun, generation=generation).ended(status, NOW_MS))
+        found.append(stores.runs.found_unchanged(published))
+    assert found == [None, None, stores.runs.get(3), *[stores.runs.get(4)] * 3]
+
+
+def test_a_run_is_silent_once_its_last_heartbeat_is_older_than_the_limit() -> None:
+    begun, limit_ms = run(), int(HEARTBEAT_LIMIT_S * 1000)
+    assert not begun.is_silent(NOW_MS + limit_ms)
+    assert begun.is_silent(NOW_MS + limit_ms + 1)
+    assert not begun.ended(RunStatus.FAILED, NOW_MS).is_silent(NOW_MS + 2 * limit_ms)
+
+
 def test_a_live_run_holds_the_ledger(stores: Stores, clock: Clock) -> None:
     begun = stores.runs.begin(run())
     clock.now_ms += 30_000

@@ -72,6 +72,22 @@ def test_a_defect_is_recorded_with_its_type(stores: Stores) -> None:
     assert latest(stores).error == "ZeroDivisionError: that was not expected"
 
 
+def test_a_row_is_closed_whose_insertion_was_interrupted_before_its_number_was_known(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = stores.runs.begin
+
+    def begin_and_be_interrupted(draft: Run) -> Run:
+        begin(draft)
+        raise Interrupted(15, "SIGTERM")
+
+    monkeypatch.setattr(stores.runs, "begin", begin_and_be_interrupted)
+    with pytest.raises(Interrupted), new_recorder(stores):
+        pass
+    run = latest(stores)
+    assert (run.id, run.status, run.error) == (1, RunStatus.INTERRUPTED, "stopped by SIGTERM, nothing was published")
+
+
 def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
     with pytest.raises(Interrupted), new_recorder(stores):
         raise Interrupted(15, "SIGTERM")
