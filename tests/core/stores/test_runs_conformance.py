@@ -206,6 +206,29 @@ def test_a_closed_run_stays_closed_whatever_its_process_writes(stores: Stores, c
     assert stores.runs.recent(9) == [successor, closed]
 
 
+def test_a_run_that_has_ended_stays_so(stores: Stores) -> None:
+    begun = stores.runs.begin(run())
+    ended = begun.ended(RunStatus.FAILED, NOW_MS + 1, "it failed")
+    stores.runs.update(ended)
+    with pytest.raises(RunTakenOver) as caught:
+        stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 2))
+    assert stores.runs.get(begun.id) == ended
+    assert caught.value.hint == (
+        "Do not pause the process or its host for so long. Run the same command again; it starts from the current "
+        "publication."
+    )
+
+
+@pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
+def test_the_end_of_a_run_may_be_written_again_by_the_driver(stores: Stores) -> None:
+    """It repeats a write of which the answer was lost."""
+    stores.runs.update(stores.runs.begin(run()).ended(RunStatus.INTERRUPTED, NOW_MS))
+    ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS + 1)
+    stores.runs.update(ended)
+    stores.runs.update(ended)
+    assert stores.runs.get(2) == ended
+
+
 def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> None:
     """A store that was put back from a backup may have a run of that number that another process began."""
     begun = stores.runs.begin(run())

@@ -19,8 +19,10 @@ from delivery_parts import (
     station,
 )
 
+from core.calendar import Mode
 from core.notifications.events import EventKind, LogStatus
-from core.notifications.model import NotificationStatus
+from core.notifications.model import AnnouncedTotals, NotificationStatus
+from core.tenants import OPERATOR
 from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt, TemporaryFailure
 
 
@@ -53,6 +55,13 @@ def test_the_message_has_the_text_the_id_of_its_log_and_the_address_of_its_user(
     here.delivery().deliver(sent)
     message = Message(f"{sent}:sms", "title", "سلام", "en", NOW_MS, "+989123456789", attempted_at_ms=NOW_MS)
     assert sender.sent == [message]
+
+
+def test_the_message_of_an_announcement_has_its_totals_and_its_merchant(here: Station) -> None:
+    sender = _sms(here, ScriptedSender())
+    totals = AnnouncedTotals(Mode.DAILY, "1403/04/04", 0, 86_400_000, 12_000, 3, "IRR", 0)
+    here.delivery().deliver(here.add(announced=totals, merchant_id="shop-1"))
+    assert [(message.announced, message.merchant_id) for message in sender.sent] == [(totals, "shop-1")]
 
 
 def test_a_finished_log_is_not_sent_again(here: Station) -> None:
@@ -192,6 +201,15 @@ def test_a_receiver_that_has_moved_gets_messages_at_the_new_address_from_then_on
         here.delivery().deliver(here.add())
     assert [message.address for message in sender.sent] == ["4711", "-1001"]
     assert here.stores.contacts.get("u1") == {"sms": "-1001", "email": "4711"}
+
+
+def test_a_receiver_of_a_tenant_that_has_moved_is_changed_among_the_contacts_of_that_tenant(here: Station) -> None:
+    _sms(here, ScriptedPostalSender(lambda _: Receipt("1", moved_to="-1001")))
+    for tenant in ("acme", OPERATOR):
+        here.stores.contacts.replace("u1", {"sms": "4711"}, tenant=tenant)
+    here.delivery().deliver(here.add(tenant="acme"))
+    found = [here.stores.contacts.get("u1", tenant=tenant) for tenant in ("acme", OPERATOR)]
+    assert found == [{"sms": "-1001"}, {"sms": "4711"}]
 
 
 def test_a_channel_that_nothing_sends_over_is_dead(here: Station) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from core.notifications.events import Event, EventKind, LogStatus
-from core.notifications.model import Notification, new_id
+from core.notifications.model import AnnouncedTotals, Notification, new_id
 from core.settings import Settings
 from core.stores import Stores, open_stores
 from core.stores.notifications import Log, StoredNotification
@@ -178,7 +178,15 @@ class Station:
             sleep=sleep,
         )
 
-    def add(self, *channels: str, body: str = "body", expires_at_ms: int | None = None, tenant: str = OPERATOR) -> str:
+    def add(
+        self,
+        *channels: str,
+        body: str = "body",
+        expires_at_ms: int | None = None,
+        tenant: str = OPERATOR,
+        announced: AnnouncedTotals | None = None,
+        merchant_id: str | None = None,
+    ) -> str:
         """The id of a new notification over `channels`, those of all senders unless some are given."""
         notification = Notification(
             id=new_id(),
@@ -190,6 +198,8 @@ class Station:
             created_at_ms=self.clock(),
             expires_at_ms=expires_at_ms,
             tenant=tenant,
+            announced=announced,
+            merchant_id=merchant_id,
         )
         self.stores.notifications.add(notification, self.clock())
         return notification.id
