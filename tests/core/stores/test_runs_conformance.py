@@ -219,14 +219,14 @@ def test_a_run_that_has_ended_stays_so(stores: Stores) -> None:
     )
 
 
-@pytest.mark.parametrize("store_url", ["mongo"], indirect=True)
-def test_the_end_of_a_run_may_be_written_again_by_the_driver(stores: Stores) -> None:
+def test_the_end_of_a_run_may_be_written_again_by_the_driver(mongo_database_url: str) -> None:
     """It repeats a write of which the answer was lost."""
-    stores.runs.update(stores.runs.begin(run()).ended(RunStatus.INTERRUPTED, NOW_MS))
-    ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS + 1)
-    stores.runs.update(ended)
-    stores.runs.update(ended)
-    assert stores.runs.get(2) == ended
+    with open_prepared(mongo_database_url, timeout_s=10) as stores:
+        stores.runs.update(stores.runs.begin(run()).ended(RunStatus.INTERRUPTED, NOW_MS))
+        ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS + 1)
+        stores.runs.update(ended)
+        stores.runs.update(ended)
+        assert stores.runs.get(2) == ended
 
 
 def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> None:

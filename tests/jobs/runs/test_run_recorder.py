@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rebuilding import Workshop
 from transactions import bson_of, spread
 
 import jobs.runs.ledger_row
-from core.errors import Interrupted, RunTakenOver, SourceError, StoreUnavailable
+from core.errors import Interrupted, RunTakenOver, ServiceError, SourceError, StoreUnavailable
+from core.event_log import current_context
 from core.stores import Stores, current_holder, open_stores, wall_clock_ms
-from core.stores.runs import HEARTBEAT_LIMIT_S, Run, RunStatus
+from core.stores.runs import HEARTBEAT_LIMIT_S, Counts, Run, RunStatus
 from core.stores.summaries import Fingerprint
 from jobs.job import Watcher
 from jobs.rebuild import RebuildRequest
@@ -86,6 +91,58 @@ def test_a_row_is_closed_whose_insertion_was_interrupted_before_its_number_was_k
         pass
     run = latest(stores)
     assert (run.id, run.status, run.error) == (1, RunStatus.INTERRUPTED, "stopped by SIGTERM, nothing was published")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "level"),
+    [
+        ({}, None, "info"),
+        ({"warnings": ("w",)}, None, "warning"),
+        ({"counts": Counts(2, 1, 1, 0, 0)}, None, "warning"),
+        ({}, SourceError("x cannot be read"), "error"),
+    ],
+)
+def test_each_phase_and_the_end_of_a_run_are_logged_with_its_number_and_the_end_with_its_level_and_duration(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    error: ServiceError | None,
+    level: str,
+) -> None:
+    monkeypatch.setattr(jobs.runs.ledger_row, "is_log_json", lambda: True)
+    with (
+        open_stores(f"sqlite:///{tmp_path}/s.db", timeout_s=10) as stores,
+        suppress(SourceError),
+        new_recorder(stores) as recorder,
+    ):
+        recorder.update(phase="checking")
+        recorder.update(**changes)
+        if error is not None:
+            raise error
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line.get("phase"), line["run_id"]) for line in lines] == [
+        ("run-began", None, 1),
+        ("run-phase", "checking", 1),
+        ("run-ended", None, 1),
+    ]
+    assert (lines[-1]["level"], lines[-1]["seconds"]) == (level, 0.003)
+    assert current_context() == {}
+
+
+@pytest.mark.parametrize("of", ["a full disk", "a closed file"])
+def test_a_log_that_cannot_be_written_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str) -> None:
+    monkeypatch.setattr(jobs.runs.ledger_row, "is_log_json", lambda: True)
+    with suppress(OSError), Path("/dev/full").open("w") as output:
+        if of == "a closed file":
+            output.close()
+        monkeypatch.setattr(sys, "stdout", output)
+        with open_stores(f"sqlite:///{tmp_path}/s.db", timeout_s=10) as stores:
+            with new_recorder(stores) as recorder:
+                recorder.update(phase="checking")
+            ended = latest(stores)
+        monkeypatch.undo()
+    assert ended.status is RunStatus.PUBLISHED
 
 
 def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
