@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from effort import MONGODB_IF_THOROUGH
 from examples import FINGERPRINT, NOW_MS, Script, frame, publication, run
 from prepared_store import open_prepared
+from pymongo import MongoClient
 from unmeasured import unmeasured
 
 from core.errors import RunHeld, RunTakenOver
@@ -227,6 +229,30 @@ def test_the_end_of_a_run_may_be_written_again_by_the_driver(mongo_database_url:
         stores.runs.update(ended)
         stores.runs.update(ended)
         assert stores.runs.get(2) == ended
+
+
+def test_a_run_that_is_followed_by_another_has_ended_whatever_its_row_says(mongo_database_url: str) -> None:
+    """Where updates are not atomic, its process may write the row that another has just closed."""
+    client: MongoClient[dict[str, Any]]
+    with open_prepared(mongo_database_url, timeout_s=10) as stores, MongoClient(mongo_database_url) as client:
+        for number in (1, 2, 3):
+            begun = stores.runs.begin(run(at_ms=NOW_MS + number))
+            if number == 1:
+                stores.summaries.publish(publication(1, frame([])), frame([]))
+            stores.runs.update(begun.ended(RunStatus.FAILED, NOW_MS + 10))
+        rows = client.get_default_database()["summary_runs"]
+        rows.update_many({"_id": {"$lt": 3}}, {"$set": {"status": "running", "ended_at": None}})
+        second = rows.find_one_and_delete({"_id": 2})
+        assert second is not None
+        rows.insert_one(second)  # is stored behind the third from now on
+        found = stores.runs.recent(3)
+        assert [(one.status, one.ended_at_ms, one.generation) for one in found] == [
+            (RunStatus.FAILED, NOW_MS + 10, None),
+            (RunStatus.DIED, NOW_MS + 3, None),
+            (RunStatus.PUBLISHED, NOW_MS + 2, 1),
+        ]
+        with pytest.raises(RunTakenOver):
+            stores.runs.update(replace(found[1], status=RunStatus.RUNNING, ended_at_ms=None))
 
 
 def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> None:
