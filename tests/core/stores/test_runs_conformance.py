@@ -16,6 +16,7 @@ from effort import MONGODB_IF_THOROUGH
 from examples import FINGERPRINT, NOW_MS, Script, frame, publication, run
 from prepared_store import open_prepared
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from unmeasured import unmeasured
 
 from core.errors import RunHeld, RunTakenOver
@@ -240,7 +241,7 @@ def test_a_run_that_is_followed_by_another_has_ended_whatever_its_row_says(mongo
             if number == 1:
                 stores.summaries.publish(publication(1, frame([])), frame([]))
             stores.runs.update(begun.ended(RunStatus.FAILED, NOW_MS + 10))
-        rows = client.get_default_database()["summary_runs"]
+        rows: Collection[dict[str, Any]] = client.get_default_database()["summary_runs"]
         rows.update_many({"_id": {"$lt": 3}}, {"$set": {"status": "running", "ended_at": None}})
         second = rows.find_one_and_delete({"_id": 2})
         assert second is not None
