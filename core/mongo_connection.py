@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from core.errors import ServiceError
 from core.mongo_urls import without_password
@@ -52,6 +54,19 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, OperationFailure):
         return error.code in _TRANSIENT or error.has_error_label("RetryableReadError")
     return isinstance(error, ConnectionFailure)
+
+
+def count_in_metadata(collection: Collection[Document]) -> int | None:
+    """The number of documents by the metadata of the server, which may be wrong after a crash; None without metadata.
+
+    Some servers read the whole collection to count its documents by any other command.
+    """
+    # $collStats allows only the read concern "local".
+    statistics = collection.with_options(read_concern=ReadConcern("local"))
+    try:
+        return sum(shard["count"] for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
+    except (OperationFailure, KeyError):  # no collection, a view, a user without the right, or another server
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,12 @@ def _is_ascending(rows: pl.DataFrame) -> bool:
     for first in range(0, rows.height, _COMPARED_ROWS):
         some = rows.slice(first, _COMPARED_ROWS + 1).select(_ORDER)
         earlier, later = some.slice(0, some.height - 1), some.slice(1)
-        after = pl.repeat(False, later.height, eager=True)
-        for name in reversed(_ORDER):
-            one, other = earlier[name].fill_null(""), later[name].fill_null("")
-            after = (one < other) | ((one == other) & after)
-        if not after.all():
+        moved = (earlier["mode"] != later["mode"]) | earlier["merchant_id"].ne_missing(later["merchant_id"])
+        if not (moved | (earlier["key"] < later["key"])).all():
+            return False
+        earlier, later = earlier.filter(moved), later.filter(moved)  # few: the first rows of the merchants
+        rises = earlier["merchant_id"].fill_null("") < later["merchant_id"].fill_null("")
+        if not ((earlier["mode"] < later["mode"]) | (earlier["mode"] == later["mode"]) & rises).all():
             return False
     return True
 

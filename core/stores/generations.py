@@ -63,13 +63,13 @@ def publishable(publication: Publication, rows: pl.DataFrame | Frames) -> Iterat
 
     from core.stores.frames import follows, ordered
 
-    if isinstance(rows, pl.DataFrame):
-        _require_distinct(rows)
-        rows = [ordered(rows)]
     found, last = 0, None
-    for frame in rows:
+    for frame in [rows] if isinstance(rows, pl.DataFrame) else rows:
         if not follows(frame.clear() if last is None else last, frame):
-            raise ConservationBroken("the summaries are not in the order of the store", _DEFECT)
+            if frame is not rows:
+                raise ConservationBroken("the summaries are not in the order of the store", _DEFECT)
+            _require_distinct(frame)
+            frame = ordered(frame)
         found += frame.height
         last = frame.tail(1) if frame.height else last
         yield frame

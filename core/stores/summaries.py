@@ -255,6 +255,12 @@ class SummaryStore(Protocol):
         :returns: an unordered frame of `SUMMARY_COLUMNS`; empty if nothing is published.
         """
 
+    def rows_within(self, ranges: Sequence[KeyRange], overall: Mode) -> pl.DataFrame:
+        """The summaries of `ranges`, and all overall ones of the mode `overall`, each once.
+
+        :returns: an unordered frame of `SUMMARY_COLUMNS`; empty if nothing is published.
+        """
+
     def scan(
         self, mode: Mode, first_key: Bound = None, last_key: Bound = None, *, overall: bool
     ) -> AbstractContextManager[Scan | None]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from core.calendar.periods import Calendar, Mode
 from core.stores.complete_days import Days, united
-from core.stores.frames import from_batches
+from core.stores.frames import within
 from core.stores.summaries import KeyRange, SummaryStore
 
 
@@ -64,17 +64,17 @@ class StoredDays:
 
     @classmethod
     def read(cls, summaries: SummaryStore, affected: AffectedPeriods) -> Self:
-        """Read the summaries of `affected` by several calls; a concurrent publication may change the store in between.
+        """Read the summaries of `affected` by two calls; a concurrent publication may change the store in between.
 
         :raises StoreUnavailable: the store does not answer.
         """
-        amounts = dict(summaries.series(Mode.DAILY, "amount", None))
-        counts = dict(summaries.series(Mode.DAILY, "count", None))
         ranges = {**affected.replaced, Mode.DAILY: affected.around}
+        found = summaries.rows_within([one for mode in Mode for one in ranges[mode]], Mode.DAILY)
+        overall = found.filter(pl.col("mode") == Mode.DAILY.value, pl.col("merchant_id").is_null())
         return cls(
             summaries.count(),
-            {key: (amounts[key], counts[key]) for key in amounts if key in counts},
-            {mode: pl.concat([from_batches([]), *(summaries.rows(*one) for one in ranges[mode])]) for mode in Mode},
+            {key: (amount, count) for key, amount, count in overall.select("key", "amount", "count").iter_rows()},
+            {mode: found.filter(within(ranges[mode])) for mode in Mode},
         )
 
     def keys(self, mode: Mode) -> set[str]:

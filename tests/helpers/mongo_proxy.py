@@ -69,12 +69,12 @@ class MongoProxy:
         """Let `command` fail with `code`, without forwarding it."""
         self.answer(command, {"ok": 0.0, "code": code, "errmsg": message})
 
-    def answer(self, command: str, document: Document, of: str = "") -> None:
+    def answer(self, command: str, document: Document, of: str = "", times: int = 10**6) -> None:
         """Answer `command` with `document`, without forwarding it.
 
         :param of: how the collection's name begins; likewise below.
         """
-        self._rules.insert(0, _Rule(command, document, 10**6, of))
+        self._rules.insert(0, _Rule(command, document, times, of))
 
     def lose_answer(self, command: str, of: str = "", *, breaks: bool = True) -> None:
         """Forward the next `command`, but lose its answer.

@@ -7,7 +7,7 @@ whole publication is one layer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pymongo import DESCENDING
@@ -125,6 +125,18 @@ def layer_queries_of_mode(
         if any(_spans(one, first_key, last_key) for one in concerned):
             break
     return found
+
+
+def layer_queries_within(layers: Iterable[Layer], ranges: Iterable[KeyRange], overall: Mode) -> list[LayerQuery]:
+    """One query for each layer: for the summaries of `ranges`, and all overall ones of the mode `overall`."""
+    layers = tuple(layers)
+    parts = [part for one in ranges for part in layer_queries_of_mode(layers, *one)]
+    for part in layer_queries_of_mode(layers, overall):
+        parts.append(replace(part, wanted={**part.wanted, "merchant_id": None}))
+    queries = {
+        layer.collection: [part.query for part in parts if part.collection == layer.collection] for layer in layers
+    }
+    return [LayerQuery(collection, {"$or": some}, ()) for collection, some in queries.items() if some]
 
 
 def count_rows(db: Database[Document], layer: LayerQuery) -> int:

@@ -19,7 +19,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from core.errors import StoreUnavailable
-from core.mongo_connection import reason_of
+from core.mongo_connection import count_in_metadata, reason_of
 from core.stores.generations import (
     TAKEN_OVER,
     generation_name,
@@ -64,7 +64,9 @@ def publish(
     name = generation_name(publication.generation, publication.run_id)
     try:
         fill(db, name, publishable(publication, rows), progress)
-        stored = db[name].count_documents({})
+        stored = count_in_metadata(db[name])
+        if stored != publication.rows:  # perhaps only the metadata
+            stored = db[name].count_documents({})
         if stored != publication.rows:
             raise publication_lost(publication, f"only {stored} of its {publication.rows} rows exist")
     except BaseException:

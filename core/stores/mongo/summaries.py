@@ -29,6 +29,7 @@ from core.stores.mongo.layers import (
     current_publication,
     layer_queries,
     layer_queries_of_mode,
+    layer_queries_within,
     layers_of,
     newest_two,
 )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from core.stores.frames import Frames, SummaryTuple
 
 T = TypeVar("T")
+PlacesOf: TypeAlias = Callable[[Sequence[Layer]], Sequence[LayerQuery]]
 Fetch: TypeAlias = Callable[[PyMongoDatabase[Document], LayerQuery], T]
 
 _BATCH_ROWS: Final = 50_000
@@ -77,6 +79,12 @@ class MongoSummaryStore(SummaryStore):
         return self.published() == publication
 
     def rows(self, mode: Mode, first_key: Bound = None, last_key: Bound = None) -> pl.DataFrame:
+        return self._rows(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key))
+
+    def rows_within(self, ranges: Sequence[KeyRange], overall: Mode) -> pl.DataFrame:
+        return self._rows(lambda layers: layer_queries_within(layers, ranges, overall))
+
+    def _rows(self, places_of: PlacesOf) -> pl.DataFrame:
         import polars as pl
 
         from core.stores.frames import from_batches
@@ -84,8 +92,7 @@ class MongoSummaryStore(SummaryStore):
         def fetch(db: PyMongoDatabase[Document], part: LayerQuery) -> pl.DataFrame:
             return from_batches(_batches(db[part.collection].find(part.query, _COLUMNS)))
 
-        found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
-        return pl.concat([from_batches([]), *found])
+        return pl.concat([from_batches([]), *self._read(places_of, fetch)])
 
     @contextmanager
     def scan(
@@ -217,7 +224,7 @@ class MongoSummaryStore(SummaryStore):
             removable = [one for one in generations if latest is not None and one < latest["_id"] - 1]
             return db["summary_publications"].delete_many({"_id": {"$in": removable}}).deleted_count
 
-    def _read(self, places_of: Callable[[Sequence[Layer]], Sequence[LayerQuery]], fetch: Fetch[T]) -> list[T]:
+    def _read(self, places_of: PlacesOf, fetch: Fetch[T]) -> list[T]:
         """The results of `fetch` for each query of the current publication; none if nothing is published.
 
         A collection may be dropped while it is read, and then looks empty or breaks the cursor. But it is dropped only

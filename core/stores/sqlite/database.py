@@ -15,10 +15,10 @@ from core.errors import StoreBusy, StoreUnavailable, StoreUnwritable
 from core.stores.opening import no_store
 from core.system_limits import DISK_FULL, limit_at
 
-WRITE_PAUSE_S: Final = 0.01
-"""Pause between batches of a long write, so that others can write."""
-
 _POLL_S: Final = 0.002
+WRITE_PAUSE_S: Final = 2 * _POLL_S
+"""Pause between batches of a long write, so that others, which poll, can write."""
+
 _CHECKPOINT_TIMEOUT_MS: Final = 200  # how long closing waits for running statements
 
 _OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)

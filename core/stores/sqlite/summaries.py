@@ -62,6 +62,7 @@ _ROWS: Final = f"""
     FROM merchant CROSS JOIN {SUMMARIES} AS summary
     WHERE summary.mode = ?1 AND summary.merchant_id IS merchant.id AND summary.key BETWEEN ?2 AND ?3
 """
+_OVERALL: Final = f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND merchant_id IS NULL"
 _SCAN: Final = (
     f"SELECT {', '.join(SUMMARY_COLUMNS)} FROM {SUMMARIES} WHERE mode = ? AND key BETWEEN ? AND ? {{merchants}} "
     "ORDER BY merchant_id, key"
@@ -135,6 +136,17 @@ class SqliteSummaryStore(SummaryStore):
 
         with self._database.connection() as connection:
             return from_batches(_batches(_tuples(connection, _ROWS, mode, *_bounds(first_key, last_key))))
+
+    def rows_within(self, ranges: Sequence[KeyRange], overall: Mode) -> pl.DataFrame:
+        import polars as pl
+
+        from core.stores.frames import from_batches, within
+
+        with self._database.connection() as connection, connection:  # which ends the transaction
+            connection.execute("BEGIN")
+            found = [self.rows(*one) for one in ranges]
+            others = from_batches(_batches(_tuples(connection, _OVERALL, overall)))
+        return pl.concat([*found, others.filter(~within(ranges))])
 
     @contextmanager
     def scan(

@@ -13,11 +13,10 @@ from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure, PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from core.errors import SourceError
 from core.instants import wall_clock_ms
-from core.mongo_connection import is_transient
+from core.mongo_connection import count_in_metadata, is_transient
 from core.retrying import attempts
 from jobs.decode.batch import Chunk
 from jobs.decode.classify import Window
@@ -236,12 +235,8 @@ class LiveCollection:
 
     def _estimate(self) -> int:
         """The server's estimate of the number of documents, from its metadata."""
-        # $collStats allows only the read concern "local".
-        statistics = self._collection.with_options(read_concern=ReadConcern("local"))
-        try:
-            return sum(shard["count"] for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
-        except OperationFailure:  # a view, or a user without the right
-            return self._collection.estimated_document_count()
+        found = count_in_metadata(self._collection)
+        return self._collection.estimated_document_count() if found is None else found
 
     def _count_recent(self, time_field: str, since_ms: int) -> int:
         """The number of documents created since `since_ms`, by their ``_id`` or their time."""

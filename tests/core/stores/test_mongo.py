@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bson import Int64
 from examples import NOW_MS, publication, run, uniform
+from mongo_proxy import MongoProxy
 from pymongo import MongoClient
 from pymongo.database import Database as PyMongoDatabase
 from pymongo.errors import OperationFailure
@@ -98,6 +99,28 @@ def test_a_write_that_the_server_refuses_does_not_make_the_store_unavailable(mon
 
         with pytest.raises(StoreUnwritable, match="refuses"):
             write_twice()
+
+
+def test_a_publication_is_not_read_again_to_count_it(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:
+    rows, name = uniform(1), generation_name(1, 1)
+    with MongoProxy(mongo_database_url) as proxy, open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+        commands = [one for command in ("count", "find", "aggregate") for one in proxy.commands(command)]
+    assert [one["pipeline"] for one in commands if name in one.values()] == [[{"$collStats": {"count": {}}}]]
+    assert db[name].count_documents({}) == rows.height
+
+
+@pytest.mark.parametrize("statistics", [{"count": 7}, {"storageStats": {}}])
+def test_a_server_with_other_metadata_counts_what_was_written(mongo_database_url: str, statistics: Document) -> None:
+    rows = uniform(1)
+
+    def tell(_: int) -> None:
+        proxy.answer("aggregate", {"cursor": {"firstBatch": [statistics], "id": 0, "ns": "a.b"}, "ok": 1.0}, times=1)
+
+    with MongoProxy(mongo_database_url) as proxy, open_stores(proxy.url, timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows, tell)
+        assert stores.summaries.published() == publication(1, rows)
+        assert proxy.applied() == 1
 
 
 def test_the_generation_before_stays_until_the_next_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:

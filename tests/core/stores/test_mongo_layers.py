@@ -224,6 +224,20 @@ def test_what_a_server_believes_to_have_is_no_count(
             assert stores_of_a_server_that_lags.summaries.count() == held.height == BASE.height - 1
 
 
+def test_what_a_refresh_compares_is_one_query_a_layer(
+    stores: Stores, db: PyMongoDatabase[Document], mongo_database_url: str
+) -> None:
+    """A server that scans a collection for each query would need a scan for each mode and range."""
+    stores.summaries.publish(publication(1, BASE), BASE)
+    held = amend(stores, 2, BASE, daily(KEYS[57], KEYS[59]))
+    asked = [daily(KEYS[3], KEYS[4]), daily(KEYS[9], KEYS[9]), daily(KEYS[58], KEYS[58])]
+    with MongoProxy(mongo_database_url) as proxy, open_stores(proxy.url, timeout_s=10) as reading:
+        found = reading.summaries.rows_within(asked, Mode.DAILY)
+        queried = [one["find"] for one in proxy.commands("find") if one["find"].startswith("summary_transaction")]
+    assert queried == [layer.collection for layer in layers(db, 2)]
+    assert_frame_equal(found, held.filter(within(asked) | pl.col("merchant_id").is_null()), check_row_order=False)
+
+
 @pytest.mark.parametrize(
     ("first_key", "last_key", "expected"),
     [

@@ -23,7 +23,7 @@ from bench.mongo_urls import with_database
 from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
-from core.stores.frames import from_batches, ordered
+from core.stores.frames import from_batches, ordered, within
 from core.stores.summaries import KeyRange, Measure, MerchantPoint, MerchantTotals, SeriesPoint, SummaryStore
 
 STATES = 50 if THOROUGH else 6
@@ -140,6 +140,24 @@ def test_rows_are_all_summaries_of_a_mode_between_two_keys(
 ) -> None:
     found = published(EXTREMES).rows(mode, first_key, last_key)
     assert_frame_equal(found, EXTREMES[sorted(expected)], check_row_order=False)
+
+
+def test_rows_within_ranges_come_with_the_overall_ones_of_a_mode_over_all_layers(stores: Stores) -> None:
+    before = uniform(1, merchants=5, days=12)
+    keys = before["key"].unique().sort().to_list()
+    stores.summaries.publish(publication(1, before), before)
+    replaced = KeyRange(Mode.DAILY, keys[4], keys[5])
+    rows = uniform(2, merchants=5, days=12).filter(within([replaced]))
+    after = pl.concat([before.filter(~within([replaced])), rows])
+    stores.summaries.amend(publication(2, after), rows, [replaced])
+    asked = [KeyRange(Mode.DAILY, keys[3], keys[4]), KeyRange(Mode.DAILY, keys[9], keys[9])]
+    assert_frame_equal(
+        stores.summaries.rows_within(asked, Mode.DAILY),
+        after.filter(within(asked) | pl.col("merchant_id").is_null()),
+        check_row_order=False,
+    )
+    assert stores.summaries.rows_within(asked, Mode.WEEKLY).height == 3 * 6
+    assert stores.summaries.rows_within([], Mode.WEEKLY).is_empty()
 
 
 @pytest.mark.parametrize("overall", [True, False])
