@@ -64,7 +64,7 @@ def count_in_metadata(collection: Collection[Document]) -> int | None:
     # $collStats allows only the read concern "local".
     statistics = collection.with_options(read_concern=ReadConcern("local"))
     try:
-        return sum(shard["count"] for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
+        return sum(int(shard["count"]) for shard in statistics.aggregate([{"$collStats": {"count": {}}}]))
     except (OperationFailure, KeyError):  # no collection, a view, a user without the right, or another server
         return None
 

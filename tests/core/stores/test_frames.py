@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 from examples import Row, frame, row
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.stores import frames
@@ -30,6 +30,9 @@ def identity(one: Row) -> tuple[str, bool, str, str]:
 
 @settings(max_examples=60)
 @given(summaries, st.booleans())
+@example([row("daily", "1403/01", "b", 1), row("daily", "1403/02", "a", 1)], False)
+@example([row("monthly", "1403/01", "a", 1), row("daily", "1403/02", "b", 1)], False)
+@example([row("daily", "1403/02", "a", 1), row("daily", "1403/01", "a", 1)], False)
 def test_summaries_come_by_mode_merchant_and_key_in_whatever_order_they_are(rows: list[Row], sort: bool) -> None:
     given_rows = sorted(rows, key=identity) if sort else rows
     found = to_tuples(frame(given_rows))
