@@ -18,6 +18,8 @@ from core.settings.api import UNIX_PEERS
 
 FAILED: Final = "tss.failed"
 """In the scope of a request: why it could not be answered on the fast path, for Falcon to report."""
+RESPOND: Final = "tss.respond"
+"""In the scope of a request: `api.server.protocol.Protocol.respond`; not under another server, as in tests."""
 
 _MAPPED_BITS: Final = 96  # of IPv4-mapped IPv6 addresses, before those of IPv4
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)

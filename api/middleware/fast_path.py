@@ -15,8 +15,8 @@ import falcon.asgi
 
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
-from api.http.etag import OWN_HEADERS, Preference
-from api.http.request import FAILED, Request
+from api.http.etag import OWN_HEADERS, Preference, lines_of
+from api.http.request import FAILED, RESPOND, Request
 from api.middleware.rate_limit import COUNTED, RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
 from api.problems import Problem, ProblemKind
@@ -40,7 +40,7 @@ class _Recorded:
     """What the responses to requests with the same head have in common.
 
     :param key: the API key of the caller, or None if `caller` is a program on this host.
-    :param headers: those that do not depend on the query.
+    :param lines: of the headers that do not depend on the query.
     :param line: of the request log.
     """
 
@@ -49,7 +49,7 @@ class _Recorded:
     caller: Principal
     key: ApiKey | None
     address: str
-    headers: list[tuple[bytes, bytes]]
+    lines: bytes
     line: dict[str, Any]
 
 
@@ -86,17 +86,15 @@ class FastPath:
         except Exception as error:
             scope[FAILED] = error
             return False
-        status, body = 200, response.body
-        if is_known := bool(etags) and response.is_in(b",".join(etags).decode("latin-1")):
-            status, body, cache = 304, b"", "not-modified"
+        status, body, (lines, known) = 200, response.body, response.lines
+        if etags and response.is_in(b",".join(etags).decode("latin-1")):
+            status, body, lines, cache = 304, b"", known, "not-modified"
         request_id = new_request_id()
-        headers = [(name.encode(), value.encode()) for name, value in response.headers(is_known=is_known)]
-        headers += recorded.headers
-        headers.append((_REQUEST_ID, request_id.encode()))
-        if not is_known:
-            headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        lines = b"%b%bx-request-id: %b\r\n" % (lines, recorded.lines, request_id.encode())
+        if RESPOND not in scope or not scope[RESPOND](status, lines, body):
+            headers = [line.split(b": ", 1) for line in lines.splitlines()]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         own = {"request_id": request_id, "query": query_string, "status": status, "bytes": len(body), "cache": cache}
         self._log.end(recorded.line | own, started_ns)
         return True
@@ -116,10 +114,10 @@ class FastPath:
         self._recorded.pop(head, None)
         if len(self._recorded) >= _MOST:
             del self._recorded[next(iter(self._recorded))]
-        headers = [(name, value) for name, value in start["headers"] if name not in _DROPPED]
+        lines = lines_of((name, value) for name, value in start["headers"] if name not in _DROPPED)
         resource, preference = context.answered_by
         self._recorded[head] = _Recorded(
-            resource, preference, caller, key, context.client_address, headers, context.line
+            resource, preference, caller, key, context.client_address, lines, context.line
         )
 
 

@@ -63,9 +63,9 @@ class RateLimit:
         :raises Problem: too many requests.
         """
         if counted_as is None:
-            await self.count_address(address)
+            await self._count("address", _network_of(address))
         else:
-            await self.count_key(counted_as)
+            await self._count("key", counted_as)
 
     async def count_key(self, key_id: str) -> None:
         """Count a request with the key.

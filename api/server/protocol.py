@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api.http.request import RESPOND
 from api.problems import refusal
 
 _HEAD_BYTES: Final = 32_768
@@ -86,6 +87,7 @@ class Protocol(HttpToolsProtocol):
         elif not self._answering:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
+            self.scope[RESPOND] = self.respond  # type: ignore[literal-required]
             return
         raise ValueError(self._refusal[1])
 
@@ -99,6 +101,21 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes, self._request_by = 0, None
         self._idle.pop(self, None)
         super().on_message_complete()
+
+    def respond(self, status: int, lines: bytes, body: bytes) -> bool:
+        """Send the whole response to the current request; False if it must be sent as events, as to slow clients.
+
+        uvicorn checks and joins the headers of each response, which takes as long as all that it does besides.
+
+        :param lines: valid headers, each with its line break.
+        """
+        if not self.cycle.keep_alive or self.cycle.disconnected or self.flow.write_paused:
+            return False
+        self.cycle.response_started = self.cycle.response_complete = True
+        defaults = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.writelines([STATUS_LINE[status], *defaults, lines, b"\r\n", body])
+        self.on_response_complete()
+        return True
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless most of this one was not read."""
