@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -17,6 +17,7 @@ from api.http.request_body import read_body
 from api.problems import Problem, ProblemKind
 
 T = TypeVar("T")
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 _RETRY_S: Final = 1.0
 
@@ -32,7 +33,7 @@ class ThreadPool:
 
     def __init__(self, name: str, threads: int, queued: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._threads, self._most = threads, threads + queued
+        self.threads, self.most = threads, threads + queued
         self._lock = threading.Lock()  # of the next three
         self._running = self._unfinished = 0
         self._calls: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
@@ -47,9 +48,9 @@ class ThreadPool:
         """
         outcome: asyncio.Future[tuple[T, BaseException | None]] = asyncio.get_running_loop().create_future()
         with self._lock:
-            if self._unfinished == self._most:
-                raise Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
-            if self._running < self._threads:
+            if self._unfinished == self.most:
+                raise overloaded()
+            if self._running < self.threads:
                 self._executor.submit(self._work)  # before the rest, because it may fail
                 self._running += 1
             self._calls.append((outcome, partial(copy_context().run, call, *arguments)))
@@ -90,6 +91,79 @@ class ThreadPool:
             future, outcome = self._results.popleft()
             if not future.cancelled():
                 future.set_result(outcome)
+
+
+def overloaded() -> Problem:
+    """The response to a request for which there is no place in a queue."""
+    return Problem(ProblemKind.OVERLOADED, "Too many requests wait for a thread.", retry_after_s=_RETRY_S)
+
+
+class Batches(Generic[KeyT, T]):
+    """Computes results for several keys at once, and once for all concurrent callers with the same key.
+
+    :param compute: gives the result for each of some keys, or the exception to raise.
+    :param group_of: keys that wait and have the same group are computed together; those of None one at a time.
+    :param largest: the most keys of a batch.
+    :param at_once: how many batches are computed at the same time.
+    :param most: how many keys may wait or be computed.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Sequence[KeyT]], Coroutine[Any, Any, Sequence[T | Exception]]],
+        group_of: Callable[[KeyT], Hashable],
+        *,
+        largest: int,
+        at_once: int,
+        most: int,
+    ) -> None:
+        self._compute = compute
+        self._group_of = group_of
+        self._largest = largest
+        self._at_once = at_once
+        self._most = most
+        self._results: dict[KeyT, asyncio.Future[T]] = {}
+        self._waiting: deque[KeyT] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: KeyT) -> T:
+        """The result for `key`.
+
+        :raises Problem: overloaded.
+        """
+        result = self._results.get(key)
+        if result is None:
+            if len(self._results) >= self._most:
+                raise overloaded()
+            result = self._results[key] = asyncio.get_running_loop().create_future()
+            self._waiting.append(key)
+            if len(self._tasks) < self._at_once:
+                task = asyncio.create_task(self._compute_all())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(result)
+
+    async def _compute_all(self) -> None:
+        while self._waiting:
+            keys = self._next_batch()
+            try:
+                outcomes = await self._compute(keys)
+            except Exception as error:
+                outcomes = [error] * len(keys)
+            for key, outcome in zip(keys, outcomes, strict=True):
+                if isinstance(outcome, Exception):
+                    self._results.pop(key).set_exception(outcome)
+                else:
+                    self._results.pop(key).set_result(outcome)
+
+    def _next_batch(self) -> list[KeyT]:
+        keys = [self._waiting.popleft()]
+        group = self._group_of(keys[0])
+        while group is not None and self._waiting and len(keys) < self._largest:
+            if self._group_of(self._waiting[0]) != group:
+                break
+            keys.append(self._waiting.popleft())
+        return keys
 
 
 class SingleFlight(Generic[T]):

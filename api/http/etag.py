@@ -8,7 +8,7 @@ import hashlib
 import io
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import brotli
@@ -43,7 +43,7 @@ class Preference(NamedTuple):
     only_encoded: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CacheableResponse:
     """A body in one encoding, with its headers.
 
@@ -116,20 +116,10 @@ class CacheableResponse:
             found.append(("content-disposition", f'attachment; filename="{self.filename}"'))
         return found
 
-    @cached_property
-    def lines(self) -> tuple[bytes, bytes]:
-        """The lines of its headers when it is sent with its body, and as 304."""
-        headers = [*self.headers(is_known=False), ("content-length", str(len(self.body)))]
-        sent, known = (
-            lines_of((name.encode(), value.encode()) for name, value in some)
-            for some in (headers, self.headers(is_known=True))
-        )
-        return sent, known
-
-
-def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """`headers` as lines, each with its line break."""
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
+    def lines(self, *, is_known: bool) -> bytes:
+        """Its `headers`, and Content-Length unless it is sent as 304, each with its line break."""
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self.headers(is_known=is_known)])
+        return lines.encode() if is_known else f"{lines}content-length: {len(self.body)}\r\n".encode()
 
 
 CSV: Final = "text/csv; charset=utf-8"

@@ -15,7 +15,7 @@ import falcon.asgi
 
 from api.auth.api_keys import KeyRing
 from api.auth.principal import LOCAL, Principal
-from api.http.etag import OWN_HEADERS, Preference, lines_of
+from api.http.etag import OWN_HEADERS, Preference
 from api.http.request import FAILED, RESPOND, Request
 from api.middleware.rate_limit import COUNTED, RateLimit
 from api.middleware.request_log import RequestLog, new_request_id
@@ -86,11 +86,12 @@ class FastPath:
         except Exception as error:
             scope[FAILED] = error
             return False
-        status, body, (lines, known) = 200, response.body, response.lines
-        if etags and response.is_in(b",".join(etags).decode("latin-1")):
-            status, body, lines, cache = 304, b"", known, "not-modified"
+        status, body = 200, response.body
+        if is_known := bool(etags) and response.is_in(b",".join(etags).decode("latin-1")):
+            status, body, cache = 304, b"", "not-modified"
         request_id = new_request_id()
-        lines = b"%b%bx-request-id: %b\r\n" % (lines, recorded.lines, request_id.encode())
+        own_lines = response.lines(is_known=is_known), recorded.lines, _REQUEST_ID, request_id.encode()
+        lines = b"%b%b%b: %b\r\n" % own_lines
         if RESPOND not in scope or not scope[RESPOND](status, lines, body):
             headers = [line.split(b": ", 1) for line in lines.splitlines()]
             await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -114,11 +115,9 @@ class FastPath:
         self._recorded.pop(head, None)
         if len(self._recorded) >= _MOST:
             del self._recorded[next(iter(self._recorded))]
-        lines = lines_of((name, value) for name, value in start["headers"] if name not in _DROPPED)
+        lines = b"".join([b"%b: %b\r\n" % (name, value) for name, value in start["headers"] if name not in _DROPPED])
         resource, preference = context.answered_by
-        self._recorded[head] = _Recorded(
-            resource, preference, caller, key, context.client_address, lines, context.line
-        )
+        self._recorded[head] = _Recorded(resource, preference, caller, key, context.client_address, lines, context.line)
 
 
 class App(falcon.asgi.App[Request, falcon.asgi.Response]):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self, TypeVar, cast
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 from cachetools import LRUCache
 
 from api.http.etag import CacheableResponse, Preference
+from api.problems import Problem
 from core.calendar import Calendar, calendar_named
 from core.merchant_names import NO_NAMES, MerchantNames
 from core.stores import Stores
@@ -23,8 +24,8 @@ _CACHED_TABLES: Final = 8
 _LONGEST_CACHED_QUERY: Final = 512
 
 
-class NamesChanged(Exception):
-    """The names of merchants have changed since the snapshot."""
+class SnapshotOutdated(Exception):
+    """Something else is published, or the names of merchants have changed, since the snapshot."""
 
 
 class State(NamedTuple):
@@ -61,19 +62,22 @@ def version_of(publication: Publication) -> str:
     return f"{publication.generation}-{publication.published_at_ms:x}"
 
 
+class Responder(Protocol):
+    """Makes the responses of a resource; see `api.summaries.reader.CachedResource`."""
+
+    def is_quick(self, query: Any) -> bool: ...
+
+    def make_each(
+        self, stores: Stores, snapshot: Snapshot, queries: Sequence[Any]
+    ) -> Sequence[CacheableResponse | Problem]: ...
+
+
 class Wanted(NamedTuple):
-    """A response that clients want, which can be made from any snapshot.
+    """A response that clients want, which can be made from any snapshot."""
 
-    :param make_plain: makes the unencoded response to `query` from the stores and a snapshot.
-    """
-
-    make_plain: Callable[[Stores, Snapshot, Any], CacheableResponse]
+    resource: Responder
     query: Hashable
     preference: Preference
-
-    def make(self, stores: Stores, snapshot: Snapshot) -> CacheableResponse:
-        """The response, encoded; see `make_plain`."""
-        return self.make_plain(stores, snapshot, self.query).encoded(self.preference)
 
 
 @dataclass(slots=True)
@@ -130,10 +134,19 @@ class Snapshot:
             self._tables[name] = made
         return made
 
+    def require_current(self, stores: Stores) -> None:
+        """Check, after reading from `stores`, that what was read is of this snapshot.
+
+        :raises SnapshotOutdated: its publication is no longer current.
+        :raises StoreUnavailable: the store does not answer.
+        """
+        if not stores.summaries.is_current(self.publication):
+            raise SnapshotOutdated
+
     def names(self, stores: Stores) -> MerchantNames:
         """The names of merchants.
 
-        :raises NamesChanged: they have changed since the snapshot.
+        :raises SnapshotOutdated: they have changed since the snapshot.
         :raises StoreUnavailable: the store does not answer.
         """
         if not self.state.names:
@@ -142,7 +155,7 @@ class Snapshot:
         def read() -> MerchantNames:
             names = stores.merchant_names.read()
             if names.version != self.state.names:
-                raise NamesChanged
+                raise SnapshotOutdated
             return names
 
         return self.table(("names",), read)

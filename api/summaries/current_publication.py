@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from api.http.etag import CacheableResponse
 from api.problems import Problem
 from api.store_access import StoreAccess
-from api.summaries.cache import NamesChanged, Snapshot, State, Wanted
-from api.threads import ThreadPool, forget_failure
+from api.summaries.cache import Snapshot, SnapshotOutdated, State, Wanted
+from api.threads import Batches, ThreadPool, forget_failure
 from core.errors import StoreError
 from core.stores import Stores
 
-T = TypeVar("T")
-
-_MADE_AT_ONCE: Final = 8  # responses that are made in advance
-_PAUSE_S: Final = 0.001  # after these, so that requests are not delayed
+_MADE_AT_ONCE: Final = 8
+_PAUSE_S: Final = 0.001  # after so many responses were made in advance, so that requests are not delayed
 
 Work = Coroutine[Any, Any, None]
 
@@ -75,6 +73,14 @@ class CurrentPublication:
         self._confirmed_at = self._ask_at = self._asked_at = self._succeed_by = float("-inf")
         self._pending: asyncio.Task[None] | None = None
         self._begun = self._done = 0
+        # One thread reads for several requests at once; several threads read at the same time.
+        self._making: Batches[tuple[Snapshot, Wanted], CacheableResponse | None] = Batches(
+            self._make_batch,
+            _group_of,
+            largest=_MADE_AT_ONCE if reading.threads == 1 else 1,
+            at_once=reading.threads,
+            most=reading.most,
+        )
 
     async def snapshot(self, *, stale_if_error: bool = True) -> Snapshot | None:
         """The snapshot of at most `freshness_s` ago, or None if nothing is published.
@@ -106,23 +112,25 @@ class CurrentPublication:
             self._make_current(self._successor)
         return self._snapshot
 
-    async def read(self, snapshot: Snapshot, read: Callable[[Stores, Snapshot], T]) -> T | None:
-        """The result of `read`, or None if `snapshot` is no longer current after it.
+    async def response(self, snapshot: Snapshot, wanted: Wanted) -> CacheableResponse | None:
+        """The response to `wanted`, made from the store and cached; None if `snapshot` is no longer current.
 
         :raises StoreError: the store does not answer.
-        :raises Problem: overloaded.
+        :raises Problem: overloaded, or that of `wanted`.
         """
+        return await self._making.get((snapshot, wanted))
 
-        def read_and_check(stores: Stores) -> T | None:
-            try:
-                found = read(stores, snapshot)
-            except NamesChanged:
-                return None
-            return found if stores.summaries.is_current(snapshot.publication) else None
-
+    async def _make_batch(
+        self, batch: Sequence[tuple[Snapshot, Wanted]]
+    ) -> Sequence[CacheableResponse | Problem | None]:
         if self._pending is not None and self._monotonic() >= self._confirmed_at + self.freshness_s:
             await self._wait_for(self._begun)  # which may be opening the store again
-        return await self._reading.run(self._access.call, read_and_check)
+        snapshot, some = batch[0][0], [wanted for _, wanted in batch]
+        made = await self._reading.run(self._access.call, partial(_make_each, snapshot, some))
+        for wanted, response in zip(some, made, strict=True):
+            if isinstance(response, CacheableResponse):
+                snapshot.keep(wanted, response)
+        return made
 
     async def poll(self) -> None:
         """Confirm the snapshot also while there are no requests; never returns."""
@@ -192,18 +200,17 @@ class CurrentPublication:
     async def _make(self, snapshot: Snapshot, favourites: list[Wanted], until: float) -> None:
         """Make the `favourites` from `snapshot` until the time is over, then make it current."""
         try:
-            with suppress(StoreError, Problem):  # which requests report
-                for first in range(0, len(favourites), _MADE_AT_ONCE):
-                    if self._monotonic() >= until:
-                        break
-                    some = favourites[first : first + _MADE_AT_ONCE]
-                    missing = [wanted for wanted in some if not snapshot.has(wanted)]
-                    made = await self.read(snapshot, partial(_make_each, missing))
-                    if made is None:
-                        break
-                    for wanted, answer in made:
-                        snapshot.keep(wanted, answer)
-                    await asyncio.sleep(_PAUSE_S)
+            for first in range(0, len(favourites), _MADE_AT_ONCE):
+                if self._monotonic() >= until:
+                    break
+                some = favourites[first : first + _MADE_AT_ONCE]
+                missing = [self.response(snapshot, wanted) for wanted in some if not snapshot.has(wanted)]
+                for made in await asyncio.gather(*missing, return_exceptions=True):
+                    if made is None or isinstance(made, StoreError):  # which requests report
+                        return
+                    if isinstance(made, BaseException) and not isinstance(made, Problem):
+                        raise made
+                await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is snapshot:  # else it is current already, or a newer one is
                 self._make_current(snapshot)
@@ -216,10 +223,18 @@ class CurrentPublication:
         self._snapshot, self._successor = snapshot, None
 
 
-def _make_each(missing: list[Wanted], stores: Stores, snapshot: Snapshot) -> list[tuple[Wanted, CacheableResponse]]:
-    """The `missing` responses, without those that are errors, such as of a merchant that no longer exists."""
-    made = []
-    for wanted in missing:
-        with suppress(Problem):
-            made.append((wanted, wanted.make(stores, snapshot)))
-    return made
+def _group_of(making: tuple[Snapshot, Wanted]) -> object:
+    snapshot, wanted = making
+    return (snapshot, wanted.resource) if wanted.resource.is_quick(wanted.query) else None
+
+
+def _make_each(snapshot: Snapshot, some: list[Wanted], stores: Stores) -> Sequence[CacheableResponse | Problem | None]:
+    """The responses to `some`, encoded; None if `snapshot` is no longer current."""
+    try:
+        made = some[0].resource.make_each(stores, snapshot, [wanted.query for wanted in some])
+    except SnapshotOutdated:
+        return [None] * len(some)
+    return [
+        response if isinstance(response, Problem) else response.encoded(wanted.preference)
+        for wanted, response in zip(some, made, strict=True)
+    ]

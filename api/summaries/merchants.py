@@ -140,10 +140,11 @@ class MerchantsResource(CachedResource[MerchantsQuery]):
     def make(self, stores: Stores, snapshot: Snapshot, query: MerchantsQuery) -> CacheableResponse:
         """The response to `query`, unencoded.
 
-        :raises NamesChanged: the names of merchants have changed since the snapshot.
+        :raises SnapshotOutdated: the publication or the names of merchants have changed since the snapshot.
         """
         names = snapshot.names(stores)
         merchants = _matching(snapshot, names, _sorted_totals(stores, snapshot, names, query), query)
+        snapshot.require_current(stores)
         page = merchants[query.skip : query.skip + query.limit]
         following = query.skip + len(page)
         cursor = (

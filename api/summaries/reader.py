@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
 
@@ -15,7 +15,6 @@ from api.http.request import FAILED
 from api.problems import Problem, ProblemKind
 from api.summaries.cache import Snapshot, Wanted
 from api.summaries.current_publication import CurrentPublication
-from api.threads import SingleFlight
 from core.calendar import Calendar
 from core.errors import StoreUnavailable
 from core.stores import Stores
@@ -36,7 +35,6 @@ class CachedResource(ABC, Generic[QueryT]):
     def __init__(self, current: CurrentPublication, calendar: Calendar) -> None:
         self._current = current
         self._calendar = calendar
-        self._making: SingleFlight[CacheableResponse | None] = SingleFlight()
 
     @abstractmethod
     def parse(self, query_string: str, caller: Principal, calendar: Calendar, version: str | None) -> QueryT:
@@ -48,7 +46,20 @@ class CachedResource(ABC, Generic[QueryT]):
 
     @abstractmethod
     def make(self, stores: Stores, snapshot: Snapshot, query: QueryT) -> CacheableResponse:
-        """The response to `query`, unencoded."""
+        """The response to `query`, unencoded.
+
+        :raises SnapshotOutdated: what was read is not of `snapshot`, see `Snapshot.require_current`.
+        """
+
+    def is_quick(self, query: QueryT) -> bool:
+        """Whether `make_each` makes the responses to several such queries faster than one after the other."""
+        return False
+
+    def make_each(
+        self, stores: Stores, snapshot: Snapshot, queries: Sequence[QueryT]
+    ) -> Sequence[CacheableResponse | Problem]:
+        """The responses to `queries`; see `make`."""
+        return [self.make(stores, snapshot, query) for query in queries]
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Answer `req`."""
@@ -90,10 +101,10 @@ class CachedResource(ABC, Generic[QueryT]):
                     raise
                 snapshot = latest
                 continue
-            wanted = Wanted(self.make, query, preference)
+            wanted = Wanted(self, query, preference)
             if cached := snapshot.cached(wanted):
                 return cached, "hit"
-            if made := await self._making.run((snapshot, wanted), partial(self._make_and_keep, snapshot, wanted)):
+            if made := await self._current.response(snapshot, wanted):
                 return made, "miss"
             snapshot = await self._current.read_again()
         raise StoreUnavailable("summaries are published faster than they can be read", "Try again.")
@@ -106,10 +117,3 @@ class CachedResource(ABC, Generic[QueryT]):
             if problem.kind is not ProblemKind.STALE_CURSOR:
                 raise
         return Problem(ProblemKind.NOT_BUILT_YET, "Nothing is published yet.", retry_after_s=_NOT_BUILT_RETRY_S)
-
-    async def _make_and_keep(self, snapshot: Snapshot, wanted: Wanted) -> CacheableResponse | None:
-        """Make the response from the store and cache it; None if `snapshot` is no longer current."""
-        made = await self._current.read(snapshot, wanted.make)
-        if made is not None:
-            snapshot.keep(wanted, made)
-        return made

@@ -27,7 +27,7 @@ from api.http.query_parameters import (
 )
 from api.openapi import bodies
 from api.problems import Problem, ProblemKind
-from api.summaries.cache import Snapshot
+from api.summaries.cache import Snapshot, SnapshotOutdated
 from api.summaries.merchant_points import MOST_POINTS, KeyBounds, points_of_merchants
 from api.summaries.reader import CachedResource
 from core.calendar import Calendar, Mode, Period
@@ -36,7 +36,7 @@ from core.csv_cells import safe_cell
 from core.instants import iso_instant
 from core.money import major
 from core.stores import Stores
-from core.stores.summaries import Measure, MerchantPoint, SeriesPoint
+from core.stores.summaries import Measure, MerchantPoint, SeriesPoint, SeriesRange
 
 PATH: Final = "/api/transactions/summary"
 Grouped = Literal["named", "visible"]
@@ -176,21 +176,35 @@ class SummaryResource(CachedResource[SeriesQuery]):
             caller.require_merchant(merchant_id)
         return query
 
+    def is_quick(self, query: SeriesQuery) -> bool:
+        """Whether the store writes the JSON of `query`, and of others with it."""
+        return query.is_plain
+
+    def make_each(
+        self, stores: Stores, snapshot: Snapshot, queries: Sequence[SeriesQuery]
+    ) -> Sequence[CacheableResponse | Problem]:
+        """The responses to `queries`, unencoded: plain ones, or one of another kind; see `make`."""
+        if not queries[0].is_plain:
+            return super().make_each(stores, snapshot, queries)
+        bodies = stores.summaries.series_json(snapshot.publication, list(map(_range_of, queries)))
+        if bodies is None:
+            raise SnapshotOutdated
+        return [_plain_response(stores, snapshot, *made) for made in zip(queries, bodies, strict=True)]
+
     def make(self, stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> CacheableResponse:
         """The response to `query`, unencoded.
 
         :raises Problem: there is no such merchant; a filled range of more than a century of days; or more points of
             several merchants than a response can have.
+        :raises SnapshotOutdated: the publication or the names of merchants have changed since the snapshot.
         """
-        if query.is_plain:
-            body = _plain_json(stores, query)
-            return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
         points = _points(stores, snapshot, query)
         link = None
         if query.limit is not None and len(points) > query.limit:
             points = points[: query.limit]
             link = f'<{_address(query, snapshot, points[-1])}>; rel="next"'
         columns = _columns(stores, snapshot, query, points)
+        snapshot.require_current(stores)
         content_type, write = _FORMATS[query.format]
         body = (BOM_UTF8 if query.bom else b"") + write(list(columns), list(zip(*columns.values(), strict=True)))
         filename = f"summary-{query.mode}-{query.measure}.csv" if query.format == "csv" else None
@@ -240,13 +254,18 @@ def _query_in(
     return query
 
 
-def _plain_json(stores: Stores, query: SeriesQuery) -> bytes:
+def _range_of(query: SeriesQuery) -> SeriesRange:
     merchant_id = query.merchants[0] if query.merchants else None
-    bounds = _keys_of(query.first, query.last)
-    body = stores.summaries.series_json(query.mode, query.measure, merchant_id, *bounds)
+    return SeriesRange(query.mode, query.measure, merchant_id, *_keys_of(query.first, query.last))
+
+
+def _plain_response(stores: Stores, snapshot: Snapshot, query: SeriesQuery, body: bytes) -> CacheableResponse | Problem:
     if body == _NO_POINTS:
-        _require_merchant(stores, merchant_id)
-    return body
+        try:
+            _require_merchant(stores, _range_of(query).merchant_id)
+        except Problem as problem:
+            return problem
+    return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
 
 
 def _points(stores: Stores, snapshot: Snapshot, query: SeriesQuery) -> Sequence[SeriesPoint | MerchantPoint]:
@@ -364,7 +383,7 @@ def _names(
 ) -> list[str | None]:
     """The name of the merchant of each of `points`, in the locale of the query.
 
-    :raises NamesChanged: the names of merchants have changed since the snapshot.
+    :raises SnapshotOutdated: the names of merchants have changed since the snapshot.
     """
     names, locale = snapshot.names(stores), query.locale or "fa"
     by_id = {merchant_id: names.name(merchant_id, locale) for merchant_id in {str(point[0]) for point in points}}

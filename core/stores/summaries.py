@@ -187,6 +187,16 @@ class MerchantPoint(NamedTuple):
     value: int
 
 
+class SeriesRange(NamedTuple):
+    """Some periods of one series: the arguments of `SummaryStore.series`."""
+
+    mode: Mode
+    measure: Measure
+    merchant_id: str | None
+    first_key: Bound = None
+    last_key: Bound = None
+
+
 class MerchantTotals(NamedTuple):
     """The totals of one merchant over a range of periods: exact integers, which may exceed int64."""
 
@@ -340,10 +350,13 @@ class SummaryStore(Protocol):
         :returns: only periods with transactions.
         """
 
-    def series_json(
-        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
-    ) -> bytes:
-        """What `series` gives, as JSON such as ``[{"key":"1403/01","value":12500}]``; on SQLite in half the time."""
+    def series_json(self, publication: Publication, series: Sequence[SeriesRange]) -> list[bytes] | None:
+        """Several series of `publication`, each as JSON such as ``[{"key":"1403/01","value":12500}]``.
+
+        On SQLite this is one statement, which takes half the time of `series`.
+
+        :returns: None if `publication` is not the current one.
+        """
 
     def has_merchant(self, merchant_id: str) -> bool:
         """Whether the current publication has summaries of `merchant_id`."""

@@ -1,15 +1,15 @@
-"""A pool of threads stays usable after failures and cancelled calls."""
+"""A pool of threads and batches stay usable after failures and cancelled calls."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from api.problems import Problem
-from api.threads import ThreadPool
+from api.threads import Batches, ThreadPool
 
 WAIT_S = 40
 
@@ -75,3 +75,68 @@ def test_a_call_that_ends_after_its_event_loop_leaves_its_thread_to_the_next() -
 
     asyncio.run(leave())
     assert asyncio.run(use()) == 7
+
+
+class Squares:
+    """Batches of numbers, of which odd ones are computed together. A negative number is an error, and 99 fails."""
+
+    def __init__(self, *, most: int = 100) -> None:
+        self.computed: list[list[int]] = []
+        self.batches: Batches[int, int] = Batches(
+            self._compute, lambda number: "odd" if number % 2 else None, largest=3, at_once=1, most=most
+        )
+
+    async def _compute(self, numbers: Sequence[int]) -> list[int | Exception]:
+        self.computed.append(list(numbers))
+        await asyncio.sleep(0)
+        if 99 in numbers:
+            raise RuntimeError("99")
+        return [ValueError(number) if number < 0 else number**2 for number in numbers]
+
+    async def of(self, *numbers: int) -> list[object]:
+        """The result for each number, or its exception; all are requested at once."""
+        found = asyncio.gather(*map(self.batches.get, numbers), return_exceptions=True)
+        return [repr(one) if isinstance(one, Exception) else one for one in await asyncio.wait_for(found, WAIT_S)]
+
+
+def on_a_loop(use: Callable[[Squares], object], squares: Squares | None = None) -> Squares:
+    squares = squares or Squares()
+    asyncio.run(use(squares))  # type: ignore[arg-type]
+    return squares
+
+
+def test_keys_of_a_group_that_wait_are_computed_together_and_equal_ones_once() -> None:
+    async def use(squares: Squares) -> None:
+        assert await squares.of(1, 3, 5, 7, 2, 4, 9, 1, 4) == [1, 9, 25, 49, 4, 16, 81, 1, 16]
+
+    assert on_a_loop(use).computed == [[1, 3, 5], [7], [2], [4], [9]]
+
+
+def test_an_error_reaches_those_who_asked_for_its_key_and_a_failure_its_batch() -> None:
+    async def use(squares: Squares) -> None:
+        assert await squares.of(1, -1, -1, 3) == [1, "ValueError(-1)", "ValueError(-1)", 9]
+        assert await squares.of(5, 99, 4) == ["RuntimeError('99')", "RuntimeError('99')", 16]
+        assert await squares.of(99 - 2, 5) == [97**2, 25]
+
+    on_a_loop(use)
+
+
+def test_a_key_beyond_the_most_is_refused_unless_it_is_being_computed() -> None:
+    async def use(squares: Squares) -> None:
+        *found, refused = await squares.of(1, 2, 1, 3)
+        assert found == [1, 4, 1]
+        assert "Problem" in str(refused)
+        assert await squares.of(3) == [9]
+
+    on_a_loop(use, Squares(most=2))
+
+
+def test_a_caller_that_is_cancelled_leaves_the_result_to_the_others() -> None:
+    async def use(squares: Squares) -> None:
+        first, second = (asyncio.create_task(squares.batches.get(2)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await asyncio.wait_for(second, WAIT_S) == 4
+        assert first.cancelled()
+
+    assert on_a_loop(use).computed == [[2]]

@@ -46,6 +46,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    SeriesRange,
     SummaryStore,
     no_progress,
 )
@@ -159,12 +160,11 @@ class MongoSummaryStore(SummaryStore):
         found = self._read(lambda layers: layer_queries_of_mode(layers, mode, first_key, last_key), fetch)
         return list(islice(merge(*found), limit))
 
-    def series_json(
-        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
-    ) -> bytes:
-        points = self.series(mode, measure, merchant_id, first_key, last_key)
-        body = orjson.dumps([{"key": key, "value": value} for key, value in points])
-        return bytes(memoryview(body))  # a copy, as orjson's result references a buffer that is kilobytes larger
+    def series_json(self, publication: Publication, series: Sequence[SeriesRange]) -> list[bytes] | None:
+        bodies = [orjson.dumps([{"key": key, "value": value} for key, value in self.series(*one)]) for one in series]
+        if not self.is_current(publication):
+            return None
+        return [bytes(memoryview(body)) for body in bodies]  # copies, as orjson's buffers are kilobytes larger
 
     def has_merchant(self, merchant_id: str) -> bool:
         query = {"mode": {"$in": [mode.value for mode in Mode]}, "merchant_id": merchant_id}

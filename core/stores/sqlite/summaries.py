@@ -25,6 +25,7 @@ from core.stores.summaries import (
     Publication,
     Scan,
     SeriesPoint,
+    SeriesRange,
     SummaryStore,
     no_progress,
 )
@@ -42,12 +43,6 @@ _SERIES: Final = {
     measure: f"SELECT key, {measure} FROM {SUMMARIES} "
     "WHERE mode = ? AND merchant_id IS ? AND key BETWEEN ? AND ? ORDER BY key"
     for measure in get_args(Measure)
-}
-# SQLite builds the JSON in one step without the GIL, for which threads that fetch rows would contend at each row. The
-# order is that of the subquery: SQLite does not flatten an ordered subquery into an aggregate.
-_SERIES_JSON: Final = {
-    measure: f"SELECT CAST(json_group_array(json_object('key', key, 'value', {measure})) AS BLOB) FROM ({series})"
-    for measure, series in _SERIES.items()
 }
 # Iterates over merchants, as the index is by merchant and key: reading some days must not scan everything. The last
 # merchant is null, for the overall rows.
@@ -99,6 +94,15 @@ _HAS_MERCHANT: Final = f"SELECT 1 FROM {SUMMARIES} WHERE mode IN (?, ?, ?) AND m
 _CURRENT: Final = (
     "SELECT generation, run_id, published_at_ms FROM summary_publications ORDER BY generation DESC LIMIT 1"
 )
+# SQLite builds the JSON in one step without the GIL, for which threads that fetch rows would contend at each row. The
+# order is that of the subquery: SQLite does not flatten an ordered subquery into an aggregate.
+_ONE_JSON: Final = f"""(
+    SELECT CAST(json_group_array(json_object('key', key, 'value', value)) AS BLOB) FROM (
+        SELECT key, CASE WHEN ? THEN amount ELSE count END AS value FROM {SUMMARIES}
+        WHERE mode = ? AND merchant_id IS ? AND key BETWEEN ? AND ? ORDER BY key
+    )
+)"""
+_SERIES_JSON: Final = f"SELECT {{series}} FROM ({_CURRENT}) WHERE generation = ? AND run_id = ? AND published_at_ms = ?"
 _BEFORE: Final = (
     "SELECT generation FROM summary_publications WHERE generation < ? AND published_at_ms < ? ORDER BY generation"
 )
@@ -128,8 +132,7 @@ class SqliteSummaryStore(SummaryStore):
         self._database.require_in_place()
         with self._database.connection() as connection:
             row = connection.execute(_CURRENT).fetchone()
-        identity = publication.generation, publication.run_id, publication.published_at_ms
-        return row is not None and tuple(row) == identity
+        return row is not None and tuple(row) == _identity(publication)
 
     def rows(self, mode: Mode, first_key: Bound = None, last_key: Bound = None) -> pl.DataFrame:
         from core.stores.frames import from_batches
@@ -197,12 +200,14 @@ class SqliteSummaryStore(SummaryStore):
         with self._database.connection() as connection:
             return list(map(MerchantPoint._make, _tuples(connection, statement, *given)))
 
-    def series_json(
-        self, mode: Mode, measure: Measure, merchant_id: str | None, first_key: Bound = None, last_key: Bound = None
-    ) -> bytes:
+    def series_json(self, publication: Publication, series: Sequence[SeriesRange]) -> list[bytes] | None:
+        statement = _SERIES_JSON.format(series=", ".join([_ONE_JSON] * len(series)))
+        given: list[Any] = []
+        for mode, measure, merchant_id, first_key, last_key in series:
+            given += measure == "amount", mode, merchant_id, *_bounds(first_key, last_key)
         with self._database.connection() as connection:
-            found = connection.execute(_SERIES_JSON[measure], (mode, merchant_id, *_bounds(first_key, last_key)))
-            return bytes(found.fetchone()[0])
+            row = _tuples(connection, statement, *given, *_identity(publication)).fetchone()
+        return None if row is None else list(row)
 
     def has_merchant(self, merchant_id: str) -> bool:
         with self._database.connection() as connection:
@@ -237,6 +242,11 @@ class SqliteSummaryStore(SummaryStore):
     def remove_publications(self, generations: Sequence[int]) -> int:
         with self._database.transaction() as connection:
             return connection.executemany(_FORGET, [(one,) for one in generations]).rowcount if generations else 0
+
+
+def _identity(publication: Publication) -> tuple[int, int, int]:
+    """The columns of `_CURRENT`, if `publication` is the current one."""
+    return publication.generation, publication.run_id, publication.published_at_ms
 
 
 def _bounds(first_key: Bound, last_key: Bound) -> tuple[str, str]:

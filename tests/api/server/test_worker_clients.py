@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,20 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
         for byte in request("/readyz"):
             client.send(bytes([byte]))
         assert client.answer().status == 200
+
+
+@pytest.mark.parametrize("headers", [(), ("Accept-Encoding: gzip",), ("If-None-Match: *",)], ids=str)
+def test_a_response_without_falcon_has_the_head_of_one_with_it(server: Server, headers: tuple[str, ...]) -> None:
+    sent = request(LARGE, "Accept-Language: fa", *headers)
+    with server.client() as client:
+        answers = [client.send(sent).answer() for _ in range(3)]
+    first, *others = [
+        sorted(re.sub("(?im)^(x-request-id|date): .*", "", answer.head).splitlines()) for answer in answers
+    ]
+    assert others == [first, first]
+    assert answers[0].status == (304 if "If-None-Match: *" in headers else 200)
+    assert len({answer.body for answer in answers}) == 1
+    assert len({answer.header("X-Request-Id") for answer in answers}) == 3
 
 
 def test_http_1_0_is_answered_and_closed(server: Server) -> None:

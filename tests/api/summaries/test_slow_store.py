@@ -15,6 +15,7 @@ from sending import NOTIFICATIONS
 from slow_store import WAIT_S, SlowStore
 
 from api.store_access import PATIENCE_S
+from core.calendar import Mode
 from core.stores import open_stores
 from core.stores.api_keys import Scope
 from core.stores.runs import RunStatus
@@ -181,6 +182,23 @@ def test_the_same_cold_answer_is_computed_once_for_all_who_wait(url: str, questi
     assert len({answer.result().content for answer in answers}) == 1
     assert {answer.result().status_code for answer in answers} == {200}
     assert store.asked - before == 2  # for the answer, and whether it is still what is published
+
+
+def test_an_unknown_merchant_is_an_error_only_for_the_requests_for_it(url: str) -> None:
+    api = Api(url)
+    store = SlowStore(api)
+    api.ask(**WARM)
+    merchants = ("shop-1", "nobody", "shop-2", "nothing", "shop-1")
+    questions = [{"path": SUMMARY, "query": f"mode=daily&type=count&merchant_id={one}"} for one in merchants]
+    with store.asked_by(*questions) as answers:
+        store.wait_for(1)
+    for merchant, answer in zip(merchants, answers, strict=True):
+        if merchant.startswith("no"):
+            assert problem(answer.result()) == (404, "unknown-merchant")
+        else:
+            with open_stores(url, timeout_s=10) as stores:
+                series = stores.summaries.series(Mode.DAILY, "count", merchant)
+            assert answer.result().json == [point._asdict() for point in series]
 
 
 def test_a_failure_reaches_all_who_wait_and_is_not_cached(url: str) -> None:

@@ -24,7 +24,15 @@ from core.calendar.periods import Mode
 from core.errors import ConservationBroken, PublicationLost, StoreBusy, StoreUnavailable
 from core.stores import Stores, open_stores
 from core.stores.frames import from_batches, ordered, within
-from core.stores.summaries import KeyRange, Measure, MerchantPoint, MerchantTotals, SeriesPoint, SummaryStore
+from core.stores.summaries import (
+    KeyRange,
+    Measure,
+    MerchantPoint,
+    MerchantTotals,
+    SeriesPoint,
+    SeriesRange,
+    SummaryStore,
+)
 
 STATES = 50 if THOROUGH else 6
 """How many publications a reader must see while others are made."""
@@ -224,8 +232,8 @@ def test_a_series_is_one_merchant_by_key(
     series = published(EXTREMES).series(mode, measure, merchant_id)
     assert series == [SeriesPoint(*point) for point in expected]
     assert all(type(point.value) is int for point in series)
-    as_json = published(EXTREMES).series_json(mode, measure, merchant_id)
-    assert as_json == orjson.dumps([{"key": key, "value": value} for key, value in expected])
+    as_json = published(EXTREMES).series_json(publication(1, EXTREMES), [SeriesRange(mode, measure, merchant_id)])
+    assert as_json == [orjson.dumps([{"key": key, "value": value} for key, value in expected])]
 
 
 FOUR_DAYS = frame([row("daily", f"1403/04/{day:02d}", "m", day) for day in (5, 3, 2, 4)])
@@ -248,8 +256,33 @@ def test_the_bounds_of_a_series_are_inclusive(
 ) -> None:
     series = published(FOUR_DAYS).series(Mode.DAILY, "amount", "m", first_key, last_key)
     assert [point.value for point in series] == expected
-    as_json = published(FOUR_DAYS).series_json(Mode.DAILY, "amount", "m", first_key, last_key)
+    wanted = SeriesRange(Mode.DAILY, "amount", "m", first_key, last_key)
+    (as_json,) = published(FOUR_DAYS).series_json(publication(1, FOUR_DAYS), [wanted]) or ()
     assert [point["value"] for point in orjson.loads(as_json)] == expected
+
+
+def test_several_series_are_read_together_each_with_its_own_bounds(published: Published) -> None:
+    wanted = [
+        SeriesRange(Mode.DAILY, "amount", "m", None, "1403/04/03"),
+        SeriesRange(Mode.DAILY, "count", "m", "1403/04/04"),
+        SeriesRange(Mode.WEEKLY, "amount", None),
+        SeriesRange(Mode.DAILY, "amount", "m", "1403/04/05", "1403/04/05"),
+    ]
+    found = published(FOUR_DAYS).series_json(publication(1, FOUR_DAYS), wanted) or []
+    expected = [[point._asdict() for point in published(FOUR_DAYS).series(*one)] for one in wanted]
+    assert [orjson.loads(one) for one in found] == expected
+    assert list(map(len, expected)) == [2, 2, 0, 1]
+
+
+def test_series_of_another_publication_than_the_current_one_are_not_read(stores: Stores) -> None:
+    first, second = publication(1, FOUR_DAYS), publication(2, FOUR_DAYS)
+    wanted = [SeriesRange(Mode.DAILY, "amount", "m")]
+    assert stores.summaries.series_json(first, wanted) is None
+    stores.summaries.publish(first, FOUR_DAYS)
+    assert stores.summaries.series_json(first, wanted)
+    assert stores.summaries.series_json(replace(first, run_id=first.run_id + 1), wanted) is None
+    stores.summaries.publish(second, FOUR_DAYS)
+    assert stores.summaries.series_json(first, wanted) is None
 
 
 def test_it_knows_whom_it_holds_summaries_of(published: Published) -> None:
