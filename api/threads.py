@@ -145,7 +145,7 @@ class Batches(Generic[KeyT, T]):
 
     async def _compute_all(self) -> None:
         while self._waiting:
-            keys = self._next_batch()
+            keys = self.next_batch(self._waiting)
             try:
                 outcomes = await self._compute(keys)
             except Exception as error:
@@ -156,13 +156,12 @@ class Batches(Generic[KeyT, T]):
                 else:
                     self._results.pop(key).set_result(outcome)
 
-    def _next_batch(self) -> list[KeyT]:
-        keys = [self._waiting.popleft()]
+    def next_batch(self, waiting: deque[KeyT]) -> list[KeyT]:
+        """Remove the first keys from `waiting` that can be computed together; at least one."""
+        keys = [waiting.popleft()]
         group = self._group_of(keys[0])
-        while group is not None and self._waiting and len(keys) < self._largest:
-            if self._group_of(self._waiting[0]) != group:
-                break
-            keys.append(self._waiting.popleft())
+        while group is not None and waiting and len(keys) < self._largest and self._group_of(waiting[0]) == group:
+            keys.append(waiting.popleft())
         return keys
 
 

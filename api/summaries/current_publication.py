@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,7 +18,7 @@ from core.errors import StoreError
 from core.stores import Stores
 
 _MADE_AT_ONCE: Final = 8
-_PAUSE_S: Final = 0.001  # after so many responses were made in advance, so that requests are not delayed
+_PAUSE_S: Final = 0.001  # after responses were made in advance, so that requests are not delayed
 
 Work = Coroutine[Any, Any, None]
 
@@ -78,7 +79,7 @@ class CurrentPublication:
             self._make_batch,
             _group_of,
             largest=_MADE_AT_ONCE if reading.threads == 1 else 1,
-            at_once=reading.threads,
+            at_once=reading.threads + 1,  # so that no thread waits for the event loop
             most=reading.most,
         )
 
@@ -199,17 +200,17 @@ class CurrentPublication:
 
     async def _make(self, snapshot: Snapshot, favourites: list[Wanted], until: float) -> None:
         """Make the `favourites` from `snapshot` until the time is over, then make it current."""
+        waiting = deque((snapshot, wanted) for wanted in favourites)
         try:
-            for first in range(0, len(favourites), _MADE_AT_ONCE):
-                if self._monotonic() >= until:
-                    break
-                some = favourites[first : first + _MADE_AT_ONCE]
-                missing = [self.response(snapshot, wanted) for wanted in some if not snapshot.has(wanted)]
-                for made in await asyncio.gather(*missing, return_exceptions=True):
-                    if made is None or isinstance(made, StoreError):  # which requests report
+            while waiting and self._monotonic() < until:
+                batch = [making for making in self._making.next_batch(waiting) if not snapshot.has(making[1])]
+                try:
+                    if batch and None in await self._make_batch(batch):
                         return
-                    if isinstance(made, BaseException) and not isinstance(made, Problem):
-                        raise made
+                except StoreError:  # which requests report
+                    return
+                except Problem:  # likewise, such as an unknown merchant
+                    continue
                 await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is snapshot:  # else it is current already, or a newer one is
