@@ -87,7 +87,7 @@ class Protocol(HttpToolsProtocol):
         elif not self._answering:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
-            self.scope[RESPOND] = self.respond  # type: ignore[literal-required]
+            self.scope[RESPOND] = self.respond  # type: ignore[typeddict-unknown-key]
             return
         raise ValueError(self._refusal[1])
 

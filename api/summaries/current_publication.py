@@ -21,6 +21,7 @@ _MADE_AT_ONCE: Final = 8
 _PAUSE_S: Final = 0.001  # after responses were made in advance, so that requests are not delayed
 
 Work = Coroutine[Any, Any, None]
+Outcomes = Sequence[CacheableResponse | Problem | None]
 
 _tasks: set[asyncio.Task[None]] = set()
 
@@ -121,13 +122,11 @@ class CurrentPublication:
         """
         return await self._making.get((snapshot, wanted))
 
-    async def _make_batch(
-        self, batch: Sequence[tuple[Snapshot, Wanted]]
-    ) -> Sequence[CacheableResponse | Problem | None]:
+    async def _make_batch(self, batch: Sequence[tuple[Snapshot, Wanted]]) -> Outcomes:
         if self._pending is not None and self._monotonic() >= self._confirmed_at + self.freshness_s:
             await self._wait_for(self._begun)  # which may be opening the store again
         snapshot, some = batch[0][0], [wanted for _, wanted in batch]
-        made = await self._reading.run(self._access.call, partial(_make_each, snapshot, some))
+        made: Outcomes = await self._reading.run(self._access.call, partial(_make_each, snapshot, some))
         for wanted, response in zip(some, made, strict=True):
             if isinstance(response, CacheableResponse):
                 snapshot.keep(wanted, response)
@@ -229,7 +228,7 @@ def _group_of(making: tuple[Snapshot, Wanted]) -> object:
     return (snapshot, wanted.resource) if wanted.resource.is_quick(wanted.query) else None
 
 
-def _make_each(snapshot: Snapshot, some: list[Wanted], stores: Stores) -> Sequence[CacheableResponse | Problem | None]:
+def _make_each(snapshot: Snapshot, some: list[Wanted], stores: Stores) -> Outcomes:
     """The responses to `some`, encoded; None if `snapshot` is no longer current."""
     try:
         made = some[0].resource.make_each(stores, snapshot, [wanted.query for wanted in some])
