@@ -67,13 +67,6 @@ class RateLimit:
         else:
             await self._count("key", counted_as)
 
-    async def count_key(self, key_id: str) -> None:
-        """Count a request with the key.
-
-        :raises Problem: too many requests.
-        """
-        await self._count("key", key_id)
-
     async def count_address(self, address: str) -> None:
         """Count a request without a valid key; all addresses of an IPv6 network are counted together.
 

@@ -65,7 +65,7 @@ def version_of(publication: Publication) -> str:
 class Responder(Protocol):
     """Makes the responses of a resource; see `api.summaries.reader.CachedResource`."""
 
-    def is_quick(self, query: Any) -> bool: ...
+    def is_batched(self, query: Any) -> bool: ...
 
     def make_each(
         self, stores: Stores, snapshot: Snapshot, queries: Sequence[Any]

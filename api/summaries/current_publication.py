@@ -225,7 +225,7 @@ class CurrentPublication:
 
 def _group_of(making: tuple[Snapshot, Wanted]) -> object:
     snapshot, wanted = making
-    return (snapshot, wanted.resource) if wanted.resource.is_quick(wanted.query) else None
+    return (snapshot, wanted.resource) if wanted.resource.is_batched(wanted.query) else None
 
 
 def _make_each(snapshot: Snapshot, some: list[Wanted], stores: Stores) -> Outcomes:

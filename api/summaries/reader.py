@@ -51,8 +51,8 @@ class CachedResource(ABC, Generic[QueryT]):
         :raises SnapshotOutdated: what was read is not of `snapshot`, see `Snapshot.require_current`.
         """
 
-    def is_quick(self, query: QueryT) -> bool:
-        """Whether `make_each` makes the responses to several such queries faster than one after the other."""
+    def is_batched(self, query: QueryT) -> bool:
+        """Whether `make_each` makes the responses to several such queries at once."""
         return False
 
     def make_each(

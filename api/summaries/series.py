@@ -176,8 +176,8 @@ class SummaryResource(CachedResource[SeriesQuery]):
             caller.require_merchant(merchant_id)
         return query
 
-    def is_quick(self, query: SeriesQuery) -> bool:
-        """Whether the store writes the JSON of `query`, and of others with it."""
+    def is_batched(self, query: SeriesQuery) -> bool:
+        """Whether the store writes the JSON of the response, and of others with it."""
         return query.is_plain
 
     def make_each(
