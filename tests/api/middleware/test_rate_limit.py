@@ -202,7 +202,7 @@ class TestCountingInRedis:
             limit = RateLimit("1/minute", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
             began = time.perf_counter()
             for _ in range(20):
-                on_the_loop(limit.count_key("k"))
+                on_the_loop(limit.count("k", ""))
             assert time.perf_counter() - began < 8
 
 
@@ -218,10 +218,10 @@ def test_an_unknown_rate_limit_storage_is_refused_at_the_start_without_its_passw
 
 def test_the_storage_of_the_library_itself_is_not_needed() -> None:
     limit = RateLimit("1/minute", "memory://", lambda: 0.0)
-    on_the_loop(limit.count_key("k"))
+    on_the_loop(limit.count("k", ""))
     on_the_loop(limit.count_address("k"))  # a key and an address of one name are two callers
     with pytest.raises(Problem):
-        on_the_loop(limit.count_key("k"))
+        on_the_loop(limit.count("k", ""))
 
 
 class TestBodies:
