@@ -24,7 +24,7 @@ _PATIENCE_S = "30"  # this is not about slow clients, and the machine may be bus
 pytestmark = pytest.mark.timeout(270)
 
 
-def test_an_open_server_is_as_it_describes_itself(tmp_path: Path) -> None:
+def test_an_open_server_conforms_to_its_openapi_document(tmp_path: Path) -> None:
     """Of its operations a third, by chance, unless time does not matter."""
     ids = [operation.id for operation in OPERATIONS]
     chosen = ids if THOROUGH else random.sample(ids, len(ids) // 3)
@@ -43,7 +43,7 @@ def test_an_open_server_is_as_it_describes_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 asks a server with keys as well")
-def test_a_server_with_keys_is_as_it_describes_itself(tmp_path: Path) -> None:
+def test_a_server_with_keys_conforms_to_its_openapi_document(tmp_path: Path) -> None:
     fill(sqlite_url(tmp_path))
     token = add_key(sqlite_url(tmp_path), list(Scope))
 

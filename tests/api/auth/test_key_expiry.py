@@ -35,7 +35,7 @@ def _last_used(url: str) -> dict[str, int]:
         return stores.key_uses.all()
 
 
-def test_a_key_that_has_expired_is_refused_with_the_instant(api: Api, url: str) -> None:
+def test_an_expired_key_is_refused_and_the_error_gives_its_expiry(api: Api, url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES], expires_at_ms=NOW_MS + 1000)
     assert api.ask(SUMMARY, SERIES, key=key).status_code == 200
     api.clock = lambda: NOW_MS + 999
@@ -53,7 +53,7 @@ def test_the_secret_of_an_expired_key_is_still_a_secret(api: Api, url: str) -> N
     assert document(api.ask("/api/me", key=guessed))["detail"] == "The header Authorization has no valid key."
 
 
-def test_what_is_answered_from_the_cache_ends_with_the_key_too(api: Api, url: str) -> None:
+def test_cached_responses_are_refused_once_the_key_expires(api: Api, url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES], expires_at_ms=NOW_MS + 1000)
     for _ in range(3):
         assert api.ask(SUMMARY, SERIES, key=key).status_code == 200
@@ -61,7 +61,7 @@ def test_what_is_answered_from_the_cache_ends_with_the_key_too(api: Api, url: st
     assert [api.ask(SUMMARY, SERIES, key=key).status_code for _ in range(2)] == [401, 401]
 
 
-def test_the_last_use_is_noted_at_once_and_then_every_five_minutes_at_most(api: Api, url: str) -> None:
+def test_last_use_is_recorded_at_once_then_every_five_minutes_at_most(api: Api, url: str) -> None:
     key, other, unused = (add_key(url, [Scope.SUMMARIES]) for _ in range(3))
     for token in (key, other):
         api.ask(SUMMARY, SERIES, key=token)
@@ -76,14 +76,14 @@ def test_the_last_use_is_noted_at_once_and_then_every_five_minutes_at_most(api: 
     assert id_in(unused) not in _last_used(url)
 
 
-def test_a_key_that_is_refused_was_not_used(api: Api, url: str) -> None:
+def test_a_refused_request_does_not_update_last_use(api: Api, url: str) -> None:
     expired, right = add_key(url, expires_at_ms=NOW_MS), add_key(url)
     for token in (expired, right[:-1] + ("A" if right[-1] != "A" else "B")):
         assert api.ask("/api/me", key=token).status_code == 401
     assert _last_used(url) == {}
 
 
-def test_requests_do_not_wait_for_the_note_of_a_use_nor_do_lookups_of_keys(url: str, tmp_path: Path) -> None:
+def test_neither_requests_nor_key_lookups_wait_for_recording_last_use(url: str, tmp_path: Path) -> None:
     api = Api(url, KEYS_ONLY, settles=False)
     keys = [add_key(url, [Scope.SUMMARIES]) for _ in range(3)]
     with closing(sqlite3.connect(tmp_path / "summaries.db", isolation_level=None)) as writer:

@@ -34,14 +34,14 @@ def api(url: str, key: str) -> Api:
 
 
 class TestTokens:
-    def test_they_are_random_and_name_their_key(self) -> None:
+    def test_tokens_are_random_and_contain_the_key_id(self) -> None:
         made = [new_token() for _ in range(200)]
         assert len({key_id for key_id, _ in made}) == len({token for _, token in made}) == 200
         for key_id, token in made:
             assert re.fullmatch(r"tss_[a-z2-7]{10}_[A-Za-z0-9_-]{43}", token)
             assert id_in(token) == key_id
 
-    def test_only_their_digest_is_stored(self, url: str, tmp_path: Path) -> None:
+    def test_only_the_digest_of_a_token_is_stored(self, url: str, tmp_path: Path) -> None:
         token = add_key(url)
         with open_stores(url, timeout_s=10) as stores:
             kept = stores.keys.get(str(id_in(token)))
@@ -52,11 +52,11 @@ class TestTokens:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_known_in_any_case(api: Api, key: str, scheme: str) -> None:
+def test_the_bearer_scheme_is_case_insensitive(api: Api, key: str, scheme: str) -> None:
     assert api.ask("/api/me", headers={"Authorization": f"{scheme} {key}"}, peer="10.0.0.1").status_code == 200
 
 
-def test_garbage_is_no_key(api: Api, key: str) -> None:
+def test_a_malformed_token_is_refused(api: Api, key: str) -> None:
     basic, twice, split = f"Basic {key}", f"Bearer {key},Bearer {key}", f"Bearer {key[:14]}_{'é' * 21}"
     for garbage in (
         "", " ", "Bearer", "Bearer ", key, basic, f"Bearer{key}", f"Bearer {key} x", twice, f"Token {key}",
@@ -68,7 +68,7 @@ def test_garbage_is_no_key(api: Api, key: str) -> None:
         assert answer.headers["www-authenticate"] == 'Bearer realm="transaction summaries"'
 
 
-def test_the_secret_of_another_key_is_wrong(api: Api, url: str, key: str) -> None:
+def test_the_secret_of_another_key_is_refused(api: Api, url: str, key: str) -> None:
     other = add_key(url)
     mixed = other[:15] + key[15:]
     assert id_in(mixed) == id_in(other)
@@ -81,7 +81,7 @@ def test_an_unknown_key_gets_the_same_error_as_a_wrong_secret(api: Api, key: str
     assert answers[0] == answers[1]
 
 
-def test_no_key_and_no_part_of_one_is_returned_or_logged(api: Api, url: str, key: str) -> None:
+def test_no_part_of_a_key_is_returned_or_logged(api: Api, url: str, key: str) -> None:
     for token in (key, key[:-1] + "A", new_token()[1]):
         answer = api.ask(SUMMARY, f"mode={token}&type=amount", key=token, headers={"User-Agent": token})
         assert token[15:] not in b"".join(api.lines).decode()
@@ -89,26 +89,26 @@ def test_no_key_and_no_part_of_one_is_returned_or_logged(api: Api, url: str, key
     assert api.log()[0]["key_id"] == id_in(key)
 
 
-def test_a_revoked_key_is_noticed_within_the_freshness(api: Api, url: str, key: str) -> None:
+def test_a_revoked_key_is_refused_within_the_cache_lifetime(api: Api, url: str, key: str) -> None:
     assert api.ask("/api/me", key=key).status_code == 200
     revoke(url, key)
     api.moment.pass_by()
     assert problem(api.ask("/api/me", key=key)) == (401, "bad-key")
 
 
-def test_a_key_made_a_moment_ago_is_known_within_the_freshness(api: Api, url: str) -> None:
+def test_a_new_key_is_accepted_within_the_cache_lifetime(api: Api, url: str) -> None:
     api.ask("/api/me")
     key = add_key(url)
     assert api.ask("/api/me", key=key).status_code == 200
 
 
-def test_many_unknown_ids_push_no_key_out_for_long(api: Api, key: str) -> None:
+def test_many_unknown_ids_do_not_evict_valid_keys_for_long(api: Api, key: str) -> None:
     for _ in range(50):
         assert api.ask("/api/me", key=new_token()[1]).status_code == 401
     assert api.ask("/api/me", key=key).status_code == 200
 
 
-def test_with_a_freshness_of_nothing_every_request_asks_the_store(url: str, key: str) -> None:
+def test_with_zero_freshness_every_request_reads_the_store(url: str, key: str) -> None:
     api = Api(url, {"api_freshness_s": 0})
     assert api.ask("/api/me", key=key).status_code == 200
     revoke(url, key)
@@ -116,7 +116,7 @@ def test_with_a_freshness_of_nothing_every_request_asks_the_store(url: str, key:
 
 
 @pytest.mark.parametrize("stale_s", [0, 60, 0.5])
-def test_while_the_store_is_down_a_key_is_accepted_as_it_was_last_read_for_a_limited_time(
+def test_while_the_store_is_down_cached_keys_are_accepted_for_a_limited_time(
     url: str, tmp_path: Path, stale_s: float
 ) -> None:
     key, expiring, unread = add_key(url), add_key(url, expires_at_ms=NOW_MS + 1000), add_key(url)
@@ -163,7 +163,7 @@ OVERALL, OF_1, OF_2, OF_NOBODY = (
         (tuple(Scope), ["shop-1"], [403, 200, 403, 403, 200, 403, 403, 200, 200, 200]),
     ],
 )
-def test_a_key_may_what_its_scopes_say(
+def test_a_key_allows_exactly_what_its_scopes_allow(
     url: str, scopes: tuple[Scope, ...], merchants: list[str], expected: list[int]
 ) -> None:
     token = add_key(url, scopes, merchants)
@@ -174,7 +174,7 @@ def test_a_key_may_what_its_scopes_say(
         assert [api.ask(*address, method=method, key=token).status_code for address in addresses] == expected
 
 
-def test_without_a_key_there_are_pages_only(api: Api) -> None:
+def test_without_a_key_only_pages_are_served(api: Api) -> None:
     for path in (SUMMARY, MERCHANTS, "/api/status", "/metrics", "/api/me"):
         for method in ("GET", "HEAD", "POST"):
             assert api.ask(path, method=method).status_code == 401
@@ -183,7 +183,7 @@ def test_without_a_key_there_are_pages_only(api: Api) -> None:
     assert problem(api.ask("/nothing")) == (404, "not-found")
 
 
-def test_what_a_merchants_key_may_not_see_is_the_same_whether_or_not_it_exists(url: str) -> None:
+def test_a_merchant_key_cannot_tell_forbidden_merchants_from_unknown_ones(url: str) -> None:
     token = add_key(url, merchants=["shop-1"])
     api = Api(url)
     answers = [document(api.ask(*address, key=token)) | {"request_id": ""} for address in (OF_2, OF_NOBODY)]
@@ -192,14 +192,14 @@ def test_what_a_merchants_key_may_not_see_is_the_same_whether_or_not_it_exists(u
     assert "all merchants together" in document(api.ask(*OVERALL, key=token))["detail"]
 
 
-def test_before_anything_is_built_scopes_count_too(tmp_path: Path) -> None:
+def test_scopes_are_checked_before_the_first_publication(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     token = add_key(url, merchants=["shop-1"])
     api = Api(url)
     assert [api.ask(*address, key=token).status_code for address in (OVERALL, OF_1, OF_2)] == [403, 503, 403]
 
 
-def test_me_says_what_the_key_may(url: str, api: Api, key: str) -> None:
+def test_me_shows_the_scopes_of_the_key(url: str, api: Api, key: str) -> None:
     me = api.ask("/api/me", key=key).json
     assert me["open"] is False
     assert me["key"] == {"id": id_in(key), "name": "کلید"}

@@ -64,7 +64,7 @@ def status(api: Api, *, headers: Mapping[str, str] | None = None, peer: str = "1
     ],
 )
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"])
-def test_a_program_on_this_host_is_served(api: Api, host: str, peer: str) -> None:
+def test_a_loopback_client_is_served_without_a_key(api: Api, host: str, peer: str) -> None:
     assert status(api, host=host, peer=peer) == 200
 
 
@@ -102,7 +102,7 @@ def test_a_program_on_this_host_is_served(api: Api, host: str, peer: str) -> Non
         "[]",
     ],
 )
-def test_a_request_to_any_other_name_is_not(api: Api, host: str | None) -> None:
+def test_a_request_with_another_host_header_is_refused(api: Api, host: str | None) -> None:
     assert status(api, host=host) == 401
 
 
@@ -110,11 +110,11 @@ def test_a_request_to_any_other_name_is_not(api: Api, host: str | None) -> None:
     "peer",
     ["10.0.0.1", "192.168.1.5", "8.8.8.8", "::2", "fe80::1", "::ffff:10.0.0.1", "", "unix:", "localhost", "0.0.0.0"],
 )
-def test_a_program_elsewhere_is_not(api: Api, peer: str) -> None:
+def test_a_remote_client_is_refused(api: Api, peer: str) -> None:
     assert status(api, host="127.0.0.1", peer=peer) == 401
 
 
-def test_a_peer_without_an_address_is_not(api: Api) -> None:
+def test_a_peer_without_an_address_is_refused(api: Api) -> None:
     for peer in (None, ("", 0), (None, None)):
         assert problem(api.unchecked("/api/me", client=peer)) == (401, "no-key")
     assert problem(api.unchecked("/api/me", headers=[])) == (401, "no-key")
@@ -143,11 +143,11 @@ def test_a_peer_without_an_address_is_not(api: Api) -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", "", "for=127.0.0.1;host=localhost"])
-def test_whatever_a_proxy_passed_on_is_not(api: Api, header: str, value: str) -> None:
+def test_a_proxied_request_is_refused(api: Api, header: str, value: str) -> None:
     assert status(api, host="localhost", headers={header: value}) == 401
 
 
-def test_that_holds_for_every_path_with_data(api: Api) -> None:
+def test_every_path_with_data_is_refused_to_remote_clients(api: Api) -> None:
     for where in WITH_DATA:
         assert problem(api.ask(where, peer="10.0.0.1")) == (401, "no-key")
         assert problem(api.ask(where, host="rebound.example")) == (401, "no-key")
@@ -175,9 +175,7 @@ def test_a_write_that_is_not_json_is_refused(api: Api, method: str, content_type
     ],
     ids=str,
 )
-def test_a_write_without_a_type_is_refused_where_it_has_a_body_or_may_come_from_a_page(
-    api: Api, headers: dict[str, str]
-) -> None:
+def test_a_write_without_content_type_is_refused_if_a_browser_could_send_it(api: Api, headers: dict[str, str]) -> None:
     body = b"{}" if "Content-Length" in headers else None
     answer = api.ask("/api/me", method="POST", headers=headers, body=body)
     assert problem(answer) == (415, "unsupported-media-type")
@@ -185,11 +183,11 @@ def test_a_write_without_a_type_is_refused_where_it_has_a_body_or_may_come_from_
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8"])
-def test_a_write_that_is_json_gets_further(api: Api, content_type: str) -> None:
+def test_a_write_with_json_content_type_passes_the_csrf_check(api: Api, content_type: str) -> None:
     assert problem(api.ask("/api/me", method="POST", headers={"Content-Type": content_type}))[0] == 405
 
 
-def test_a_program_on_this_host_may_do_everything(api: Api) -> None:
+def test_a_loopback_client_has_every_scope(api: Api) -> None:
     me = api.ask("/api/me").json
     assert me["open"] is True
     assert me["key"] is None
@@ -198,7 +196,7 @@ def test_a_program_on_this_host_may_do_everything(api: Api) -> None:
         assert api.ask(path, "mode=daily&type=count" if path == SUMMARY else "").status_code == 200
 
 
-def test_with_open_loopback_a_key_counts_where_there_is_one(url: str) -> None:
+def test_with_open_loopback_a_given_key_still_limits_the_scopes(url: str) -> None:
     api = Api(url)
     token = add_key(url, [Scope.OPERATE])
     assert api.ask("/api/me", key=token).json["scopes"] == ["operate"]
@@ -209,10 +207,10 @@ def test_with_open_loopback_a_key_counts_where_there_is_one(url: str) -> None:
 
 
 class TestByDefault:
-    def test_access_without_a_key_has_to_be_asked_for(self) -> None:
+    def test_access_without_a_key_must_be_enabled(self) -> None:
         assert Settings(store_url="sqlite:///none.db").api_access == "keys"
 
-    def test_data_is_never_served_without_a_key_whether_or_not_there_are_keys(self, url: str) -> None:
+    def test_data_needs_a_key_even_while_no_key_exists(self, url: str) -> None:
         api = Api(url, KEYS_ONLY)
         for _ in range(2):
             for where in WITH_DATA:
@@ -221,12 +219,12 @@ class TestByDefault:
             add_key(url)
             api.moment.pass_by()
 
-    def test_pages_and_health_hold_no_data_and_need_no_key(self, url: str) -> None:
+    def test_pages_and_health_need_no_key(self, url: str) -> None:
         api = Api(url, KEYS_ONLY)
         for where in WITHOUT_DATA:
             assert api.ask(where, peer="10.0.0.1", host="summaries.example").status_code == 200
 
-    def test_a_store_that_is_missing_or_damaged_opens_nothing(self, url: str, path: Path) -> None:
+    def test_a_missing_or_damaged_store_does_not_disable_authentication(self, url: str, path: Path) -> None:
         token = add_key(url, [Scope.SUMMARIES])
         away = path.with_name("away.db")
         path.rename(away)
@@ -244,14 +242,14 @@ class TestByDefault:
         assert problem(api.ask(MERCHANTS, key=token)) == (503, "store-unavailable")
 
 
-def test_a_request_made_before_the_store_existed_does_not_read_a_store_created_in_between(url: str, path: Path) -> None:
+def test_an_early_request_does_not_read_a_store_created_during_it(url: str, path: Path) -> None:
     path.unlink()
     api = Api(url)
     assert problem(api.ask(MERCHANTS)) == (503, "not-built-yet")
     assert problem(api.ask(MERCHANTS, peer="10.0.0.1")) == (401, "no-key")
 
 
-def test_an_empty_store_has_a_caller_too(tmp_path: Path) -> None:
+def test_a_loopback_client_is_served_from_an_empty_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'empty.db'}"
     open_stores(url, timeout_s=10).close()
     me = Api(url).ask("/api/me").json

@@ -259,7 +259,7 @@ def test_every_route_has_a_rule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TENANT_KINDS)
-def test_a_key_of_a_tenant_learns_and_changes_nothing_of_others(
+def test_a_tenant_key_neither_reads_nor_changes_data_of_other_tenants(
     worlds: Mapping[str, bytes], tmp_path: Path, name: str
 ) -> None:
     kind = TENANT_KINDS[name]
@@ -295,7 +295,7 @@ def test_a_key_of_a_tenant_learns_and_changes_nothing_of_others(
 
 
 @pytest.mark.parametrize("name", OPERATOR_KINDS)
-def test_the_operator_sees_and_changes_what_is_of_any_tenant(
+def test_the_operator_reads_and_changes_data_of_every_tenant(
     worlds: Mapping[str, bytes], tmp_path: Path, name: str
 ) -> None:
     settings = {"api_access": "open-loopback"} if name == "none, on this host" else {}
@@ -324,7 +324,7 @@ def test_the_operator_sees_and_changes_what_is_of_any_tenant(
             assert {one["tenant"] for one in listed} == tenants or "limit=1" in request.query, where
 
 
-def test_without_a_key_there_are_pages_only(worlds: Mapping[str, bytes], tmp_path: Path) -> None:
+def test_without_a_key_only_pages_are_served(worlds: Mapping[str, bytes], tmp_path: Path) -> None:
     world = _world(tmp_path, worlds["everybody"], "everybody")
     before = world.tables()
     for (method, path), owner, request in _requests():

@@ -94,13 +94,13 @@ def client(python: Path, server: Server, folder: Path) -> Path:
     return package
 
 
-def test_it_has_a_function_for_each_operation_and_no_other(client: Path) -> None:
+def test_the_client_has_one_function_per_operation(client: Path) -> None:
     functions = {path.stem for path in client.glob("api/*/*.py")} - {"__init__"}
 
     assert functions == {re.sub("([A-Z])", r"_\1", operation.id).lower() for operation in OPERATIONS}
 
 
-def test_its_requests_are_answered_as_it_expects(client: Path, python: Path, server: Server) -> None:
+def test_responses_have_the_types_that_the_client_expects(client: Path, python: Path, server: Server) -> None:
     key = add_key(sqlite_url(server.folder), list(Scope))
     command = [str(python), str(_PROGRAM), f"http://127.0.0.1:{server.port}", key]
 
@@ -133,7 +133,7 @@ def test_its_requests_are_answered_as_it_expects(client: Path, python: Path, ser
     }
 
 
-def test_types_for_typescript_are_made_without_a_warning_and_a_strict_program_runs_with_them(
+def test_typescript_types_are_generated_without_warnings_and_pass_strict_checks(
     node_modules: Path, server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "openapi.json").write_bytes(server.ask("/openapi.json").body)

@@ -42,7 +42,7 @@ def failure(ended: Ended, code: int) -> str:
     return sentence
 
 
-def test_a_key_is_made_before_the_first_build_and_standard_output_has_only_its_token(tmp_path: Path) -> None:
+def test_adding_a_key_prints_only_its_token_and_creates_the_store(tmp_path: Path) -> None:
     ended = keys(tmp_path, "add", "till-7", "--merchant", "m1", "--merchant", "فروش", "--notifications")
     assert ended.returncode == 0
     token = ended.stdout.removesuffix("\n")
@@ -56,7 +56,7 @@ def test_a_key_is_made_before_the_first_build_and_standard_output_has_only_its_t
     assert "API_FRESHNESS_S" in ended.stderr
 
 
-def test_every_token_differs_also_of_keys_with_the_same_name(tmp_path: Path) -> None:
+def test_keys_with_the_same_name_have_different_tokens(tmp_path: Path) -> None:
     first = keys(tmp_path, "add", "a", "--summaries", "--json")
     second = keys(tmp_path, "add", "a", "--summaries", "--json")
     made = [json.loads(ended.stdout) for ended in (first, second)]
@@ -65,7 +65,7 @@ def test_every_token_differs_also_of_keys_with_the_same_name(tmp_path: Path) -> 
     assert made[1]["id"] == id_in(made[1]["token"])
 
 
-def test_a_merchant_without_summaries_is_warned_of(tmp_path: Path) -> None:
+def test_a_key_for_a_merchant_without_summaries_gives_a_warning(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     ended = keys(tmp_path, "add", "a", "--merchant", "shop-1", "--merchant", "shop-none")
     assert ended.returncode == 0
@@ -96,16 +96,14 @@ def test_a_merchant_without_summaries_is_warned_of(tmp_path: Path) -> None:
     ],
     ids=lambda arguments: str(arguments)[:30],
 )
-def test_a_key_without_a_proper_name_or_any_use_is_refused_and_nothing_is_made(
-    tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_a_key_with_a_bad_name_or_without_scopes_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     ended = keys(tmp_path, "add", *arguments)
     assert failure(ended, 2)
     assert ended.stdout == ""
     assert not (tmp_path / "summaries.db").exists()
 
 
-def test_the_list_shows_who_may_what_and_never_a_token(tmp_path: Path) -> None:
+def test_the_list_shows_names_and_scopes_and_never_a_token(tmp_path: Path) -> None:
     token = keys(tmp_path, "add", "till-7", "--merchant", "m1").stdout.strip()
     keys(tmp_path, "add", "office", "--summaries")
     keys(tmp_path, "revoke", kept(tmp_path)[0].id)
@@ -121,7 +119,7 @@ def test_the_list_shows_who_may_what_and_never_a_token(tmp_path: Path) -> None:
     assert not any(hidden in text + json.dumps(listed) for hidden in (secret, digest))
 
 
-def test_the_list_shows_whose_keys_are_also_of_those_of_the_same_merchants(tmp_path: Path) -> None:
+def test_the_list_shows_the_tenant_of_keys_of_the_same_merchants(tmp_path: Path) -> None:
     of_shops = keys(tmp_path, "add", "till-1", "--merchant", "m2", "--merchant", "m1")
     for number, arguments in enumerate(
         [("--merchant", "m1", "--merchant", "m2"), ("--merchant", "m1"), ("--summaries",)]
@@ -138,7 +136,7 @@ def test_the_list_shows_whose_keys_are_also_of_those_of_the_same_merchants(tmp_p
     assert all(key["tenant"] in keys(tmp_path, "list").stdout for key in listed)
 
 
-def test_a_key_is_revoked_by_its_id_or_its_token_and_once_only(tmp_path: Path) -> None:
+def test_a_key_is_revoked_once_by_its_id_or_its_token(tmp_path: Path) -> None:
     token = keys(tmp_path, "add", "till-7", "--summaries").stdout.strip()
     by_token = keys(tmp_path, "revoke", token)
     assert by_token.returncode == 0
@@ -153,7 +151,7 @@ def test_a_key_is_revoked_by_its_id_or_its_token_and_once_only(tmp_path: Path) -
     assert kept(tmp_path) == [revoked]
 
 
-def test_revoking_what_is_no_key_fails_in_one_sentence(tmp_path: Path) -> None:
+def test_revoking_an_unknown_key_fails_with_one_sentence(tmp_path: Path) -> None:
     keys(tmp_path, "add", "till-7", "--summaries")
     assert failure(keys(tmp_path, "revoke", "nosuchkey1"), 1) == "Error: there is no key nosuchkey1."
     ended = keys(tmp_path, "revoke", "nosuchkey1", "--json")
@@ -161,12 +159,12 @@ def test_revoking_what_is_no_key_fails_in_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", [("list",), ("revoke", "nosuchkey1")])
-def test_only_add_makes_a_store(tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_only_add_creates_a_store(tmp_path: Path, verb: tuple[str, ...]) -> None:
     assert "there is no store" in failure(keys(tmp_path, *verb), 1)
     assert not (tmp_path / "summaries.db").exists()
 
 
-def test_a_key_may_expire_and_the_list_shows_when_and_when_it_was_last_used(tmp_path: Path) -> None:
+def test_the_list_shows_expiry_and_last_use(tmp_path: Path) -> None:
     made = keys(tmp_path, "add", "a", "--summaries", "--expires", "2990-01-31T03:30+03:30", "--json")
     key = json.loads(made.stdout)
     assert (key["expires_at"], key["last_used_at"]) == ("2990-01-31T00:00:00.000Z", None)
@@ -185,7 +183,7 @@ def test_a_key_may_expire_and_the_list_shows_when_and_when_it_was_last_used(tmp_
     assert [of_a[start:].split()[0] for start in at] == ["2990-01-31T00:00:00Z", "2024-06-24T12:00:00Z", "-"]
 
 
-def test_a_span_is_counted_from_now(tmp_path: Path) -> None:
+def test_a_duration_for_expiry_starts_now(tmp_path: Path) -> None:
     keys(tmp_path, "add", "a", "--summaries", "--expires", "90d")
     (key,) = kept(tmp_path)
     assert key.expires_at_ms is not None
@@ -193,12 +191,12 @@ def test_a_span_is_counted_from_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01", "soon", "0d"])
-def test_a_key_that_would_never_be_valid_is_refused(tmp_path: Path, expires: str) -> None:
+def test_an_invalid_or_past_expiry_is_refused(tmp_path: Path, expires: str) -> None:
     assert "--expires" in failure(keys(tmp_path, "add", "a", "--summaries", "--expires", expires), 2)
     assert list(tmp_path.glob("*.db")) == []
 
 
-def test_messages_are_lines_of_json_where_the_log_of_commands_is(tmp_path: Path) -> None:
+def test_messages_are_json_lines_where_the_log_format_is_json(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "api", "keys", "add", "till-7", "--summaries"]
     variables = environment(tmp_path, COMMAND_LOG="json")
     ended = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=True)

@@ -36,7 +36,7 @@ COMMANDS = [("api", "serve", "--port", "0", "--host", "127.0.0.1"), *([("api",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_terminal_shows_the_url_and_ctrl_c_stops_quietly(tmp_path: Path, command: Sequence[str]) -> None:
+def test_the_terminal_shows_the_url_and_ctrl_c_stops_without_traceback(tmp_path: Path, command: Sequence[str]) -> None:
     publish(sqlite_url(tmp_path))
     with serving(tmp_path, command=command) as server:
         assert server.ask("/").status == 200
@@ -74,7 +74,7 @@ def test_a_running_server_notices_new_and_revoked_keys(tmp_path: Path) -> None:
         eventually(lambda: server.ask("/api/me", f"Authorization: Bearer {token}").status == 401)
 
 
-def test_on_a_terminal_a_link_is_shown_that_signs_in_once(tmp_path: Path) -> None:
+def test_a_terminal_shows_a_single_use_sign_in_link(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     terminal, its_end = pty.openpty()
     process = subprocess.Popen(
@@ -106,7 +106,7 @@ def test_on_a_terminal_a_link_is_shown_that_signs_in_once(tmp_path: Path) -> Non
         os.close(terminal)
 
 
-def test_the_command_prints_a_link_to_the_address_that_browsers_use(tmp_path: Path) -> None:
+def test_the_sign_in_command_prints_the_address_that_browsers_use(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     link = api(tmp_path, "sign-in", API_BIND="0.0.0.0:8123").stdout
     assert re.fullmatch(r"http://127\.0\.0\.1:8123/sign-in#tss_[a-z2-7]{10}_[\w-]{43}\n", link)
@@ -165,7 +165,7 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("command", [("api", "serve"), (*GUNICORN, "api:get_app()")])
-def test_settings_that_contradict_the_store_end_a_server_before_it_begins(
+def test_settings_that_contradict_the_store_stop_the_server_at_start_up(
     tmp_path: Path, settings: dict[str, str], sentence: str, command: Sequence[str]
 ) -> None:
     publish(sqlite_url(tmp_path), fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))

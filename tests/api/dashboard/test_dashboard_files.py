@@ -22,7 +22,7 @@ def api(tmp_path: Path) -> Api:
     return Api(f"sqlite:///{tmp_path / 'none.db'}")
 
 
-def test_the_page_is_served_while_nothing_is_built(api: Api) -> None:
+def test_the_page_is_served_before_the_first_publication(api: Api) -> None:
     answer = api.ask("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -36,7 +36,7 @@ def test_the_pages_need_no_key(api: Api) -> None:
     assert api.ask("/assets/summariespage.js", peer="192.0.2.7", host="figures.example").status_code == 200
 
 
-def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(api: Api) -> None:
+def test_content_security_policy_forbids_inline_code_eval_and_other_servers(api: Api) -> None:
     policy = api.ask("/").headers["content-security-policy"]
     sources = dict(part.split(" ", 1) for part in policy.split("; "))
     assert sources["default-src"] == "'none'"
@@ -44,7 +44,7 @@ def test_the_policy_allows_nothing_inline_nothing_evaluated_and_no_other_server(
     assert sources["frame-ancestors"] == "'none'"
 
 
-def test_the_forms_have_words_in_both_languages_for_every_error_that_their_fields_can_have(api: Api) -> None:
+def test_the_forms_have_a_message_in_both_languages_for_every_field_error(api: Api) -> None:
     # The forms send neither other fields nor other types, each choice once, and no numbers.
     never = {"unknown", "wrong-type", "repeated", "out-of-range", "invalid"}
     texts = json.loads(api.ask("/assets/texts.json").text)
@@ -58,7 +58,7 @@ def loaded(api: Api, path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/notifications", "/contacts", "/sign-in"])
-def test_a_page_loads_a_few_files_that_browsers_keep_forever(api: Api, path: str) -> None:
+def test_a_page_loads_a_few_immutable_files(api: Api, path: str) -> None:
     named = loaded(api, path)
     kinds = [re.sub(r"[a-z]+-[0-9a-f]{16}", "*", name) for name in named]
     assert kinds == ["/assets/*.svg", "/assets/*.js", "/assets/*.css", "/assets/*.js"]
@@ -67,13 +67,13 @@ def test_a_page_loads_a_few_files_that_browsers_keep_forever(api: Api, path: str
     assert sum(len(answer.content) for answer in answers) < 60_000
 
 
-def test_what_a_page_loads_is_named_by_its_content(api: Api) -> None:
+def test_file_names_contain_a_hash_of_the_content(api: Api) -> None:
     for name in loaded(api, "/"):
         digest = sha256(api.ask(name).content).hexdigest()
         assert name.partition("-")[2].startswith(digest[:16])
 
 
-def test_a_module_runs_once_and_sees_what_it_imports() -> None:
+def test_a_bundled_module_runs_once_and_sees_its_imports() -> None:
     files = {
         "page.html": '<link rel="stylesheet" href="/assets/a.css">\n<script src="/assets/main.js"></script>',
         "a.css": "p {}",
@@ -100,7 +100,7 @@ def test_a_module_runs_once_and_sees_what_it_imports() -> None:
         ('import { one } from "./one.js";\nexport const main = one;\n', "one.js and main.js import one another"),
     ],
 )
-def test_a_form_of_import_that_is_not_bundled_is_refused(module: str, reason: str) -> None:
+def test_an_unsupported_form_of_import_is_refused(module: str, reason: str) -> None:
     files = {
         "page.html": '<script src="/assets/main.js"></script>',
         "main.js": module,
@@ -118,7 +118,7 @@ def test_no_other_file_is_served(api: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize(("accepted", "decode"), [("br", brotli.decompress), ("gzip", gzip.decompress)])
-def test_a_file_comes_in_the_encoding_asked_for(api: Api, accepted: str, decode: object) -> None:
+def test_a_file_is_sent_in_the_accepted_content_encoding(api: Api, accepted: str, decode: object) -> None:
     plain = api.ask("/assets/base.css")
     encoded = api.ask("/assets/base.css", headers={"Accept-Encoding": accepted})
     assert encoded.headers["content-encoding"] == accepted
@@ -128,7 +128,7 @@ def test_a_file_comes_in_the_encoding_asked_for(api: Api, accepted: str, decode:
     assert encoded.headers["vary"] == "Accept-Encoding"
 
 
-def test_a_file_that_the_browser_has_is_not_sent_again(api: Api) -> None:
+def test_a_file_with_a_matching_etag_is_answered_with_304(api: Api) -> None:
     etag = api.ask("/assets/summariespage.js").headers["etag"]
     again = api.ask("/assets/summariespage.js", headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")

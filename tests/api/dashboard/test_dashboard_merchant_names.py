@@ -54,7 +54,7 @@ def test_merchants_are_shown_by_name_and_id_and_sorted_by_name(
     expect(tab.at("#merchants-title")).to_have_text({"en": "Merchants", "fa": "پذیرنده‌ها"}[language])
 
 
-def test_a_merchant_is_found_by_its_name_in_either_language_and_called_by_it(tabs: Tabs) -> None:
+def test_a_merchant_is_found_and_shown_by_its_name_in_either_language(tabs: Tabs) -> None:
     tab = tabs(language="fa").figures("range=last-30")
     merchant = tab.at("#merchant")
     for typed in ("tea house", "چاي خانه"):  # with an Arabic letter, and a blank for the joiner
@@ -67,7 +67,7 @@ def test_a_merchant_is_found_by_its_name_in_either_language_and_called_by_it(tab
     expect(tab.at("#live")).to_contain_text("\u2068چای‌خانهٔ یاس\u2069")
 
 
-def test_a_link_to_a_merchant_shows_its_name_and_the_new_one_after_an_import(tabs: Tabs, store_file: Path) -> None:
+def test_a_link_to_a_merchant_shows_its_current_name_after_an_import(tabs: Tabs, store_file: Path) -> None:
     tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
     expect(tab.at("#merchant")).to_have_value("\u2068Yas Tea House (Tehran)\u2069")
     before = version(tab)

@@ -103,7 +103,7 @@ def add(store_file: Path, story: Story) -> Story:
 
 
 @pytest.mark.thorough
-def test_the_newest_come_first_and_the_older_ones_on_further_pages(tabs: Tabs) -> None:
+def test_the_list_is_newest_first_and_paginated(tabs: Tabs) -> None:
     tab = go(tabs(), "user=old")
     expect(rows(tab)).to_have_count(PAGE_SIZE)
     expect(rows(tab).first).to_contain_text("Order 0")
@@ -118,7 +118,7 @@ def test_the_newest_come_first_and_the_older_ones_on_further_pages(tabs: Tabs) -
 
 
 @pytest.mark.thorough
-def test_the_list_is_narrowed_by_status_and_user_and_the_address_keeps_it(tabs: Tabs) -> None:
+def test_filters_by_status_and_user_are_stored_in_the_url(tabs: Tabs) -> None:
     tab = go(tabs())
     titles = rows(tab).locator(".row-title")
     field = tab.page.get_by_label("User", exact=True)
@@ -145,7 +145,7 @@ def test_a_filter_without_matches_is_reported_and_can_be_reset(tabs: Tabs) -> No
     expect(rows(tab)).to_have_count(PAGE_SIZE)
 
 
-def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
+def test_the_detail_view_shows_each_channel_and_its_events(tabs: Tabs) -> None:
     tab = opened(tabs(), DEAD)
     expect(tab.at(".message")).to_have_text(DEAD.body)
     sms, email = log(tab, "SMS"), log(tab, "E-mail")
@@ -160,13 +160,13 @@ def test_one_shows_each_channel_and_all_that_happened(tabs: Tabs) -> None:
 
 
 @pytest.mark.thorough
-def test_what_is_of_a_tenant_says_of_which(tabs: Tabs) -> None:
+def test_the_tenant_of_a_notification_is_shown(tabs: Tabs) -> None:
     expect(opened(tabs(), CANCELLED).at("#details .facts").first).to_contain_text("Tenantacme")
     expect(opened(tabs(), EXPIRED).at("#details .facts").first).not_to_contain_text("Tenant")
 
 
 @pytest.mark.thorough
-def test_what_is_due_says_when(tabs: Tabs) -> None:
+def test_the_due_time_is_shown(tabs: Tabs) -> None:
     tab = opened(tabs(), UNDER_WAY)
     expect(log(tab, "E-mail").locator(".badge")).to_have_text("Retrying")
     expect(log(tab, "E-mail").locator(".facts")).to_contain_text(re.compile(r"Next attempt.*\(in 1\d minutes\)"))
@@ -176,7 +176,7 @@ def test_what_is_due_says_when(tabs: Tabs) -> None:
 
 
 @pytest.mark.thorough
-def test_a_printed_message_shows_its_sender_and_that_it_was_not_received(tabs: Tabs, store_file: Path) -> None:
+def test_a_printed_message_is_shown_as_not_delivered(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("printed", "Printed", {"sms": PRINTED, "email": sent_in(900)}, user_id="printed"))
     tab = go(tabs(), "user=printed")
     tab.page.get_by_label("Status", exact=True).select_option("printed")
@@ -190,7 +190,7 @@ def test_a_printed_message_shows_its_sender_and_that_it_was_not_received(tabs: T
     expect(tab.page.get_by_role("button", name="Send \u2068SMS\u2069 again…")).to_be_visible()
 
 
-def test_in_persian_it_is_right_to_left_with_persian_digits_and_dates(tabs: Tabs) -> None:
+def test_the_persian_page_is_right_to_left_with_persian_digits_and_dates(tabs: Tabs) -> None:
     tab = opened(tabs(language="fa"), RETRIED)
     expect(tab.at("html")).to_have_attribute("dir", "rtl")
     assert tab.page.title() == "اعلان‌ها"
@@ -214,7 +214,7 @@ def test_in_persian_it_is_right_to_left_with_persian_digits_and_dates(tabs: Tabs
     expect(log(tab, "E-mail").locator(".event-name").nth(1)).to_have_text("No answer; the gateway may have it")
 
 
-def test_sending_again_asks_first_and_warns_that_it_may_arrive_twice(tabs: Tabs, store_file: Path) -> None:
+def test_a_retry_asks_for_confirmation_and_warns_of_duplicates(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("asked", "Asked", UNKNOWN.histories, user_id="asked"))
     tab = opened(tabs(), story, "user=asked")
     tab.page.get_by_role("button", name="Send all again…").click()
@@ -234,7 +234,7 @@ def test_sending_again_asks_first_and_warns_that_it_may_arrive_twice(tabs: Tabs,
 
 
 @pytest.mark.thorough
-def test_one_channel_is_sent_again_and_the_others_left(tabs: Tabs, store_file: Path) -> None:
+def test_a_retry_can_be_limited_to_one_channel(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("one of two", "One of two", UNKNOWN.histories, user_id="two"))
     tab = opened(tabs(language="fa"), story)
     tab.page.get_by_role("button", name="ارسال دوبارهٔ \u2068تلگرام\u2069…").click()
@@ -248,14 +248,14 @@ def test_one_channel_is_sent_again_and_the_others_left(tabs: Tabs, store_file: P
 
 
 @pytest.mark.thorough
-def test_what_has_expired_is_not_offered_to_be_sent_again(tabs: Tabs) -> None:
+def test_an_expired_notification_cannot_be_retried(tabs: Tabs) -> None:
     tab = opened(tabs(), EXPIRED)
     expect(tab.at("#details .facts").first).to_contain_text("Expired")
     expect(tab.at("#details button")).to_have_count(0)
 
 
 @pytest.mark.thorough
-def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Path) -> None:
+def test_cancelling_asks_for_confirmation_first(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("to cancel", "To cancel", UNDER_WAY.histories, user_id="cancelled"))
     tab = opened(tabs(), story, "user=cancelled")
     tab.page.get_by_role("button", name="Cancel…").click()
@@ -269,9 +269,7 @@ def test_open_channels_are_cancelled_after_a_question(tabs: Tabs, store_file: Pa
     assert kept(store_file, story).log("webhook").state.cancelling
 
 
-def test_an_action_that_is_no_longer_possible_shows_the_reason_and_the_current_status(
-    tabs: Tabs, store_file: Path
-) -> None:
+def test_a_refused_action_shows_the_reason_and_the_current_status(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("too late", "Too late", {"sms": []}, user_id="late"))
     tab = opened(tabs(), story)
     tab.page.get_by_role("button", name="Cancel…").click()
@@ -306,7 +304,7 @@ def test_a_message_in_progress_is_updated_without_a_reload(tabs: Tabs, store_fil
 
 
 @pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.thorough), PHONE])
-def test_texts_of_others_are_neither_markup_nor_reverse_the_text_next_to_them(tabs: Tabs, width: int) -> None:
+def test_user_text_is_escaped_and_isolated_from_text_direction(tabs: Tabs, width: int) -> None:
     tab = opened(tabs(width=width), HARMFUL)
     expect(tab.at(".message")).to_contain_text(MARKUP)
     expect(tab.at(".log .error")).to_contain_text(MARKUP)
@@ -330,7 +328,7 @@ _WHERE = """(element, word) => {
 
 
 @pytest.mark.thorough
-def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs) -> None:
+def test_on_a_phone_the_detail_view_replaces_the_list_until_closed(tabs: Tabs) -> None:
     tab = go(tabs(language="fa", width=PHONE))
     assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     row = rows(tab).filter(has_text=UNKNOWN.title)
@@ -344,7 +342,7 @@ def test_on_a_phone_one_takes_the_place_of_the_list_and_gives_it_back(tabs: Tabs
 
 
 @pytest.mark.thorough
-def test_the_keyboard_opens_and_closes(tabs: Tabs) -> None:
+def test_the_detail_view_opens_and_closes_with_the_keyboard(tabs: Tabs) -> None:
     tab = go(tabs())
     rows(tab).first.focus()
     tab.page.keyboard.press("ArrowDown")
@@ -357,7 +355,7 @@ def test_the_keyboard_opens_and_closes(tabs: Tabs) -> None:
 
 
 @pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.thorough), "dark"])
-def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme) -> None:
+def test_every_control_has_a_name_and_text_has_enough_contrast(tabs: Tabs, theme: Theme) -> None:
     tab = opened(tabs(theme=theme), UNDER_WAY)
     assert nameless(tab) == []
     assert too_pale(tab) == []
@@ -376,7 +374,7 @@ def test_everything_has_a_name_and_no_text_is_too_pale(tabs: Tabs, theme: Theme)
         ),
     ],
 )
-def test_axe_finds_nothing_wrong_with_a_list_and_the_message_that_is_open(
+def test_axe_finds_no_violation_in_the_list_and_detail_view(
     tabs: Tabs, language: Language, theme: Theme, width: int
 ) -> None:
     tab = opened(tabs(language=language, theme=theme, width=width), UNDER_WAY)
@@ -387,9 +385,7 @@ def test_axe_finds_nothing_wrong_with_a_list_and_the_message_that_is_open(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("fa", 390)])
-def test_axe_finds_nothing_wrong_with_messages_of_all_kinds_their_questions_and_the_forms(
-    tabs: Tabs, language: Language, width: int
-) -> None:
+def test_axe_finds_no_violation_in_any_status_dialog_or_form(tabs: Tabs, language: Language, width: int) -> None:
     tab = tabs(language=language, width=width)
     for story in STORIES:
         assert found_by_axe(opened(tab, story)) == []
@@ -406,7 +402,7 @@ def test_axe_finds_nothing_wrong_with_messages_of_all_kinds_their_questions_and_
 
 
 @pytest.mark.thorough
-def test_a_notification_that_is_not_there_is_reported_and_closed(tabs: Tabs) -> None:
+def test_an_unknown_notification_is_reported_and_its_view_closed(tabs: Tabs) -> None:
     tab = go(tabs(), f"id={'a' * 26}")
     expect(tab.at("#details-title")).to_have_text("There is no such notification")
     tab.page.get_by_role("link", name="Close").click()
@@ -415,7 +411,7 @@ def test_a_notification_that_is_not_there_is_reported_and_closed(tabs: Tabs) -> 
 
 
 @pytest.mark.thorough
-def test_a_page_of_the_list_that_is_not_there_leads_to_the_first(tabs: Tabs) -> None:
+def test_an_invalid_list_cursor_shows_the_first_page(tabs: Tabs) -> None:
     tab = tabs()
     tab.page.goto(f"{tab.origin}/notifications#cursor=wrong")
     expect(tab.at("#notice-title")).to_have_text("This list does not exist")
@@ -425,7 +421,7 @@ def test_a_page_of_the_list_that_is_not_there_leads_to_the_first(tabs: Tabs) -> 
 
 
 @pytest.mark.thorough
-def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> None:
+def test_the_list_stays_while_the_server_is_unreachable(tabs: Tabs) -> None:
     tab = opened(tabs(), DEAD)
     tab.page.context.set_offline(True)
     tab.page.get_by_role("button", name=re.compile("Send .*E-mail.* again…")).click()
@@ -439,7 +435,7 @@ def test_what_is_listed_stays_while_the_server_cannot_be_reached(tabs: Tabs) -> 
 
 
 @pytest.mark.thorough
-def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> None:
+def test_an_older_response_does_not_replace_a_newer_one(tabs: Tabs) -> None:
     tab = go(tabs())
     held: list[Route] = []
     tab.page.route("**/api/notifications?*user_id=old*", lambda route: held.append(route))
@@ -456,7 +452,7 @@ def test_an_older_answer_does_not_take_the_place_of_a_newer_one(tabs: Tabs) -> N
     tab.faults.clear()
 
 
-def test_messages_are_counted_by_channel_and_status_and_each_number_leads_to_what_it_counts(tabs: Tabs) -> None:
+def test_counts_by_channel_and_status_link_to_the_filtered_list(tabs: Tabs) -> None:
     tab = go(tabs(), "user=sara")
     table = tab.page.get_by_role("table", name="Messages by channel and status")
     expect(table.get_by_role("row")).to_have_text(
@@ -486,7 +482,7 @@ def test_messages_are_counted_by_channel_and_status_and_each_number_leads_to_wha
     expect(tab.at("#counts tbody tr").first).to_have_text("همهٔ کانال‌ها۵۲۲۱")
 
 
-def test_days_are_chosen_as_on_the_page_of_summaries_and_kept_in_the_address(tabs: Tabs) -> None:
+def test_the_chosen_days_are_stored_in_the_url(tabs: Tabs) -> None:
     tab = go(tabs(width=PHONE), "user=old")
     before = datetime.now(UTC).date() - timedelta(days=400)
     tab.at("#controls-toggle").click()
@@ -515,9 +511,7 @@ def test_days_are_chosen_as_on_the_page_of_summaries_and_kept_in_the_address(tab
     assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-def test_what_the_filter_shows_is_sent_again_after_a_question_that_names_the_number(
-    tabs: Tabs, store_file: Path
-) -> None:
+def test_a_bulk_retry_asks_for_confirmation_with_the_number_of_messages(tabs: Tabs, store_file: Path) -> None:
     dead, unknown = {"sms": DEAD.histories["email"]}, {"sms": UNKNOWN.histories["sms"]}
     stories = [
         add(store_file, Story(f"many {number}", f"Many {number}", histories, user_id="many"))
@@ -543,7 +537,7 @@ def test_what_the_filter_shows_is_sent_again_after_a_question_that_names_the_num
     expect(tab.page.get_by_role("button", name="Send again…")).to_be_hidden()
 
 
-def test_one_shows_the_masked_address_of_each_channel_and_the_sender(tabs: Tabs, store_file: Path) -> None:
+def test_the_detail_view_shows_masked_addresses_and_the_sender(tabs: Tabs, store_file: Path) -> None:
     story = add(store_file, Story("masked", "Masked", {"sms": PRINTED, "email": sent_in(900)}, user_id="masked"))
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         stores.contacts.replace("masked", {"sms": "+989121234567"})
@@ -552,7 +546,7 @@ def test_one_shows_the_masked_address_of_each_channel_and_the_sender(tabs: Tabs,
     expect(log(tab, "E-mail").locator(".facts")).to_contain_text("To addressno address now")
 
 
-def test_a_slow_or_failed_list_is_reported_and_the_previous_list_is_dimmed(tabs: Tabs) -> None:
+def test_a_slow_or_failed_request_is_reported_and_the_previous_list_dimmed(tabs: Tabs) -> None:
     tab = go(tabs(), "user=sara")
     held: list[Route] = []
 
@@ -577,7 +571,7 @@ def test_a_slow_or_failed_list_is_reported_and_the_previous_list_is_dimmed(tabs:
     tab.faults.clear()
 
 
-def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subscription_is_ended(tabs: Tabs) -> None:
+def test_a_subscription_is_created_with_errors_shown_per_field_and_ended(tabs: Tabs) -> None:
     tab = tabs()
     tab.page.goto(f"{tab.origin}/subscriptions")
     loaded(tab)
@@ -618,7 +612,7 @@ def test_a_user_is_subscribed_with_what_is_wrong_said_at_each_field_and_the_subs
 
 
 @pytest.mark.thorough
-def test_what_the_server_finds_wrong_is_said_in_persian_and_in_its_own_words_where_there_are_none(tabs: Tabs) -> None:
+def test_server_errors_are_translated_to_persian_or_shown_unchanged(tabs: Tabs) -> None:
     tab = tabs(language="fa")
     tab.page.goto(f"{tab.origin}/subscriptions")
     loaded(tab)
@@ -647,7 +641,7 @@ def test_what_the_server_finds_wrong_is_said_in_persian_and_in_its_own_words_whe
     assert tab.refusals == ["400"] * 3
 
 
-def test_a_merchant_is_found_and_shown_by_its_name_among_subscriptions(tabs: Tabs, store_file: Path) -> None:
+def test_subscriptions_find_and_show_merchants_by_name(tabs: Tabs, store_file: Path) -> None:
     names: dict[str, dict[Locale, str]] = {"shop-1": {"fa": "چای‌خانهٔ یاس", "en": "Yas Tea House"}}
     publish(f"sqlite:///{store_file}", {one: {"1403/04/04": (5, 1)} for one in ("shop-1", "shop-2")})
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
@@ -677,7 +671,7 @@ def test_a_merchant_is_found_and_shown_by_its_name_among_subscriptions(tabs: Tab
     expect(title).to_have_count(0)
 
 
-def test_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs, store_file: Path) -> None:
+def test_contact_addresses_are_added_edited_and_removed_in_persian_on_a_phone(tabs: Tabs, store_file: Path) -> None:
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         stores.contacts.replace("sara", {"email": "sara@example.com"})
 
@@ -732,7 +726,7 @@ def closed(people: People, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
             opened_tabs.close()
 
 
-def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Path]) -> None:
+def test_an_api_key_with_the_notifications_scope_is_required(closed: tuple[Tabs, Path]) -> None:
     tabs, file = closed
     without = tabs(key=add_key(f"sqlite:///{file}", [Scope.SUMMARIES, Scope.OPERATE]))
     without.page.goto(f"{tabs.origin}/notifications")
@@ -768,7 +762,7 @@ def test_keys_are_asked_for_and_must_allow_notifications(closed: tuple[Tabs, Pat
 
 
 @pytest.mark.thorough
-def test_the_pages_lead_to_one_another(tmp_path: Path) -> None:
+def test_the_pages_link_to_each_other(tmp_path: Path) -> None:
     api = Api(f"sqlite:///{tmp_path / 'none.db'}")
     for path in ("/", "/notifications", "/subscriptions", "/contacts"):
         links = re.findall(r'<a href="(/[a-z]*)"', api.ask(path).text)

@@ -103,9 +103,7 @@ def test_an_operation_is_tried_with_a_key_and_shows_integers_exactly(tabs: Tabs,
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_axe_finds_nothing_wrong_with_the_documentation_but_in_the_markup_of_swagger_ui(
-    tabs: Tabs, theme: Theme, width: int
-) -> None:
+def test_axe_finds_no_violation_outside_the_markup_of_swagger_ui(tabs: Tabs, theme: Theme, width: int) -> None:
     tab = tabs(theme=theme, width=width)
     shown(tab, "Summaries/getSummary")
     assert found_by_axe(tab, left_out="#docs") == []
@@ -130,9 +128,7 @@ def test_a_write_is_tried_with_the_session_of_a_signed_in_person(tabs: Tabs, sto
 
 
 @pytest.mark.thorough
-def test_an_open_server_takes_a_write_without_a_body_and_the_page_shows_every_operation(
-    people: People, store_file: Path
-) -> None:
+def test_an_open_server_shows_every_operation_and_accepts_a_bodyless_write(people: People, store_file: Path) -> None:
     with running_server(f"sqlite:///{store_file}", store_file.parent) as origin:
         tabs = Tabs(people, origin)
         tab = tabs()

@@ -19,7 +19,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
     return Api(published_in(tmp_path_factory.mktemp("store")))
 
 
-def test_all_that_is_wrong_is_reported_at_once(api: Api) -> None:
+def test_every_wrong_parameter_is_reported_at_once(api: Api) -> None:
     errors = wrong(
         api.ask(
             SUMMARY,
@@ -33,7 +33,7 @@ def test_all_that_is_wrong_is_reported_at_once(api: Api) -> None:
     assert errors["merchant_id"] == "is empty"
 
 
-def test_what_is_missing_is_reported(api: Api) -> None:
+def test_missing_parameters_are_reported(api: Api) -> None:
     assert wrong(api.ask(SUMMARY)) == {"mode": "is required", "type": "is required"}
 
 
@@ -49,12 +49,12 @@ def test_an_unknown_parameter_is_reported_with_those_that_are_known(api: Api) ->
     }
 
 
-def test_the_utf8_mark_is_of_csv_only(api: Api) -> None:
+def test_the_byte_order_mark_is_allowed_for_csv_only(api: Api) -> None:
     assert wrong(api.series(bom="1")) == {"bom": "is for CSV only; add format=csv"}
 
 
 @pytest.mark.parametrize("name", ["first", "last", "Mode", "limit "])
-def test_names_are_exact(api: Api, name: str) -> None:
+def test_parameter_names_are_case_sensitive(api: Api, name: str) -> None:
     assert list(wrong(api.ask(SUMMARY, {"mode": "daily", "type": "amount", name: "1"}))) == [name]
 
 
@@ -70,7 +70,7 @@ def test_a_limit_out_of_range_is_refused(api: Api, limit: str) -> None:
 
 
 @pytest.mark.parametrize("limit", ["", "x", "1.5", "1.0", "1e3", "0x10", "1_0", "+5", " 5", "٥", "NaN", "true", "null"])
-def test_what_is_not_written_as_a_whole_number_is_no_limit(api: Api, limit: str) -> None:
+def test_a_limit_that_is_no_integer_is_refused(api: Api, limit: str) -> None:
     assert "is not a whole number" in wrong(api.series(limit=limit))["limit"]
     assert "is not a whole number" in wrong(api.ask(MERCHANTS, {"limit": limit}))["limit"]
 
@@ -88,7 +88,7 @@ def test_what_is_not_written_as_a_whole_number_is_no_limit(api: Api, limit: str)
         ("monthly", "9" * 2000, "1403/04"),
     ],
 )
-def test_the_error_for_a_malformed_key_shows_a_correct_one(api: Api, mode: str, key: str, looks: str) -> None:
+def test_the_error_for_a_malformed_period_key_shows_an_example(api: Api, mode: str, key: str, looks: str) -> None:
     errors = wrong(api.series(mode, first=key, last=key))
     assert set(errors) == {"from", "to"}
     for error in errors.values():
@@ -97,7 +97,7 @@ def test_the_error_for_a_malformed_key_shows_a_correct_one(api: Api, mode: str, 
 
 
 @pytest.mark.parametrize("key", ["2024-02-30", "2024-13-01", "1403-04-04", "9999-01-01", "2024-6-24", "24-06-24"])
-def test_the_error_for_an_impossible_date_shows_how_dates_and_keys_are_written(api: Api, key: str) -> None:
+def test_the_error_for_an_impossible_date_shows_examples(api: Api, key: str) -> None:
     for answer in (api.series(first=key), api.ask(MERCHANTS, {"mode": "daily", "from": key})):
         error = wrong(answer)["from"]
         assert "one looks like 1403/04/04" in error
@@ -106,14 +106,14 @@ def test_the_error_for_an_impossible_date_shows_how_dates_and_keys_are_written(a
 
 
 @pytest.mark.parametrize(("mode", "key"), [("daily", "2024-06-24"), ("weekly", "2024-W26"), ("monthly", "2024-06")])
-def test_a_date_names_the_period_that_holds_it_in_the_gregorian_calendar_too(mode: str, key: str) -> None:
+def test_a_date_selects_its_period_in_the_gregorian_calendar_too(mode: str, key: str) -> None:
     for text in ("2024-06-24", "۲۰۲۴-۰۶-۲۴", key):
         period = period_in("from", {"from": text}, GregorianCalendar(), Mode(mode), Findings())
         assert period is not None
         assert period.key == key
 
 
-def test_more_merchants_than_a_call_may_have_and_one_named_twice_are_refused(api: Api) -> None:
+def test_too_many_or_repeated_merchants_are_refused(api: Api) -> None:
     many = "&".join(f"merchant_id=m{number}" for number in range(101))
     assert wrong(api.ask(SUMMARY, f"mode=daily&type=amount&{many}")) == {"merchant_id": "is given more than 100 times"}
     twice = api.ask(SUMMARY, "mode=daily&type=amount&merchant_id=a&merchant_id=b&merchant_id=a")
@@ -121,7 +121,7 @@ def test_more_merchants_than_a_call_may_have_and_one_named_twice_are_refused(api
     assert wrong(api.ask(SUMMARY, "mode=daily&type=amount&merchant_id=a&merchant_id=")) == {"merchant_id": "is empty"}
 
 
-def test_choices_of_one_value_are_reported(api: Api) -> None:
+def test_the_allowed_values_of_a_parameter_are_reported(api: Api) -> None:
     errors = wrong(api.series(group="mode", include="all", complete="no", values="number"))
     assert errors == {
         "group": "'mode' is not one of 'merchant'",
@@ -138,12 +138,12 @@ def test_from_after_to_is_refused(api: Api) -> None:
     assert list(wrong(api.ask(MERCHANTS, {"from": "1403/05", "to": "1403/04"}))) == ["to"]
 
 
-def test_merchants_report_all_at_once_too(api: Api) -> None:
+def test_the_merchants_resource_reports_every_wrong_parameter_at_once(api: Api) -> None:
     errors = wrong(api.ask(MERCHANTS, "limit=1001&sort=size&from=1403/04/04&to=x&search=a&search=b&cursor=?&page=2"))
     assert set(errors) == {"limit", "sort", "from", "to", "search", "page"}
 
 
-def test_a_very_long_value_is_refused_and_not_repeated_in_full(api: Api) -> None:
+def test_a_very_long_value_is_refused_and_quoted_in_part(api: Api) -> None:
     answer = api.series(merchant_id="x" * 2049)
     assert "2048" in wrong(answer)["merchant_id"]
     assert len(answer.content) < 1000
@@ -151,13 +151,13 @@ def test_a_very_long_value_is_refused_and_not_repeated_in_full(api: Api) -> None
 
 
 @pytest.mark.parametrize("query", ["mode=%FF", "mode=\xff", "%80", "a=1&" * 151])
-def test_what_is_no_query_is_a_bad_request(api: Api, query: str) -> None:
+def test_a_malformed_query_string_is_a_bad_request(api: Api, query: str) -> None:
     assert problem(api.ask(SUMMARY, query)) == (400, "bad-request")
     assert problem(api.ask(MERCHANTS, query)) == (400, "bad-request")
 
 
 @pytest.mark.parametrize("merchant", ["\x00", "\x00shop-1", "' OR 1=1 --", "$ne", "{}", "\ud7ff", "\U0010ffff"])
-def test_odd_merchant_ids_are_merely_unknown(api: Api, merchant: str) -> None:
+def test_unusual_merchant_ids_give_not_found(api: Api, merchant: str) -> None:
     assert problem(api.series(merchant_id=merchant)) == (404, "unknown-merchant")
 
 
@@ -197,7 +197,7 @@ VALUES = st.one_of(
     junk=st.binary(max_size=6),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_query_makes_the_server_fail(api: Api, path: str, fields: list[tuple[str, str]], junk: bytes) -> None:
+def test_no_query_causes_a_server_error(api: Api, path: str, fields: list[tuple[str, str]], junk: bytes) -> None:
     query = "&".join(
         f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in fields
     ) + junk.decode("latin-1").replace("\r", "").replace("\n", "")

@@ -52,7 +52,7 @@ def scenario(steps: Callable[[Press], Awaitable[None]]) -> Press:
     return press
 
 
-def test_when_all_threads_make_pages_and_the_queue_is_full_others_are_refused_and_known_ones_are_sent() -> None:
+def test_with_a_full_render_queue_only_cached_pages_are_served() -> None:
     async def steps(press: Press) -> None:
         assert await press.get("known") == b"known"
         slow = [asyncio.create_task(press.get(name)) for name in ("slow 1", "slow 2")]
@@ -69,7 +69,7 @@ def test_when_all_threads_make_pages_and_the_queue_is_full_others_are_refused_an
     assert scenario(steps).begun == ["known", "slow 1", "slow 2", "one more"]
 
 
-def test_a_page_that_many_ask_for_at_once_is_made_once() -> None:
+def test_concurrent_requests_render_a_page_once() -> None:
     async def steps(press: Press) -> None:
         many = [asyncio.create_task(press.get("slow")) for _ in range(20)]
         while not press.begun:

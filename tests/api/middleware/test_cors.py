@@ -34,7 +34,7 @@ def cors_headers(answer: Result) -> list[str]:
     return [name for name in answer.headers if name.startswith("access-control-")]
 
 
-def test_unless_configured_no_origin_may(url: str) -> None:
+def test_without_configuration_no_origin_is_allowed(url: str) -> None:
     add_key(url)
     api = Api(url)
     for origin in (APP, "null", "http://127.0.0.1:8000"):
@@ -42,7 +42,7 @@ def test_unless_configured_no_origin_may(url: str) -> None:
         assert cors_headers(preflight(api, origin)) == []
 
 
-def test_a_named_origin_may_with_its_key(api: Api, url: str) -> None:
+def test_a_configured_origin_is_allowed_with_its_key(api: Api, url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES])
     asked = preflight(api, APP)
     assert asked.status_code == 200
@@ -59,19 +59,19 @@ def test_a_named_origin_may_with_its_key(api: Api, url: str) -> None:
 @pytest.mark.parametrize(
     "origin", [OTHER, "null", "", "*", "https://app.example.evil.example", "http://app.example", "https://APP.example"]
 )
-def test_any_other_may_not(api: Api, url: str, origin: str) -> None:
+def test_another_origin_is_refused(api: Api, url: str, origin: str) -> None:
     key = add_key(url, [Scope.SUMMARIES])
     assert "access-control-allow-origin" not in preflight(api, origin).headers
     assert "access-control-allow-origin" not in api.ask(SUMMARY, QUERY, key=key, headers={"Origin": origin}).headers
 
 
-def test_its_pages_can_read_errors_too(api: Api) -> None:
+def test_an_allowed_origin_can_read_error_responses(api: Api) -> None:
     answer = api.ask(SUMMARY, QUERY, headers={"Origin": APP})
     assert problem(answer) == (401, "no-key")
     assert answer.headers["access-control-allow-origin"] == APP
 
 
-def test_caches_keep_origins_apart(url: str) -> None:
+def test_the_vary_header_separates_cached_origins(url: str) -> None:
     api, key = Api(url, {"cors_origins": APP}), add_key(url, [Scope.SUMMARIES])
     for headers in ({"Origin": APP}, {"Origin": OTHER}, {}):
         vary = api.ask(SUMMARY, QUERY, key=key, headers=headers).headers["vary"]

@@ -61,7 +61,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
-def test_any_query_is_answered_logged_and_counted_as_by_falcon(url: str, headers: dict[str, str]) -> None:
+def test_the_fast_path_answers_logs_and_counts_like_falcon(url: str, headers: dict[str, str]) -> None:
     settings = {"cors_origins": "https://shop.example"}
     api, falcon_only = Api(url, settings), Api(url, settings)
     falcon_only.app.fast_path = None
@@ -86,7 +86,7 @@ def test_any_query_is_answered_logged_and_counted_as_by_falcon(url: str, headers
 
 
 @pytest.mark.parametrize("query", ["mode=weekly&type=count", "mode=daily&type=amount&merchant_id=shop-1&format=csv"])
-def test_another_query_with_the_same_headers_does_not_pass_through_falcon(url: str, query: str) -> None:
+def test_a_second_query_with_equal_headers_uses_the_fast_path(url: str, query: str) -> None:
     api = Api(url)
     ask(api)
     without_falcon(api)
@@ -94,7 +94,7 @@ def test_another_query_with_the_same_headers_does_not_pass_through_falcon(url: s
     assert [line["cache"] for line in api.log()] == ["miss", "miss", "hit"]
 
 
-def test_another_query_does_not_reach_further_than_the_key(url: str) -> None:
+def test_the_fast_path_enforces_the_scopes_of_the_key(url: str) -> None:
     key = add_key(url, merchants=["shop-1"])
     api = Api(url, KEYS_ONLY)
     own = "mode=daily&type=amount&merchant_id=shop-1"
@@ -123,7 +123,7 @@ def test_a_request_over_the_limit_is_counted_once(url: str, monkeypatch: pytest.
     assert counts == [1, 2, 3, 4, 5]
 
 
-def test_the_store_is_asked_once_for_what_it_does_not_have(url: str) -> None:
+def test_a_missing_merchant_is_read_from_the_store_once(url: str) -> None:
     api = Api(url)
     store = SlowStore(api)
     warm(api)
@@ -148,7 +148,7 @@ def test_an_error_is_logged_and_counted_even_if_the_client_has_left(url: str, qu
     assert "http_requests_in_progress 1.0" in text
 
 
-def test_it_is_counted_in_metrics(url: str) -> None:
+def test_fast_path_requests_are_counted_in_metrics(url: str) -> None:
     api = Api(url)
     for _ in range(5):
         ask(api)
@@ -169,15 +169,13 @@ def test_it_is_counted_in_metrics(url: str) -> None:
         {"key": "tss_aaaaaaaaaa_" + 43 * "a"},
     ],
 )
-def test_one_that_differs_in_anything_is_another(url: str, changed: dict[str, Any]) -> None:
+def test_a_request_that_differs_from_the_recorded_one_is_not_reused(url: str, changed: dict[str, Any]) -> None:
     api = Api(url)
     warm(api)
     assert ask(api, **changed).status_code == 401
 
 
-def test_one_that_differs_in_the_etags_that_the_client_has_is_not_another(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_with_another_if_none_match_is_reused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_path, "_MOST", 2)
     api = Api(url)
     first = {"Accept-Language": "fa"}
@@ -190,7 +188,7 @@ def test_one_that_differs_in_the_etags_that_the_client_has_is_not_another(
     assert [ask(api, headers=headers).status_code for headers in (known, first | known)] == [304, 304]
 
 
-def test_one_that_is_recorded_again_replaces_itself_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_a_request_again_replaces_only_its_own_entry(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_path, "_MOST", 2)
     api = Api(url)
     one, other = {"Accept-Language": "fa"}, {"Accept-Language": "en"}
@@ -211,13 +209,13 @@ def test_a_request_with_large_headers_is_not_recorded(url: str) -> None:
     assert [ask(api, **small).status_code, ask(api, **large).status_code] == [200, 500]
 
 
-def test_a_client_that_names_its_requests_gets_each_name_back(url: str) -> None:
+def test_each_request_id_of_a_client_is_returned(url: str) -> None:
     api = Api(url)
     named = [ask(api, headers={"X-Request-Id": "one"}) for _ in range(4)]
     assert {answer.headers["x-request-id"] for answer in named} == {"one"}
 
 
-def test_a_key_that_is_revoked_is_refused(url: str) -> None:
+def test_a_revoked_key_is_refused_on_the_fast_path(url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES])
     api = Api(url, KEYS_ONLY)
     assert warm(api, key=key).status_code == 200
@@ -229,7 +227,7 @@ def test_a_key_that_is_revoked_is_refused(url: str) -> None:
     assert key not in repr(vars(api.app.fast_path))
 
 
-def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None:
+def test_the_fast_path_counts_against_the_rate_limit(url: str) -> None:
     one, other = add_key(url, [Scope.SUMMARIES]), add_key(url, [Scope.SUMMARIES])
     api = Api(url, KEYS_ONLY | {"api_rate_limit": "5/minute"})
     assert [ask(api, key=one).status_code for _ in range(6)] == [200] * 5 + [429]
@@ -238,7 +236,7 @@ def test_requests_are_counted_against_the_rate_of_their_caller(url: str) -> None
     assert ask(api, key=one).status_code == 200
 
 
-def test_what_is_published_then_is_served_without_falcon_too(url: str) -> None:
+def test_a_new_publication_is_served_on_the_fast_path(url: str) -> None:
     api = Api(url)
     before = warm(api)
     without_falcon(api)
@@ -250,7 +248,7 @@ def test_what_is_published_then_is_served_without_falcon_too(url: str) -> None:
 
 
 @pytest.mark.parametrize(("stale_s", "status"), [(60, 200), (0, 503)])
-def test_a_store_that_fails_is_reported_to_those_whose_answer_is_known_only_after_some_time(
+def test_during_a_store_outage_cached_responses_are_served_for_a_limited_time(
     url: str, stale_s: int, status: int
 ) -> None:
     api = Api(url, {"api_stale_if_error_s": stale_s})
@@ -264,7 +262,7 @@ def test_a_store_that_fails_is_reported_to_those_whose_answer_is_known_only_afte
     assert ask(api).status_code == 200
 
 
-def test_an_answer_that_the_cache_does_not_hold_any_more_is_made_again(tmp_path: Path) -> None:
+def test_an_evicted_response_is_computed_again(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'many.db'}"
     publish(url, {merchant: {"1403/01/01": (1, 1), "1436/01/01": (1, 1)} for merchant in "abcd"})
     api = Api(url, {"api_cache_mb": 1})  # of which one answer takes about a third

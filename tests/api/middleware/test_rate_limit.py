@@ -54,26 +54,26 @@ class TestRates:
         api.moment.pass_by(20)
         assert 35 <= int(api.ask(ME).headers["retry-after"]) <= 40
 
-    def test_when_the_time_is_over_all_are_served_again(self, url: str) -> None:
+    def test_after_the_window_requests_are_served_again(self, url: str) -> None:
         api = limited(url)
         for _ in range(2):
             assert statuses([api.ask(ME) for _ in range(5)]) == [200, 200, 200, 429, 429]
             api.moment.pass_by(WINDOW_S)
 
-    def test_each_key_has_a_rate_of_its_own_wherever_it_is_used(self, url: str) -> None:
+    def test_each_key_has_its_own_rate_limit_from_any_address(self, url: str) -> None:
         one, other = add_key(url), add_key(url)
         api = limited(url)
         peers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
         assert statuses([api.ask(ME, key=one, peer=peer) for peer in peers]) == [200, 200, 200, 429]
         assert api.ask(ME, key=other, peer="10.0.0.1").status_code == 200
 
-    def test_without_a_key_each_address_has_one(self, url: str) -> None:
+    def test_without_a_key_each_address_has_its_own_rate_limit(self, url: str) -> None:
         add_key(url)
         api = limited(url)
         assert statuses([api.ask("/", peer="10.0.0.1") for _ in range(4)]) == [200, 200, 200, 429]
         assert api.ask("/", peer="10.0.0.2").status_code == 200
 
-    def test_guessing_keys_is_counted_and_no_valid_key_suffers(self, url: str) -> None:
+    def test_guessed_keys_are_rate_limited_and_valid_keys_are_unaffected(self, url: str) -> None:
         key = add_key(url)
         api = limited(url)
         guesses = [api.ask(ME, key=new_token()[1], peer="10.0.0.1") for _ in range(5)]
@@ -81,20 +81,20 @@ class TestRates:
         assert api.ask(ME, key=key, peer="10.0.0.1").status_code == 200
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
-    def test_an_address_that_a_client_makes_up_does_not_help(self, url: str, header: str) -> None:
+    def test_a_forged_forwarded_address_does_not_evade_the_rate_limit(self, url: str, header: str) -> None:
         add_key(url)
         api = limited(url)
         answers = [api.ask(ME, headers={header: f"10.0.0.{n}"}, peer="10.9.9.9") for n in range(4)]
         assert statuses(answers) == [401, 401, 401, 429]
 
-    def test_the_addresses_of_an_ipv6_network_are_one(self, url: str) -> None:
+    def test_addresses_of_one_ipv6_network_share_a_rate_limit(self, url: str) -> None:
         add_key(url)
         api = limited(url)
         answers = [api.ask(ME, peer=f"2001:db8:1:2::{n}") for n in range(4)]
         assert statuses(answers) == [401, 401, 401, 429]
         assert api.ask(ME, peer="2001:db8:1:3::1").status_code == 401
 
-    def test_requests_from_elsewhere_before_the_first_key_are_counted(self, url: str) -> None:
+    def test_remote_requests_are_rate_limited_before_the_first_key_exists(self, url: str) -> None:
         api = limited(url)
         assert statuses([api.ask(ME, peer="10.0.0.1") for _ in range(4)]) == [401, 401, 401, 429]
         assert api.ask(ME).status_code == 200
@@ -104,7 +104,7 @@ class TestRates:
         assert set(statuses([api.ask("/healthz") for _ in range(10)])) == {200}
         assert api.ask(ME).status_code == 200
 
-    def test_what_has_no_address_shares_one_rate(self, url: str) -> None:
+    def test_clients_without_an_address_share_one_rate_limit(self, url: str) -> None:
         add_key(url)
         api = limited(url)
         assert statuses([api.ask(ME, peer=peer) for peer in ("", "", "", "")])[-1] == 429
@@ -129,7 +129,7 @@ class TestWindowsInThisProcess:
 
         on_the_loop(count())
 
-    def test_windows_that_are_over_are_forgotten_and_of_too_many_the_oldest(self) -> None:
+    def test_expired_windows_and_the_oldest_of_too_many_are_evicted(self) -> None:
         now = 0.0
         storage = ProcessStorage(lambda: now, most_callers=3)
 
@@ -163,12 +163,12 @@ class TestCountingInRedis:
             server.kill()
             server.wait(timeout=60)
 
-    def test_processes_count_together(self, url: str, redis_url: tuple[str, object]) -> None:
+    def test_processes_share_one_rate_limit_in_redis(self, url: str, redis_url: tuple[str, object]) -> None:
         one, other = (limited(url, storage=redis_url[0]) for _ in range(2))
         assert statuses([api.ask(ME) for api in (one, other, one, other)]) == [200, 200, 200, 429]
         assert 1 <= int(one.ask(ME).headers["retry-after"]) <= 60
 
-    def test_a_window_ends_there_too(self, url: str, redis_url: tuple[str, object]) -> None:
+    def test_a_window_in_redis_ends(self, url: str, redis_url: tuple[str, object]) -> None:
         api = limited(url, "1/second", redis_url[0])
         deadline = time.monotonic() + 60
         for status in (200, 429, 200):
@@ -176,7 +176,7 @@ class TestCountingInRedis:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
 
-    def test_without_it_requests_are_served_uncounted_at_once_and_counted_again_later(
+    def test_while_redis_is_down_requests_are_served_without_a_rate_limit(
         self, url: str, redis_url: tuple[str, subprocess.Popen[bytes]], caplog: pytest.LogCaptureFixture
     ) -> None:
         storage, server = redis_url
@@ -197,7 +197,7 @@ class TestCountingInRedis:
             again.kill()
             again.wait(timeout=60)
 
-    def test_one_that_hangs_holds_up_one_request_only(self) -> None:
+    def test_a_redis_that_hangs_delays_one_request_only(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             limit = RateLimit("1/minute", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
             began = time.perf_counter()
@@ -216,7 +216,7 @@ def test_an_unknown_rate_limit_storage_is_refused_at_the_start_without_its_passw
     assert "secret" not in refused.value.sentence
 
 
-def test_the_storage_of_the_library_itself_is_not_needed() -> None:
+def test_in_memory_limits_count_keys_and_addresses_separately() -> None:
     limit = RateLimit("1/minute", "memory://", lambda: 0.0)
     on_the_loop(limit.count("k", ""))
     on_the_loop(limit.count_address("k"))  # a key and an address of one name are two callers
@@ -226,7 +226,7 @@ def test_the_storage_of_the_library_itself_is_not_needed() -> None:
 
 class TestBodies:
     @pytest.mark.parametrize(("size", "expected"), [(0, 405), (1024, 405), (1025, 413), (10**12, 413)])
-    def test_one_that_is_too_large_is_refused_by_its_length(self, url: str, size: int, expected: int) -> None:
+    def test_a_body_over_the_limit_is_refused_by_content_length(self, url: str, size: int, expected: int) -> None:
         api = Api(url, {"api_max_body_kb": 1})
         headers = {"Content-Type": "application/json", "Content-Length": str(size)}
         answer = api.ask(ME, method="POST", headers=headers)
@@ -235,7 +235,7 @@ class TestBodies:
             assert problem(answer) == (413, "body-too-large")
             assert answer.json["detail"] == "A body may have 1,024 bytes."
 
-    def test_one_in_chunks_is_refused_when_more_than_the_limit_has_come(self, url: str) -> None:
+    def test_a_chunked_body_is_refused_once_it_exceeds_the_limit(self, url: str) -> None:
         api = Api(url, {"api_max_body_kb": 1})
         headers = {"host": "localhost", "content-type": "application/json", "transfer-encoding": "chunked"}
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -247,11 +247,11 @@ class TestBodies:
         assert problem(too_large) == (413, "body-too-large")
 
     @pytest.mark.parametrize("length", ["-1", "x", "1.5"])
-    def test_a_length_that_is_none_is_a_bad_request(self, url: str, length: str) -> None:
+    def test_an_invalid_content_length_is_a_bad_request(self, url: str, length: str) -> None:
         answer = Api(url).unchecked(ME, "POST", [(b"host", b"localhost"), (b"content-length", length.encode())])
         assert problem(answer) == (400, "bad-request")
 
-    def test_that_comes_before_the_key_is_checked(self, url: str) -> None:
+    def test_the_body_size_is_checked_before_the_key(self, url: str) -> None:
         add_key(url, [Scope.OPERATE])
         assert Api(url).ask(ME, method="POST", headers={"Content-Length": "99999999"}).status_code == 413
 

@@ -30,7 +30,7 @@ def api(url: str) -> Api:
     return Api(url)
 
 
-def test_a_request_is_one_line_with_all_there_is_to_know(api: Api) -> None:
+def test_a_request_is_logged_as_one_line_with_all_fields(api: Api) -> None:
     answer = api.series(limit="2")
     (line,) = api.log()
     assert list(line) == FIELDS
@@ -45,7 +45,7 @@ def test_a_request_is_one_line_with_all_there_is_to_know(api: Api) -> None:
     assert (line["key_id"], line["remote"], line["cache"]) == (None, "127.0.0.1", "miss")
 
 
-def test_the_line_says_what_the_cache_did(api: Api) -> None:
+def test_the_log_line_has_the_cache_result(api: Api) -> None:
     etag = api.series().headers["etag"]
     api.series()
     api.ask(query={"mode": "daily", "type": "amount"}, headers={"If-None-Match": etag})
@@ -54,7 +54,7 @@ def test_the_line_says_what_the_cache_did(api: Api) -> None:
     ]  # fmt: skip
 
 
-def test_the_line_names_the_key_by_its_id(url: str) -> None:
+def test_the_log_line_has_the_key_id(url: str) -> None:
     token = add_key(url, [Scope.SUMMARIES])
     publish(url)
     api = Api(url)
@@ -62,7 +62,7 @@ def test_the_line_names_the_key_by_its_id(url: str) -> None:
     assert api.log()[0]["key_id"] == token.split("_")[1]
 
 
-def test_no_key_is_in_any_line_wherever_it_was_put(url: str) -> None:
+def test_no_log_line_contains_a_key(url: str) -> None:
     token = add_key(url, [Scope.SUMMARIES])
     api = Api(url)
     for path, query in ((f"/{token}", ""), ("/api/me", f"key={token}"), (f"/api/{token}", f"a=%74{token[1:]}")):
@@ -79,17 +79,17 @@ def test_the_request_id_of_the_client_is_kept(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a" * 65, "a\tb", "فروش".encode().decode("latin-1"), "tss_abcdefghij_x"])
-def test_a_name_that_could_do_harm_is_replaced(api: Api, name: str) -> None:
+def test_an_unsafe_request_id_is_replaced(api: Api, name: str) -> None:
     answer = api.ask("/healthz", headers={"X-Request-Id": name})
     assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
 
 
-def test_what_a_client_sends_does_not_make_lines_long(api: Api) -> None:
+def test_long_client_input_is_truncated_in_the_log(api: Api) -> None:
     api.ask("/" + "a" * 5000, "b" * 5000, headers={"User-Agent": "c" * 5000})
     assert len(api.lines[0]) < 3000
 
 
-def test_a_defect_is_logged_with_its_traceback_and_the_client_is_reported_the_id_only(api: Api) -> None:
+def test_an_internal_error_logs_a_traceback_and_returns_only_the_request_id(api: Api) -> None:
     class Broken:
         public = True
 
@@ -107,7 +107,7 @@ def test_a_defect_is_logged_with_its_traceback_and_the_client_is_reported_the_id
     assert (line["status"], line["level"]) == (500, "error")
 
 
-def test_requests_are_counted_by_route_method_and_status_whatever_their_path(api: Api) -> None:
+def test_metrics_count_requests_by_route_method_and_status(api: Api) -> None:
     for path in ("/healthz", "/healthz", "/x1", "/x2"):
         api.ask(path)
     text = api.ask("/metrics").text
@@ -117,7 +117,7 @@ def test_requests_are_counted_by_route_method_and_status_whatever_their_path(api
     assert "/x1" not in text
 
 
-def test_made_up_methods_make_no_new_series() -> None:
+def test_unknown_methods_add_no_metric_series() -> None:
     metrics = Metrics(lambda flush: None)
     for number in range(3):
         metrics.request_began()
@@ -128,7 +128,7 @@ def test_made_up_methods_make_no_new_series() -> None:
     assert "BREW" not in text
 
 
-def test_latencies_and_what_the_cache_did_are_counted(api: Api) -> None:
+def test_metrics_count_latency_and_cache_results(api: Api) -> None:
     api.series()
     api.series()
     text = api.ask("/metrics").text
@@ -138,7 +138,7 @@ def test_latencies_and_what_the_cache_did_are_counted(api: Api) -> None:
     assert f'{seconds}_count{{route="/api/transactions/summary"}} 2.0' in text
 
 
-def test_metrics_show_what_is_published_and_its_age(api: Api) -> None:
+def test_metrics_show_the_current_publication_and_its_age(api: Api) -> None:
     published_ms = api.clock()
     api.clock = lambda: published_ms + 2_500
     text = api.ask("/metrics").text
@@ -147,7 +147,7 @@ def test_metrics_show_what_is_published_and_its_age(api: Api) -> None:
     assert "transaction_summary_published_age_seconds 2.5" in text
 
 
-def test_metrics_of_a_store_that_is_gone_say_that_it_is_down(api: Api, tmp_path: Path) -> None:
+def test_metrics_report_that_the_store_is_down(api: Api, tmp_path: Path) -> None:
     assert "transaction_summary_store_up 1.0" in api.ask("/metrics").text
     (tmp_path / "summaries.db").unlink()
     text = api.ask("/metrics").text
@@ -155,13 +155,13 @@ def test_metrics_of_a_store_that_is_gone_say_that_it_is_down(api: Api, tmp_path:
     assert "published" not in text
 
 
-def test_metrics_are_open_metrics_where_that_is_asked_for(api: Api) -> None:
+def test_metrics_are_in_openmetrics_format_when_accepted(api: Api) -> None:
     answer = api.ask("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
 
 
-def test_what_a_request_does_is_about_that_request_and_what_comes_after_it_is_not(api: Api) -> None:
+def test_only_log_lines_made_during_a_request_carry_its_id(api: Api) -> None:
     seen: list[object] = []
 
     class Notes:

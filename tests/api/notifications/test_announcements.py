@@ -60,7 +60,7 @@ def _ids(api: Api, key: str, query: str = "") -> set[str]:
     return {told["id"] for told in api.ask(NOTIFICATIONS, query, key=key).json["notifications"]}
 
 
-def test_a_list_leaves_out_those_of_other_merchants(
+def test_a_list_hides_announcements_of_other_merchants(
     api: Api, url: str, announced: dict[str | None, str], key: str, everything: str
 ) -> None:
     message = send(api, key=key).json["id"]
@@ -71,14 +71,16 @@ def test_a_list_leaves_out_those_of_other_merchants(
     assert _ids(api, everything) == {message, *announced.values()}
 
 
-def test_a_page_does_not_show_that_some_are_left_out(api: Api, announced: dict[str | None, str], key: str) -> None:
+def test_a_page_does_not_reveal_that_announcements_are_hidden(
+    api: Api, announced: dict[str | None, str], key: str
+) -> None:
     answer = api.ask(NOTIFICATIONS, "limit=1", key=key)
 
     assert [told["id"] for told in answer.json["notifications"]] == [announced["tea-house"]]
     assert "link" not in answer.headers
 
 
-def test_those_of_other_merchants_are_neither_shown_nor_retried_nor_cancelled(
+def test_announcements_of_other_merchants_cannot_be_read_retried_or_cancelled(
     api: Api, url: str, queued: list[str], announced: dict[str | None, str], key: str, everything: str
 ) -> None:
     for notification_id in (announced["book-market"], announced[None]):
@@ -91,7 +93,7 @@ def test_those_of_other_merchants_are_neither_shown_nor_retried_nor_cancelled(
     assert queued == []
 
 
-def test_one_s_own_are_shown_retried_and_cancelled(
+def test_announcements_of_the_own_merchant_can_be_read_retried_and_cancelled(
     api: Api, url: str, announced: dict[str | None, str], key: str
 ) -> None:
     path = f"{NOTIFICATIONS}/{announced['tea-house']}"
@@ -119,7 +121,7 @@ def test_contacts_of_a_user_subscribed_to_other_merchants_are_not_replaced(
     assert send(api, path, {"contacts": other}, method="PUT", key=key).json["contacts"] == other
 
 
-def test_contacts_of_a_user_subscribed_to_ones_own_merchant_are_replaced(api: Api, key: str) -> None:
+def test_contacts_of_a_user_subscribed_to_the_own_merchant_are_replaced(api: Api, key: str) -> None:
     send(api, SUBSCRIPTIONS, subscription("tea-house"), key=key)
 
     answer = send(api, contacts_of("sara"), {"contacts": {"sms": "+989123456789"}}, method="PUT", key=key)

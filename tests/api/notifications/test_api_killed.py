@@ -84,9 +84,7 @@ def _delivered(running: Plant, there: Gateways, *notification_ids: str) -> Count
     return Counter(one.form["message"].removeprefix("سلام\n") for one in short_messages(there.kavenegar))
 
 
-def test_a_message_that_was_taken_and_never_queued_goes_out_once(
-    running: Plant, there: Gateways, tmp_path: Path
-) -> None:
+def test_an_accepted_message_lost_before_queueing_is_sent_once(running: Plant, there: Gateways, tmp_path: Path) -> None:
     with silent_port() as port, serving(tmp_path, **_settings(running, f"redis://127.0.0.1:{port}/0")) as server:
         taken = _post(server, "first", "order-1")
         assert taken.status == 201
@@ -103,9 +101,7 @@ def test_a_message_that_was_taken_and_never_queued_goes_out_once(
 
 
 @pytest.mark.thorough
-def test_a_request_that_was_cut_off_and_is_repeated_makes_one_message(
-    running: Plant, there: Gateways, tmp_path: Path
-) -> None:
+def test_retrying_an_interrupted_request_creates_one_message(running: Plant, there: Gateways, tmp_path: Path) -> None:
     """The process that serves it is killed at a random moment, and the client asks the next one for the same."""
     made: dict[str, str] = {}
     with serving(tmp_path, **_settings(running)) as server:

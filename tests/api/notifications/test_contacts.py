@@ -34,7 +34,7 @@ def _put(api: Api, contacts: Any, path: str = _SARA) -> Any:
     return send(api, path, {"contacts": contacts}, method="PUT")
 
 
-def test_addresses_are_answered_and_stored_in_their_one_form(store_url: str) -> None:
+def test_addresses_are_stored_and_returned_in_normal_form(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     api = Api(store_url)
 
@@ -44,18 +44,18 @@ def test_addresses_are_answered_and_stored_in_their_one_form(store_url: str) -> 
     assert api.ask(_SARA).json == answer.json
 
 
-def test_of_an_unknown_user_there_are_none(api: Api) -> None:
+def test_an_unknown_user_has_no_contacts(api: Api) -> None:
     assert api.ask(contacts_of("nobody")).json == {"tenant": "operator", "user_id": "nobody", "contacts": {}}
 
 
-def test_others_than_those_that_are_given_are_gone(api: Api) -> None:
+def test_a_put_replaces_all_addresses(api: Api) -> None:
     _put(api, _ALL)
 
     assert _put(api, {"sms": "+989351112233"}).json["contacts"] == {"sms": "+989351112233"}
     assert _put(api, {}).json["contacts"] == api.ask(_SARA).json["contacts"] == {}
 
 
-def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_stored(api: Api) -> None:
+def test_every_error_is_reported_at_once_and_nothing_is_stored(api: Api) -> None:
     _put(api, _ALL)
     contacts = {"sms": "12", "email": "sara", "telegram": 5, "webhook": "ftp://x", "fax": "1"}
 
@@ -88,11 +88,11 @@ def test_everything_that_is_wrong_is_reported_at_once_and_nothing_is_stored(api:
         {f"c{number}": "x" for number in range(17)},
     ],
 )
-def test_what_is_no_address_is_refused(api: Api, contacts: Any) -> None:
+def test_an_invalid_address_is_refused(api: Api, contacts: Any) -> None:
     assert wrong(_put(api, contacts))
 
 
-def test_contacts_are_needed(api: Api) -> None:
+def test_the_contacts_field_is_required(api: Api) -> None:
     assert wrong(send(api, _SARA, {}, method="PUT")) == {"contacts": "is required"}
 
 
@@ -116,7 +116,7 @@ def test_contacts_are_needed(api: Api) -> None:
         "ش" * 128,
     ],
 )
-def test_a_user_may_be_called_anything(api: Api, user_id: str) -> None:
+def test_a_user_id_may_contain_any_character(api: Api, user_id: str) -> None:
     path = contacts_of(quote(user_id, safe=""))
 
     assert _put(api, {"sms": "09123456789"}, path).json == api.ask(path).json
@@ -127,7 +127,7 @@ def test_a_user_may_be_called_anything(api: Api, user_id: str) -> None:
     }
 
 
-def test_users_of_similar_names_are_not_the_same(api: Api) -> None:
+def test_similar_user_ids_are_different_users(api: Api) -> None:
     for user_id in ("a", "A", "a/", "a ", "%61", "a/contacts", "\u0643", "\u06a9"):
         _put(api, {"telegram": f"@name_{ord(user_id[0])}_{len(user_id)}"}, contacts_of(quote(user_id, safe="")))
 
@@ -136,7 +136,7 @@ def test_users_of_similar_names_are_not_the_same(api: Api) -> None:
 
 
 @pytest.mark.parametrize("encoded", ["%ff", "%ed%a0%80", "a%00b", "a%0ab", "%ef%bf%bd", "u" * 129, "%e2%80%a8"])
-def test_a_user_id_that_cannot_be_one_is_refused(api: Api, encoded: str) -> None:
+def test_an_invalid_user_id_is_refused(api: Api, encoded: str) -> None:
     assert set(wrong(api.ask(contacts_of(encoded)))) == {"user_id"}
     assert set(wrong(_put(api, {}, contacts_of(encoded)))) == {"user_id"}
 
@@ -144,7 +144,7 @@ def test_a_user_id_that_cannot_be_one_is_refused(api: Api, encoded: str) -> None
 @pytest.mark.parametrize(
     "path", ["/api/users//contacts", "/api/users/contacts", "/api/users/a/contacts/", "/api/users/a"]
 )
-def test_what_is_no_path_of_a_user_is_not_there(api: Api, path: str) -> None:
+def test_a_malformed_user_path_is_not_found(api: Api, path: str) -> None:
     assert problem(api.ask(path)) == (404, "not-found")
 
 
@@ -175,7 +175,7 @@ def test_users_are_listed_only_to_keys_of_the_scope_and_tenant(api: Api, url: st
     assert set(wrong(api.ask(_USERS, "cursor=x"))) == {"cursor"}
 
 
-def test_one_notification_has_the_masked_addresses_of_its_user(api: Api) -> None:
+def test_a_notification_shows_the_masked_addresses_of_its_user(api: Api) -> None:
     assert api.ask(f"{NOTIFICATIONS}/{made(api)}").json["addresses"] == {}
     _put(api, {"email": "sara@example.com", "telegram": "@sara_shop"})
     assert api.ask(f"{NOTIFICATIONS}/{made(api)}").json["addresses"] == {"email": "s***@example.com"}

@@ -20,7 +20,7 @@ pytest_plugins = ["notifications_fixtures"]
 _NOW = iso_instant(NOW_MS)
 
 
-def test_a_notification_is_stored_with_a_pending_log_for_each_channel(api: Api) -> None:
+def test_a_notification_is_stored_with_a_pending_delivery_per_channel(api: Api) -> None:
     answer = send(api)
 
     assert answer.status_code == 201
@@ -33,14 +33,16 @@ def test_a_notification_is_stored_with_a_pending_log_for_each_channel(api: Api) 
     ]
 
 
-def test_where_it_says_it_is_it_is(api: Api) -> None:
+def test_the_location_header_leads_to_the_notification(api: Api) -> None:
     made = send(api)
 
     assert made.headers["location"] == f"{NOTIFICATIONS}/{made.json['id']}"
     assert api.ask(made.headers["location"]).json == made.json | {"addresses": {}}
 
 
-def test_it_is_given_to_the_queue_and_to_the_sweep_ten_seconds_later(api: Api, url: str, queued: list[str]) -> None:
+def test_a_notification_is_queued_and_due_for_the_sweep_ten_seconds_later(
+    api: Api, url: str, queued: list[str]
+) -> None:
     made = send(api).json["id"]
 
     assert queued == [made]
@@ -49,7 +51,7 @@ def test_it_is_given_to_the_queue_and_to_the_sweep_ten_seconds_later(api: Api, u
         assert stores.notifications.due(NOW_MS + 10_000, 10) == [made]
 
 
-def test_the_key_it_came_with_is_stored(api: Api, url: str) -> None:
+def test_the_id_of_the_api_key_is_stored(api: Api, url: str) -> None:
     token = add_key(url, [Scope.NOTIFICATIONS])
 
     made = send(api, key=token).json["id"]
@@ -89,21 +91,21 @@ def test_an_expiry_is_stored_as_an_instant_in_utc(api: Api, written: str | None,
         (1_900_000_000, "must be an instant"),
     ],
 )
-def test_another_expiry_is_refused(api: Api, written: Any, detail: str) -> None:
+def test_an_invalid_expiry_is_refused(api: Api, written: Any, detail: str) -> None:
     assert wrong(send(api, body=NEW | {"expires_at": written}))["expires_at"].startswith(detail)
 
 
-def test_windows_line_ends_are_line_ends(api: Api) -> None:
+def test_windows_line_ends_are_normalized(api: Api) -> None:
     assert send(api, body=NEW | {"body": "one\r\ntwo"}).json["body"] == "one\ntwo"
 
 
-def test_persian_text_with_its_joiners_stays_what_it_is(api: Api) -> None:
+def test_persian_text_with_joiners_is_stored_unchanged(api: Api) -> None:
     text = "می‌خواهم ۱۲٬۳۴۵ ریال 🎉"
 
     assert send(api, body=NEW | {"title": text}).json["title"] == text
 
 
-def test_a_repetition_makes_nothing_new_and_is_answered_like_the_first(api: Api) -> None:
+def test_a_repeated_idempotency_key_returns_the_first_response(api: Api) -> None:
     first, again = send(api, repeatable="order-1"), send(api, repeatable="order-1")
 
     assert (again.status_code, again.headers["location"]) == (201, first.headers["location"])
@@ -111,7 +113,7 @@ def test_a_repetition_makes_nothing_new_and_is_answered_like_the_first(api: Api)
     assert len(api.ask(NOTIFICATIONS).json["notifications"]) == 1
 
 
-def test_a_repetition_may_write_the_same_differently(api: Api) -> None:
+def test_an_equivalent_body_matches_the_idempotency_key(api: Api) -> None:
     send(api, body=NEW | {"expires_at": "2030-01-01T00:00:00Z"}, repeatable="order-1")
 
     again = send(api, body={"expires_at": "2030-01-01T03:30:00+03:30", "locale": "fa", **NEW}, repeatable="order-1")
@@ -125,14 +127,14 @@ def test_a_repetition_may_write_the_same_differently(api: Api) -> None:
      {"locale": "en"}, {"expires_at": "2030-01-01T00:00:00Z"}],
     ids=lambda change: next(iter(change)),
 )  # fmt: skip
-def test_another_request_with_the_same_key_is_refused_and_changes_nothing(api: Api, change: dict[str, Any]) -> None:
+def test_another_request_with_the_same_idempotency_key_is_refused(api: Api, change: dict[str, Any]) -> None:
     first = send(api, repeatable="order-1")
 
     assert problem(send(api, body=NEW | change, repeatable="order-1")) == (422, "idempotency-conflict")
     assert api.ask(first.headers["location"]).json == first.json | {"addresses": {}}
 
 
-def test_the_first_request_is_repeated_also_after_its_message_has_expired(api: Api) -> None:
+def test_an_idempotent_retry_works_after_the_message_has_expired(api: Api) -> None:
     body = NEW | {"expires_at": iso_instant(NOW_MS + 1000)}
     first = send(api, body=body, repeatable="order-1")
     api.clock = lambda: NOW_MS + 2000
@@ -146,7 +148,7 @@ def test_the_first_request_is_repeated_also_after_its_message_has_expired(api: A
         assert wrong(send(api, body=other, repeatable="order-1")) == wrong(send(api, body=other))
 
 
-def test_a_repeated_request_returns_the_current_status_and_queues_only_open_channels(
+def test_an_idempotent_retry_returns_the_current_status_and_queues_open_channels(
     api: Api, url: str, queued: list[str]
 ) -> None:
     made = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1").json["id"]
@@ -158,9 +160,7 @@ def test_a_repeated_request_returns_the_current_status_and_queues_only_open_chan
     assert queued == [made]
 
 
-def test_the_idempotency_keys_of_two_tenants_do_not_meet_and_those_of_one_outlive_its_api_keys(
-    api: Api, url: str
-) -> None:
+def test_idempotency_keys_belong_to_the_tenant_and_not_the_api_key(api: Api, url: str) -> None:
     allowed = [Scope.NOTIFICATIONS]
     tenants: tuple[list[str | None], ...] = (
         [None, add_key(url, allowed)],  # of the operator, once without a key
@@ -182,11 +182,11 @@ def test_the_idempotency_keys_of_two_tenants_do_not_meet_and_those_of_one_outliv
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])
-def test_an_idempotency_key_that_is_none_is_refused(api: Api, key: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(api: Api, key: str) -> None:
     assert "Idempotency-Key" in wrong(send(api, repeatable=key))
 
 
-def test_many_at_once_with_one_key_make_one(store_url: str) -> None:
+def test_concurrent_requests_with_one_idempotency_key_create_one_notification(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     apis = [Api(store_url), Api(store_url)]  # two processes, as far as the store can tell
 

@@ -37,7 +37,7 @@ def _following(api: Api, query: str) -> tuple[list[str], str | None]:
     return [told["id"] for told in answer.json["notifications"]], following
 
 
-def test_a_list_is_of_one_user_or_status_or_both(api: Api, url: str) -> None:
+def test_a_list_can_be_filtered_by_user_and_status(api: Api, url: str) -> None:
     mine, sent, other = made(api, channels=["sms"]), made(api, channels=["sms"]), made(api, user_id="رضا/1")
     happen(url, sent, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
 
@@ -48,7 +48,7 @@ def test_a_list_is_of_one_user_or_status_or_both(api: Api, url: str) -> None:
     assert _ids(api, "user_id=nobody") == []
 
 
-def test_a_list_is_of_one_channel_status_of_a_message_and_interval_of_days(api: Api, url: str) -> None:
+def test_a_list_can_be_filtered_by_channel_delivery_status_and_days(api: Api, url: str) -> None:
     api.clock = lambda: _ms("2024-06-23T20:30:00Z") - 1  # the last moment of 1403/04/03 in Tehran
     early = made(api)
     api.clock = lambda: _ms("2024-06-23T20:30:00Z")
@@ -81,7 +81,7 @@ def test_the_next_page_keeps_the_whole_filter(api: Api) -> None:
     assert "cursor" in wrong(api.ask(NOTIFICATIONS, f"limit=1&cursor={cursor}"))
 
 
-def test_days_that_are_none_and_an_end_before_the_beginning_are_refused_each_by_its_name(api: Api) -> None:
+def test_invalid_days_and_reversed_ranges_are_refused_by_parameter_name(api: Api) -> None:
     for path in (NOTIFICATIONS, f"{NOTIFICATIONS}/counts"):
         told = wrong(api.ask(path, "from=1403/12/31&to=yesterday&user_id="))
         assert set(told) == {"from", "to", "user_id"}
@@ -93,7 +93,7 @@ def test_days_that_are_none_and_an_end_before_the_beginning_are_refused_each_by_
     }
 
 
-def test_counts_are_of_each_combination_and_narrowed_as_the_list(api: Api, url: str) -> None:
+def test_counts_by_channel_and_status_follow_the_filters_of_the_list(api: Api, url: str) -> None:
     api.clock = lambda: _ms("2024-06-23T20:30:00Z") - 1
     made(api, user_id="reza")
     api.clock = lambda: _ms("2024-06-23T20:30:00Z")
@@ -116,7 +116,7 @@ def test_counts_are_of_each_combination_and_narrowed_as_the_list(api: Api, url: 
     assert api.ask(f"{NOTIFICATIONS}/counts").json["created_from"] is None
 
 
-def test_counts_are_of_the_newest_only_where_there_are_very_many(
+def test_counts_of_very_many_notifications_cover_only_the_newest(
     api: Api, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "COUNTED", 2)
@@ -128,7 +128,7 @@ def test_counts_are_of_the_newest_only_where_there_are_very_many(
     assert sum(one["notifications"] for one in document["counts"]) == 2
 
 
-def test_nothing_of_another_tenant_nor_announcements_of_other_merchants_are_counted(api: Api, url: str) -> None:
+def test_counts_exclude_other_tenants_and_announcements_of_other_merchants(api: Api, url: str) -> None:
     token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
     add_key(url, [Scope.NOTIFICATIONS], tenant="other")
     made(api)
@@ -171,7 +171,7 @@ def test_pages_are_complete_while_notifications_are_created(store_url: str) -> N
     assert set(before) <= set(found)
 
 
-def test_the_last_page_has_no_next_one(api: Api) -> None:
+def test_the_last_page_has_no_next_cursor(api: Api) -> None:
     for _ in range(4):
         made(api)
 
@@ -192,7 +192,7 @@ def _cursor(position: object) -> str:
     ["x", "", "%F0%9F%8E%89", "W10", _cursor("1"), _cursor("\u00b2-" + "a" * 26), _cursor("9" * 99 + "-" + "a" * 26),
      _cursor("1-' OR 1"), _cursor("-1-" + "a" * 26), _cursor(5), _cursor(None)],
 )  # fmt: skip
-def test_a_cursor_that_was_made_up_is_refused(api: Api, cursor: str) -> None:
+def test_a_forged_cursor_is_refused(api: Api, cursor: str) -> None:
     assert "cursor" in wrong(api.ask(NOTIFICATIONS, f"cursor={cursor}"))
 
 

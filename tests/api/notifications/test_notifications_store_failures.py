@@ -47,7 +47,7 @@ def _locked(url: str) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def test_a_request_that_the_store_failed_is_repeated_safely(impatient: _Impatient, url: str) -> None:
+def test_a_request_that_failed_in_the_store_can_be_retried_safely(impatient: _Impatient, url: str) -> None:
     with _locked(url):
         failed = send(impatient, repeatable="order-1")
     impatient.moment.pass_by()
@@ -63,7 +63,7 @@ def test_a_request_that_the_store_failed_is_repeated_safely(impatient: _Impatien
     ("path", "method"),
     [(SUBSCRIPTIONS, "POST"), (contacts_of("sara"), "PUT")],
 )
-def test_no_other_write_is_half_done(impatient: _Impatient, url: str, path: str, method: str) -> None:
+def test_no_write_is_half_done_after_a_store_failure(impatient: _Impatient, url: str, path: str, method: str) -> None:
     body = {
         SUBSCRIPTIONS: SUBSCRIPTION,
         contacts_of("sara"): {"contacts": {"sms": "09123456789"}},
@@ -80,9 +80,7 @@ def test_no_other_write_is_half_done(impatient: _Impatient, url: str, path: str,
     assert send(impatient, path, body, method=method).status_code < 300
 
 
-def test_a_retry_and_a_cancellation_that_the_store_failed_are_done_when_they_are_repeated(
-    impatient: _Impatient, url: str
-) -> None:
+def test_a_failed_retry_or_cancellation_succeeds_when_repeated(impatient: _Impatient, url: str) -> None:
     path = f"{NOTIFICATIONS}/{made(impatient)}"
     happen(url, path.rpartition("/")[2], "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=0)
 
@@ -93,7 +91,7 @@ def test_a_retry_and_a_cancellation_that_the_store_failed_are_done_when_they_are
         assert [log["status"] for log in send(impatient, f"{path}/{action}", {}).json["logs"]] == statuses
 
 
-def test_a_store_that_cannot_be_read_reports_nothing(impatient: _Impatient, url: str) -> None:
+def test_an_unreadable_store_gives_service_unavailable(impatient: _Impatient, url: str) -> None:
     Path(url.removeprefix("sqlite:///")).write_bytes(b"no database" * 1000)
 
     for path, method in (
@@ -109,7 +107,7 @@ def test_a_store_that_cannot_be_read_reports_nothing(impatient: _Impatient, url:
         assert str(url.removeprefix("sqlite:///")) not in answer.text
 
 
-def test_before_there_is_a_store_nothing_is_taken(tmp_path: Path) -> None:
+def test_without_a_store_no_notification_is_accepted(tmp_path: Path) -> None:
     api = Api(f"sqlite:///{tmp_path / 'none.db'}")
 
     assert problem(send(api)) == (503, "not-built-yet")

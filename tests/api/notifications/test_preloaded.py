@@ -27,7 +27,7 @@ def broker(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[Redis
     made.kill()
 
 
-def test_what_a_forked_worker_takes_is_queued(tmp_path: Path, broker: RedisProcess) -> None:
+def test_a_forked_worker_queues_notifications(tmp_path: Path, broker: RedisProcess) -> None:
     app = make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend=broker.url(1)))
     open_stores(sqlite_url(tmp_path), timeout_s=10).close()
     content = json.dumps(NEW).encode()

@@ -30,16 +30,16 @@ def _listed(api: Api) -> list[Any]:
     ],
     ids=lambda raw: repr(raw[:16]),
 )  # fmt: skip
-def test_what_is_no_json_object_is_refused(api: Api, raw: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(api: Api, raw: bytes) -> None:
     for path, method in ((NOTIFICATIONS, "POST"), (SUBSCRIPTIONS, "POST"), (contacts_of("sara"), "PUT")):
         assert problem(send(api, path, raw, method=method)) == (400, "bad-request")
 
 
-def test_a_member_that_is_there_twice_is_named(api: Api) -> None:
+def test_a_duplicate_json_member_is_named(api: Api) -> None:
     assert "'title'" in document(send(api, body=b'{"title":"a","title":"b"}'))["detail"]
 
 
-def test_everything_that_is_wrong_is_reported_at_once(api: Api) -> None:
+def test_every_error_is_reported_at_once(api: Api) -> None:
     body = {"title": "a\nb", "body": " \n", "channels": ["fax", "sms", "sms"], "locale": "de", "expires_at": 1, "x": 1}
 
     assert wrong(send(api, body=body)) == {
@@ -114,11 +114,11 @@ def test_a_wrong_value_is_reported(api: Api, member: str, value: Any, detail: st
     assert _listed(api) == []
 
 
-def test_the_longest_values_are_taken(api: Api) -> None:
+def test_values_of_the_maximum_length_are_accepted(api: Api) -> None:
     assert made(api, user_id="ش" * 128, title="🎉" * 200, body="🎉" * 4000)
 
 
-def test_only_the_channels_of_the_settings_are_known(url: str) -> None:
+def test_only_configured_channels_are_accepted(url: str) -> None:
     api = Api(url, {"notify_senders": "pigeon=print"})
 
     assert wrong(send(api)) == {
@@ -127,7 +127,7 @@ def test_only_the_channels_of_the_settings_are_known(url: str) -> None:
     assert made(api, channels=["pigeon"])
 
 
-def test_a_body_of_nothing_but_errors_is_not_answered_with_a_larger_one(api: Api) -> None:
+def test_the_number_of_reported_errors_is_limited(api: Api) -> None:
     raw = json.dumps(NEW | {f"m{number}": 1 for number in range(5000)}).encode()
 
     answer = send(api, body=raw)
@@ -168,13 +168,13 @@ def test_a_request_without_a_body_needs_no_type_with_a_key_and_on_an_open_server
 
 
 @pytest.mark.parametrize(("kilobytes", "expected"), [(1, 413), (2, 201)])
-def test_a_body_may_have_the_size_of_the_settings(url: str, kilobytes: int, expected: int) -> None:
+def test_the_maximum_body_size_is_a_setting(url: str, kilobytes: int, expected: int) -> None:
     raw = json.dumps(NEW | {"body": "x" * 1500}).encode()
 
     assert send(Api(url, {"api_max_body_kb": kilobytes}), body=raw).status_code == expected
 
 
-def test_a_body_of_just_the_largest_size_is_read(api: Api) -> None:
+def test_a_body_of_exactly_the_maximum_size_is_accepted(api: Api) -> None:
     raw = json.dumps(NEW).encode()
 
     assert send(api, body=raw + b" " * (65_536 - len(raw))).status_code == 201

@@ -28,7 +28,7 @@ def _listed(api: Api, query: str = "", key: str | None = None) -> list[str]:
     return [told["id"] for told in api.ask(SUBSCRIPTIONS, query, key=key).json["subscriptions"]]
 
 
-def test_a_subscription_is_stored_and_found_where_it_says(store_url: str) -> None:
+def test_a_subscription_is_stored_and_found_at_its_location(store_url: str) -> None:
     open_stores(store_url, timeout_s=10).close()
     api = Api(store_url)
 
@@ -43,7 +43,7 @@ def test_a_subscription_is_stored_and_found_where_it_says(store_url: str) -> Non
     assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [stored], "next_cursor": None}
 
 
-def test_a_list_has_the_name_of_each_merchant_in_the_language_asked_for_and_the_new_one_after_an_import(
+def test_a_list_has_current_merchant_names_in_the_requested_language(
     store_url: str,
 ) -> None:
     open_stores(store_url, timeout_s=10).close()
@@ -87,7 +87,7 @@ def test_a_subscription_to_all_merchants_must_be_explicit_and_is_in_persian_by_d
     ],
     ids=str,
 )
-def test_whose_summaries_it_is_to_must_be_said_in_one_way(
+def test_exactly_one_way_to_select_merchants_is_required(
     api: Api, whose: dict[str, Any], parameter: str, detail: str
 ) -> None:
     body = {"user_id": "sara", "modes": ["daily"], "channels": ["sms"], **whose}
@@ -102,7 +102,7 @@ def _codes(answer: Result) -> list[str]:
     return [warning["code"] for warning in answer.json["warnings"]]
 
 
-def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_is_set_up(url: str) -> None:
+def test_warnings_list_what_prevents_delivery_until_it_is_configured(url: str) -> None:
     publish(url)
     api = Api(url, {"notify_senders": "sms=kavenegar,email=print"})
     first = _subscribe(api, merchant_id="nobody", channels=["sms", "email", "webhook"])
@@ -133,7 +133,7 @@ def test_what_may_keep_messages_from_the_user_is_warned_of_and_nothing_once_all_
     assert set(wrong(_subscribe(api, channels=["fax"]))) == {"channels"}
 
 
-def test_the_same_subscription_again_returns_the_existing_one_and_never_notifies_twice(api: Api) -> None:
+def test_creating_the_same_subscription_again_returns_the_existing_one(api: Api) -> None:
     first = _subscribe(api, channels=["sms", "email"])
     again = _subscribe(api, channels=["email", "sms"])
     named = _subscribe(api, channels=["sms", "email"], repeatable="a")
@@ -143,7 +143,7 @@ def test_the_same_subscription_again_returns_the_existing_one_and_never_notifies
     assert _listed(api) == [first.json["id"]]
 
 
-def test_after_its_end_the_same_makes_another(api: Api) -> None:
+def test_after_a_subscription_ends_the_same_request_creates_a_new_one(api: Api) -> None:
     first = _subscribe(api)
     send(api, first.headers["location"], {}, method="DELETE")
     second = _subscribe(api)
@@ -152,7 +152,7 @@ def test_after_its_end_the_same_makes_another(api: Api) -> None:
     assert _listed(api) == [second.json["id"]] != [first.json["id"]]
 
 
-def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
+def test_a_list_is_paginated(api: Api) -> None:
     made = []
     for number in range(5):
         api.clock = lambda number=number: NOW_MS + number  # type: ignore[misc]
@@ -170,7 +170,7 @@ def test_a_list_comes_in_pages_that_lead_to_one_another(api: Api) -> None:
     assert listed == made
 
 
-def test_a_page_does_not_show_that_there_are_subscriptions_to_other_summaries(api: Api, url: str) -> None:
+def test_a_page_does_not_reveal_subscriptions_to_other_merchants(api: Api, url: str) -> None:
     token, other = (
         add_key(url, [Scope.NOTIFICATIONS], [merchant_id], tenant="acme")
         for merchant_id in ("tea-house", "book-market")
@@ -193,11 +193,11 @@ def test_a_page_does_not_show_that_there_are_subscriptions_to_other_summaries(ap
     ("query", "names"),
     [("limit=0&cursor=", {"limit", "cursor"}), ("limit=1001", {"limit"}), ("cursor=x", {"cursor"})],
 )
-def test_wrong_pages_are_reported(api: Api, query: str, names: set[str]) -> None:
+def test_invalid_pagination_parameters_are_reported(api: Api, query: str, names: set[str]) -> None:
     assert set(wrong(api.ask(SUBSCRIPTIONS, query))) == names
 
 
-def test_a_cursor_is_of_its_own_list_only(api: Api) -> None:
+def test_a_cursor_of_another_list_is_refused(api: Api) -> None:
     for user_id in ("u1", "u2"):
         _subscribe(api, user_id=user_id)
         send(api, body=NEW | {"user_id": user_id})
@@ -207,7 +207,7 @@ def test_a_cursor_is_of_its_own_list_only(api: Api) -> None:
         assert set(wrong(api.ask(path, f"limit=1&cursor={cursor}"))) == {"cursor"}
 
 
-def test_a_list_is_of_one_user_or_all(api: Api) -> None:
+def test_a_list_can_be_filtered_by_user(api: Api) -> None:
     mine, other = _subscribe(api).json["id"], _subscribe(api, user_id="رضا").json["id"]
 
     assert set(_listed(api)) == {mine, other}
@@ -215,7 +215,7 @@ def test_a_list_is_of_one_user_or_all(api: Api) -> None:
     assert set(wrong(api.ask(SUBSCRIPTIONS, "user_id=&status=x"))) == {"user_id", "status"}
 
 
-def test_an_ended_one_is_not_listed_any_more_and_stays_ended_when_it_was(api: Api) -> None:
+def test_an_ended_subscription_is_not_listed_and_keeps_its_end(api: Api) -> None:
     where = _subscribe(api).headers["location"]
     first = send(api, where, b"", method="DELETE")
     api.clock = lambda: NOW_MS + 5000
@@ -227,13 +227,13 @@ def test_an_ended_one_is_not_listed_any_more_and_stays_ended_when_it_was(api: Ap
 
 
 @pytest.mark.parametrize("subscription_id", ["a" * 26, "x", "%00", "é"])
-def test_there_is_none_of_another_id(api: Api, subscription_id: str) -> None:
+def test_an_unknown_subscription_id_is_not_found(api: Api, subscription_id: str) -> None:
     assert problem(api.ask(f"{SUBSCRIPTIONS}/{subscription_id}")) == (404, "unknown-subscription")
     answer = send(api, f"{SUBSCRIPTIONS}/{subscription_id}", {}, method="DELETE")
     assert problem(answer) == (404, "unknown-subscription")
 
 
-def test_a_repetition_makes_nothing_new_also_when_it_has_ended(api: Api) -> None:
+def test_a_repeated_idempotency_key_returns_the_subscription_even_if_ended(api: Api) -> None:
     first = _subscribe(api, repeatable="a")
     api.clock = lambda: NOW_MS + 5000
     again = _subscribe(api, repeatable="a")
@@ -248,14 +248,14 @@ def test_a_repetition_makes_nothing_new_also_when_it_has_ended(api: Api) -> None
     "change",
     [{"user_id": "reza"}, {"modes": ["weekly"]}, {"channels": ["email"]}, {"merchant_id": "x"}, {"locale": "en"}],
 )
-def test_another_request_with_the_same_key_is_refused(api: Api, change: dict[str, Any]) -> None:
+def test_another_request_with_the_same_idempotency_key_is_refused(api: Api, change: dict[str, Any]) -> None:
     _subscribe(api, repeatable="a")
 
     assert problem(_subscribe(api, repeatable="a", **change)) == (422, "idempotency-conflict")
     assert len(_listed(api)) == 1
 
 
-def test_the_same_idempotency_key_may_make_a_notification_too(api: Api) -> None:
+def test_notifications_and_subscriptions_have_separate_idempotency_keys(api: Api) -> None:
     notification, subscription = send(api, repeatable="a"), _subscribe(api, repeatable="a")
 
     assert (notification.status_code, subscription.status_code) == (201, 201)

@@ -16,7 +16,7 @@ def strict(url: str, queued: list[str]) -> Api:
     return Api(url, {"notify_senders": _SENDERS}, queue=queued.append)
 
 
-def test_each_channel_that_cannot_carry_the_text_is_named_with_its_limit(strict: Api, queued: list[str]) -> None:
+def test_text_too_long_for_a_channel_is_refused_with_its_limit(strict: Api, queued: list[str]) -> None:
     long = NEW | {"title": "س" * 200, "body": "س" * 4000, "channels": ["sms", "email", "telegram"]}
     told = send(strict, body=long)
     assert set(wrong(told)) == {"body"}
@@ -30,11 +30,11 @@ def test_each_channel_that_cannot_carry_the_text_is_named_with_its_limit(strict:
 
 
 @pytest.mark.parametrize(("channel", "length"), [("sms", 660), ("telegram", 4000), ("email", 4000)])
-def test_what_its_channels_can_carry_is_taken(strict: Api, channel: str, length: int) -> None:
+def test_text_within_the_limits_of_its_channels_is_accepted(strict: Api, channel: str, length: int) -> None:
     assert send(strict, body=NEW | {"body": "س" * length, "channels": [channel]}).status_code == 201
 
 
-def test_a_repetition_is_answered_although_another_sender_would_not_take_it_any_more(url: str, strict: Api) -> None:
+def test_an_idempotent_retry_works_although_the_sender_has_a_lower_limit(url: str, strict: Api) -> None:
     long = NEW | {"body": "س" * 4000, "channels": ["sms"]}
     first = send(Api(url), body=long, repeatable="a")
     assert first.status_code == 201

@@ -29,13 +29,13 @@ def _put(api: Api, contacts: dict[str, str], query: str = "", key: str | None = 
     return send(api, _SARA, {"contacts": contacts}, query, method="PUT", key=key).status_code
 
 
-def test_a_user_of_one_tenant_is_read_without_naming_it(api: Api, acme: str) -> None:
+def test_a_user_of_one_tenant_is_read_without_a_tenant_parameter(api: Api, acme: str) -> None:
     assert api.ask(_SARA).json == {"tenant": "operator", "user_id": "sara", "contacts": {}}
     _put(api, _THEIRS, key=acme)
     assert api.ask(_SARA).json == {"tenant": "acme", "user_id": "sara", "contacts": _THEIRS}
 
 
-def test_of_a_user_of_several_tenants_the_operator_has_to_name_one(api: Api, acme: str) -> None:
+def test_the_operator_must_name_the_tenant_of_an_ambiguous_user_id(api: Api, acme: str) -> None:
     assert _put(api, _MINE) == 200
     assert _put(api, _THEIRS, key=acme) == 200
 
@@ -46,7 +46,7 @@ def test_of_a_user_of_several_tenants_the_operator_has_to_name_one(api: Api, acm
     assert api.ask(_SARA, key=acme).json["contacts"] == _THEIRS
 
 
-def test_what_the_operator_sends_never_goes_to_a_user_whom_a_tenant_has_made_before(api: Api, acme: str) -> None:
+def test_messages_of_the_operator_never_go_to_a_user_of_a_tenant(api: Api, acme: str) -> None:
     """Else a tenant that guesses an id would receive what is meant for the operator's user, or learn its address."""
     _put(api, _THEIRS, key=acme)
 
@@ -63,7 +63,7 @@ def test_what_the_operator_sends_never_goes_to_a_user_whom_a_tenant_has_made_bef
     assert send(api, body=NEW | {"user_id": "reza"}).json["tenant"] == "operator"
 
 
-def test_a_user_who_is_only_subscribed_is_one_of_the_tenant_too(api: Api, acme: str) -> None:
+def test_a_user_with_only_a_subscription_belongs_to_the_tenant(api: Api, acme: str) -> None:
     send(api, SUBSCRIPTIONS, subscription("tea-house"), key=acme)
     assert "acme" in wrong(send(api, _SARA, {"contacts": _MINE}, method="PUT"))["tenant"]
 
@@ -79,7 +79,7 @@ def test_an_unknown_tenant_is_named_to_the_operator_only(api: Api, url: str, acm
     assert set(wrong(api.ask(path, "tenant=&x=1"))) == {"tenant", "x"}
 
 
-def test_a_repeated_request_is_recognised_even_if_a_tenant_has_created_a_user_with_that_id(api: Api, acme: str) -> None:
+def test_an_idempotent_retry_works_after_a_tenant_creates_the_same_user_id(api: Api, acme: str) -> None:
     first = [send(api, repeatable="a"), send(api, SUBSCRIPTIONS, SUBSCRIPTION, repeatable="a")]
     _put(api, _THEIRS, key=acme)
 
@@ -90,9 +90,7 @@ def test_a_repeated_request_is_recognised_even_if_a_tenant_has_created_a_user_wi
 
 
 @pytest.mark.parametrize("tenant", ["acme", "operator"])
-def test_a_request_that_came_before_there_were_tenants_is_still_known_to_the_tenant_of_its_key(
-    api: Api, url: str, acme: str, tenant: str
-) -> None:
+def test_an_idempotency_key_from_before_tenants_is_recognised(api: Api, url: str, acme: str, tenant: str) -> None:
     key_id = acme.split("_")[1]
     digest = digest_of(NEW["user_id"], NEW["title"], NEW["body"], "fa", "None", *NEW["channels"])
     earlier = Notification(

@@ -24,7 +24,7 @@ def url(path: Path) -> str:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_process_is_well_whatever_the_store_is(path: Path, method: str) -> None:
+def test_liveness_does_not_depend_on_the_store(path: Path, method: str) -> None:
     path.write_bytes(b"no database")
     answer = Api(f"sqlite:///{path}").ask("/healthz", method=method, peer="10.0.0.1", host="api.example")
     assert answer.status_code == 200
@@ -43,7 +43,7 @@ class TestReady:
             assert (answer.status_code, answer.json) == (200, {"status": "ready"})
         assert api.ask("/readyz", method="HEAD").status_code == 200
 
-    def test_nothing_published_is_not_ready(self, path: Path) -> None:
+    def test_readiness_fails_before_the_first_publication(self, path: Path) -> None:
         url = f"sqlite:///{path}"
         open_stores(url, timeout_s=10).close()
         answer = Api(url).ask("/readyz")
@@ -52,7 +52,7 @@ class TestReady:
         assert answer.headers["retry-after"] == "1"
         assert document(Api(url, KEYS_ONLY).ask("/readyz"))["detail"] == "Not ready."
 
-    def test_a_store_that_is_down_is_not_ready_and_its_url_is_not_shown(self, url: str, path: Path) -> None:
+    def test_readiness_fails_without_the_store_and_hides_its_url(self, url: str, path: Path) -> None:
         api = Api(url, KEYS_ONLY)
         assert api.ask("/readyz").status_code == 200
         path.unlink()
@@ -61,12 +61,12 @@ class TestReady:
         assert problem(answer) == (503, "store-unavailable")
         assert document(answer)["detail"] == "Not ready."
 
-    def test_an_operator_on_this_host_sees_why(self, path: Path) -> None:
+    def test_an_operator_on_this_host_sees_why_readiness_fails(self, path: Path) -> None:
         answer = Api(f"sqlite:///{path}").ask("/readyz")
         assert answer.status_code == 503
         assert "there is no store" in document(answer)["detail"]
 
-    def test_it_is_ready_as_soon_as_something_is_published(self, path: Path) -> None:
+    def test_readiness_succeeds_after_the_first_publication(self, path: Path) -> None:
         url = f"sqlite:///{path}"
         api = Api(url)
         assert api.ask("/readyz").status_code == 503
@@ -76,7 +76,7 @@ class TestReady:
 
 
 class TestMe:
-    def test_it_says_what_a_program_must_know(self, url: str) -> None:
+    def test_me_describes_the_published_data(self, url: str) -> None:
         answer = Api(url).ask("/api/me")
         assert answer.headers["cache-control"] == "no-store"
         assert answer.json == {
@@ -101,7 +101,7 @@ class TestMe:
             },
         }
 
-    def test_what_is_published_decides_the_calendar_and_else_the_settings(self, url: str, tmp_path: Path) -> None:
+    def test_the_publication_decides_the_calendar_before_the_settings(self, url: str, tmp_path: Path) -> None:
         settings = {"calendar": "gregorian", "time_zone": "Europe/Berlin", "currency": "EUR"}
         me = Api(url, settings).ask("/api/me").json
         assert (me["calendar"], me["time_zone"], me["currency"]) == ("jalali", "Asia/Tehran", "EUR")

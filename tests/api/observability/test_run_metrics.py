@@ -69,7 +69,7 @@ def test_the_last_run_is_reported_with_its_times_counts_and_changes(stores: Stor
     assert (told["last_run_days_changed"], told["last_run_days_kept"], told["last_run_warnings"]) == (0, 3, 1)
 
 
-def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url: str) -> None:
+def test_exactly_one_result_of_the_last_run_is_1(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.INTERRUPTED)
     told = {name: value for name, value in _output(url).items() if name.startswith("last_run_status")}
     assert told == {
@@ -79,16 +79,14 @@ def test_exactly_the_way_in_which_the_last_run_ended_is_one(stores: Stores, url:
     }
 
 
-def test_of_a_run_that_replaced_everything_no_day_was_kept_and_none_is_said_to_have_changed(
-    stores: Stores, url: str
-) -> None:
+def test_a_full_rebuild_reports_no_kept_or_changed_days(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
     told = _output(url)
     assert told["last_run_days_kept"] == 0
     assert "last_run_days_changed" not in told
 
 
-def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -> None:
+def test_metrics_count_failures_since_the_last_success(stores: Stores, url: str) -> None:
     for nth, status in enumerate(
         (RunStatus.FAILED, RunStatus.PUBLISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
     ):
@@ -99,7 +97,7 @@ def test_failures_are_counted_since_the_last_success(stores: Stores, url: str) -
     assert told["last_run_number"] == 5
 
 
-def test_an_active_run_is_shown_with_its_heartbeat_next_to_the_last_ended_run(stores: Stores, url: str) -> None:
+def test_metrics_show_the_heartbeat_of_the_active_run(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
     begun = stores.runs.begin(run(at_ms=NOW_MS + 60_000))
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 75_000))

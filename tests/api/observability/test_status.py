@@ -132,7 +132,7 @@ def test_a_store_with_nothing_published_is_empty(url: str, stores: Stores) -> No
     }
 
 
-def test_the_last_failure_is_shown_next_to_what_was_published_before(url: str, stores: Stores) -> None:
+def test_the_last_failure_is_shown_with_the_previous_publication(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=2, counted=2))
     for error in ("an older failure", "خطا: the dump is damaged"):
         stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS + 1_000, error))
@@ -147,7 +147,7 @@ def test_the_last_failure_is_shown_next_to_what_was_published_before(url: str, s
     }
 
 
-def test_a_failure_is_over_after_a_success(url: str, stores: Stores) -> None:
+def test_a_success_clears_the_failure(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=2, counted=2))
     stores.runs.update(begin(stores).ended(RunStatus.FAILED, AT_MS))
     stores.runs.update(replace(begin(stores), generation=1).ended(RunStatus.UNCHANGED, AT_MS))
@@ -157,7 +157,7 @@ def test_a_failure_is_over_after_a_success(url: str, stores: Stores) -> None:
     assert api.ask("/readyz").json["status"] == "ready"
 
 
-def test_a_failure_degrades_readiness_without_any_setting_and_summaries_are_served(url: str, stores: Stores) -> None:
+def test_a_failure_degrades_readiness_and_summaries_are_still_served(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=2, counted=2))
     stores.runs.update(begin(stores).ended(RunStatus.DIED, AT_MS + 1_000))
     answer = Api(url).ask("/readyz")
@@ -182,7 +182,7 @@ def test_a_live_source_is_stale_after_three_missed_refreshes(store_url: str, aft
     assert float(told["transaction_summary_refreshes_missed"]) == 2 + stale
 
 
-def test_the_setting_of_beat_is_the_schedule_from_the_first_refresh_on(url: str, stores: Stores) -> None:
+def test_the_schedule_comes_from_the_setting_of_beat(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=2, counted=2))
     api = Api(url, clock=lambda: NOW_MS + 300_000, settings={"refresh_every_s": 60})
     status = api.ask("/api/status").json
@@ -209,19 +209,19 @@ def test_an_active_run_is_reported_with_its_progress(url: str, stores: Stores) -
     }
 
 
-def test_a_publication_whose_run_is_unknown_is_reported_all_the_same(url: str, stores: Stores) -> None:
+def test_a_publication_without_its_run_is_reported(url: str, stores: Stores) -> None:
     stores.summaries.publish(publication(1, ROWS, run_id=7), ROWS)
     status = Api(url).ask("/api/status").json
     assert status["state"] == "ok"
     assert (status["rejects"], status["conservation"]) == (None, None)
 
 
-def test_a_clock_behind_that_of_the_publisher_shows_no_negative_age(url: str, stores: Stores) -> None:
+def test_the_age_is_never_negative_with_clock_skew(url: str, stores: Stores) -> None:
     publish(stores, Counts())
     assert Api(url, clock=lambda: 0).ask("/api/status").json["published"]["age_s"] == 0
 
 
-def test_a_run_that_found_nothing_to_change_makes_the_state_young_and_good_again(url: str, stores: Stores) -> None:
+def test_a_run_without_changes_renews_freshness(url: str, stores: Stores) -> None:
     publish(stores, Counts(read=9, counted=2, rejected=7), {"time: missing": 7})
     unchanged = replace(begin(stores), as_of_ms=AT_MS + 60_000, generation=1, incremental=True)
     stores.runs.update(unchanged.ended(RunStatus.UNCHANGED, AT_MS + 61_000))
@@ -231,19 +231,19 @@ def test_a_run_that_found_nothing_to_change_makes_the_state_young_and_good_again
 
 
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.DIED])
-def test_a_run_that_failed_makes_nothing_younger(url: str, stores: Stores, status: RunStatus) -> None:
+def test_a_failed_run_does_not_renew_freshness(url: str, stores: Stores, status: RunStatus) -> None:
     publish(stores, Counts())
     stores.runs.update(replace(begin(stores), as_of_ms=AT_MS + 60_000).ended(status, AT_MS + 61_000))
     assert Api(url, clock=lambda: AT_MS + 70_000).ask("/api/status").json["published"]["age_s"] == 70.001
 
 
-def test_an_old_export_is_old_however_late_it_is_published(url: str, stores: Stores) -> None:
+def test_freshness_of_an_export_is_that_of_its_data(url: str, stores: Stores) -> None:
     publish(stores, Counts(), complete_until_ms=AT_MS - 86_400_000)
     published = Api(url, clock=lambda: AT_MS).ask("/api/status").json["published"]
     assert (published["as_of"], published["age_s"]) == ("2024-06-23T12:00:00.001Z", 86_400)
 
 
-def test_past_its_limit_the_age_degrades_the_state_and_readiness_but_is_served(url: str, stores: Stores) -> None:
+def test_stale_data_degrades_readiness_and_is_still_served(url: str, stores: Stores) -> None:
     publish(stores, Counts())
     for limit_s, state, ready in ((60.002, "ok", "ready"), (60.0, "degraded", "degraded"), (0.0, "ok", "ready")):
         api = Api(url, clock=lambda: AT_MS + 60_000, settings={"api_max_age_s": limit_s})
@@ -253,7 +253,7 @@ def test_past_its_limit_the_age_degrades_the_state_and_readiness_but_is_served(u
         assert (answer.status_code, answer.json["status"]) == (200, ready)
 
 
-def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:
+def test_the_status_needs_the_operate_scope(url: str, stores: Stores) -> None:
     publish(stores, Counts())
     tokens = {scope: add_key(url, [scope]) for scope in Scope}
     api = Api(url)
@@ -268,7 +268,7 @@ def test_it_needs_the_scope_operate(url: str, stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_it_shows_the_rules_of_the_time_zone_and_whether_this_server_has_the_same(tmp_path: Path, agrees: bool) -> None:
+def test_the_status_compares_time_zone_rules_with_those_of_the_server(tmp_path: Path, agrees: bool) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     digest = rules_digest_here("Asia/Tehran", "jalali") if agrees else "0" * 64
     fingerprint = replace(publication(1, ROWS).fingerprint, zone_rules=digest, zone_rules_source="tzdata 2026.6")

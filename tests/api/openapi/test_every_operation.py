@@ -59,7 +59,7 @@ def test_another_method_is_refused_with_those_that_there_are(path: str, example_
 
 @every_path
 @pytest.mark.parametrize("form", ["{}a/", "{}a//b", "{}/..", "{}%00", "{};a=b", "{}\ud800", "{}%ff", "/.{}"])
-def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, example_api: Api) -> None:
+def test_an_almost_correct_path_is_not_found(form: str, path: str, example_api: Api) -> None:
     almost = form.format(filled(path))
 
     answer = example_api.ask(almost.encode("utf-8", "surrogatepass").decode("latin-1"))
@@ -73,9 +73,7 @@ def test_a_path_that_is_almost_right_is_not_there(form: str, path: str, example_
 
 
 @every_gettable_path
-def test_a_slash_too_many_in_front_changes_nothing_and_one_at_the_end_leads_nowhere(
-    path: str, example_api: Api
-) -> None:
+def test_extra_leading_slashes_are_ignored_and_trailing_ones_give_404(path: str, example_api: Api) -> None:
     path, query = filled(path), _QUERIES.get(path, "")
 
     assert example_api.ask(f"/{path}", query).status_code == 200
@@ -91,9 +89,7 @@ def test_a_path_may_be_percent_encoded(path: str, example_api: Api) -> None:
 
 
 @every_path
-def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_server_s(
-    path: str, example_api: Api
-) -> None:
+def test_a_random_query_never_causes_a_server_error(path: str, example_api: Api) -> None:
     for name, query in _NONSENSE.items():
         for method in allowed(path) - {"HEAD", "OPTIONS"}:
             answer = example_api.ask(filled(path), query, method=method, headers=_JSON)
@@ -106,7 +102,7 @@ def test_a_query_of_nonsense_is_the_client_s_mistake_or_ignored_but_never_the_se
                 assert answer.status_code == 200, name
 
 
-def test_a_parameter_where_none_is_known_is_an_error(example_api: Api) -> None:
+def test_an_unknown_parameter_is_an_error(example_api: Api) -> None:
     answer = example_api.ask("/api/me", "locale=fa")
 
     assert answer.json["errors"] == [
@@ -114,6 +110,6 @@ def test_a_parameter_where_none_is_known_is_an_error(example_api: Api) -> None:
     ]
 
 
-def test_a_file_outside_the_folder_of_assets_is_not_there(example_api: Api) -> None:
+def test_files_outside_the_assets_folder_are_not_found(example_api: Api) -> None:
     for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "..\\app.py", "__init__.py", ".", ""):
         assert example_api.ask(f"/assets/{name}").status_code == 404

@@ -47,7 +47,7 @@ def url(example_url: str, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("open_to_this_host", [True, False])
-def test_it_is_valid_openapi_3_1(open_to_this_host: bool) -> None:
+def test_the_document_is_valid_openapi_3_1(open_to_this_host: bool) -> None:
     document = describe(open_to_this_host=open_to_this_host)
 
     OpenAPIV31SpecValidator(document).validate()
@@ -55,7 +55,7 @@ def test_it_is_valid_openapi_3_1(open_to_this_host: bool) -> None:
     assert document["openapi"].startswith("3.1.")
 
 
-def test_it_has_every_route_and_method_of_the_app_but_pages_head_and_options(url: str) -> None:
+def test_the_document_has_every_route_and_method_of_the_api(url: str) -> None:
     routes = falcon.inspect.inspect_routes(api_over(url).app)
     served = {
         (route.path.replace(f":{CONVERTER}}}", "}/contacts"), method.method)
@@ -73,7 +73,7 @@ def test_it_has_every_route_and_method_of_the_app_but_pages_head_and_options(url
 
 
 @pytest.mark.parametrize("path", ["/api/notifications", "/api/subscriptions"])
-def test_an_idempotency_key_is_stored_for_as_long_as_it_says(path: str) -> None:
+def test_the_documented_lifetime_of_idempotency_keys_is_correct(path: str) -> None:
     parameters = describe(open_to_this_host=True)["paths"][path]["post"]["parameters"]
 
     [key] = [parameter for parameter in parameters if parameter["name"] == "Idempotency-Key"]
@@ -81,7 +81,7 @@ def test_an_idempotency_key_is_stored_for_as_long_as_it_says(path: str) -> None:
     assert f"at least {least_days(Settings())} days after" in key["description"]
 
 
-def test_its_version_is_that_of_the_project() -> None:
+def test_the_document_has_the_version_of_the_project() -> None:
     assert describe(open_to_this_host=True)["info"]["version"] == __version__
 
 
@@ -114,7 +114,7 @@ def test_the_example_of_a_problem_is_what_the_server_answers(kind: ProblemKind, 
     assert ("www-authenticate" in answer.headers) == (kind.value.status == 401)
 
 
-def test_an_operation_needs_a_key_exactly_if_it_is_documented(url: str) -> None:
+def test_documented_security_matches_what_the_server_requires(url: str) -> None:
     api, document = api_over(url, **KEYS_ONLY), describe(open_to_this_host=False)
 
     for operation in OPERATIONS:
@@ -126,7 +126,7 @@ def test_an_operation_needs_a_key_exactly_if_it_is_documented(url: str) -> None:
 
 
 @pytest.mark.parametrize("scope", Scope)
-def test_a_scope_opens_just_the_operations_that_name_it(scope: Scope, url: str) -> None:
+def test_a_scope_allows_exactly_the_operations_that_document_it(scope: Scope, url: str) -> None:
     scopes = {scope} | ({Scope.SUMMARIES} if scope is Scope.NOTIFICATIONS else set())  # which subscribing needs too
     token = add_key(url, sorted(scopes))
     api = api_over(url)
@@ -137,7 +137,7 @@ def test_a_scope_opens_just_the_operations_that_name_it(scope: Scope, url: str) 
             assert refused == scopes.isdisjoint(operation.scopes), operation.id
 
 
-def test_the_scope_of_a_merchant_opens_just_the_operations_that_name_it(url: str) -> None:
+def test_a_merchant_scope_allows_exactly_the_operations_that_document_it(url: str) -> None:
     token = add_key(url, merchants=["tea-house"])
     api = api_over(url)
 
@@ -147,7 +147,7 @@ def test_the_scope_of_a_merchant_opens_just_the_operations_that_name_it(url: str
             assert refused == (OF_A_MERCHANT not in operation.scopes), operation.id
 
 
-def test_the_document_names_requests_without_a_key_only_to_those_who_may_send_them(url: str) -> None:
+def test_the_document_describes_keyless_requests_only_in_open_mode(url: str) -> None:
     api = api_over(url)
     local, remote = api.ask("/openapi.json"), api.ask("/openapi.json", peer="10.0.0.1")
 
@@ -157,7 +157,7 @@ def test_the_document_names_requests_without_a_key_only_to_those_who_may_send_th
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/assets/docs/swagger-ui-bundle.js", "/problems/no-key"])
-def test_what_a_client_has_already_is_not_sent_again(path: str, url: str) -> None:
+def test_the_document_and_its_pages_have_etags_and_give_304(path: str, url: str) -> None:
     api = api_over(url)
     etag = api.ask(path, headers={"Accept-Encoding": "gzip"}).headers["etag"]
 
@@ -178,7 +178,7 @@ def test_amounts_that_may_exceed_64_bits_have_no_format() -> None:
     assert [(schema["type"], schema.get("format")) for schema in unbounded] == [("integer", None)] * 2
 
 
-def test_every_operation_parameter_response_header_and_field_is_explained_in_a_sentence() -> None:
+def test_every_part_of_the_document_has_a_description() -> None:
     document = describe(open_to_this_host=True)
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     schemas = document["components"]["schemas"].values()
@@ -194,7 +194,7 @@ def test_every_operation_parameter_response_header_and_field_is_explained_in_a_s
     assert [found for found in explained if not _SENTENCE.search(found.get("description", ""))] == []
 
 
-def test_clients_get_a_name_for_every_body_and_kind_of_problem() -> None:
+def test_every_body_and_problem_type_has_a_schema_name() -> None:
     """Generators such as `openapi-typescript` copy what has no name to each place where it occurs."""
     document = describe(open_to_this_host=True)
     operations = [operation for item in document["paths"].values() for operation in item.values()]
@@ -220,7 +220,7 @@ def test_clients_get_a_name_for_every_body_and_kind_of_problem() -> None:
     assert all(re.fullmatch("[a-z][A-Za-z]+", operation["operationId"]) for operation in operations)
 
 
-def test_nothing_of_it_is_imported_with_the_app() -> None:
+def test_the_openapi_modules_are_not_imported_at_start_up() -> None:
     code = "import sys, api.app; print([name for name in sys.modules if name in sys.argv])"
     lazy = ["api.openapi.document", "api.openapi.operations", "swagger_ui_bundle", "openapi_spec_validator"]
 

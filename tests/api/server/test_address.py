@@ -19,12 +19,12 @@ from core.errors import SettingsError
         ("unix:/run/api.sock", Address("unix:/run/api.sock", None), "unix:/run/api.sock"),
     ],
 )
-def test_an_address_is_what_it_was_written_as(text: str, address: Address, url: str) -> None:
+def test_a_listen_address_is_parsed(text: str, address: Address, url: str) -> None:
     assert parse_address(text) == address
     assert (address.bind, address.url) == (text, url)
 
 
 @pytest.mark.parametrize("text", ["", "8000", ":8000", "127.0.0.1", "127.0.0.1:", "h:65536", "h:-1", "a b:1", "::1:80"])
-def test_anything_else_is_refused_by_name(text: str) -> None:
+def test_an_invalid_listen_address_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="API_BIND is"):
         parse_address(text)

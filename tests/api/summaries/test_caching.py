@@ -47,7 +47,7 @@ def cache_results(api: Api) -> list[str | None]:
 
 
 class TestEntityTags:
-    def test_they_are_strong_and_of_one_query_version_and_encoding(self, api: Api, url: str) -> None:
+    def test_etags_are_strong_and_specific_to_query_version_and_encoding(self, api: Api, url: str) -> None:
         tags = [ask(api, accepted).headers["etag"] for accepted in ("identity", "gzip", "br")]
         tags += [
             api.series(**{"fill": "zero", **more}).headers["etag"] for more in ({"locale": "fa"}, {"limit": "366"})
@@ -58,7 +58,7 @@ class TestEntityTags:
         assert len(set(tags)) == len(tags)
         assert all(tag[0] == tag[-1] == '"' and '"' not in tag[1:-1] for tag in tags)
 
-    def test_every_process_has_the_same(self, api: Api, url: str) -> None:
+    def test_every_process_computes_the_same_etag(self, api: Api, url: str) -> None:
         script = (
             "import sys; sys.path[:0] = sys.argv[2:]\n"
             "from api_client import *\n"
@@ -74,9 +74,7 @@ class TestEntityTags:
     @pytest.mark.parametrize("form", ["{}", "W/{}", '"x", {}', '"x","y" ,W/{} , "z"', "*"])
     @pytest.mark.parametrize("path", [SUMMARY, MERCHANTS])
     @pytest.mark.parametrize("accepted", ["identity", "br"])
-    def test_a_client_that_has_the_answer_gets_304_without_it(
-        self, api: Api, form: str, path: str, accepted: str
-    ) -> None:
+    def test_a_matching_etag_gives_304_without_a_body(self, api: Api, form: str, path: str, accepted: str) -> None:
         full = ask(api, accepted, path=path)
         answer = ask(api, accepted, form.format(full.headers["etag"]), path)
         assert answer.status_code == 304
@@ -87,26 +85,26 @@ class TestEntityTags:
         assert "content-encoding" not in answer.headers
 
     @pytest.mark.parametrize("known", ['"x"', "x", "", '"', "W/", '"x", "y"'])
-    def test_a_client_that_has_another_gets_this_one(self, api: Api, known: str) -> None:
+    def test_another_etag_gives_the_full_response(self, api: Api, known: str) -> None:
         assert ask(api, known=known).status_code == 200
 
-    def test_a_tag_of_another_encoding_or_unquoted_is_another(self, api: Api) -> None:
+    def test_an_etag_of_another_encoding_or_without_quotes_does_not_match(self, api: Api) -> None:
         tag = ask(api, "gzip").headers["etag"]
         assert ask(api, "identity", tag).status_code == 200
         assert ask(api, "gzip", tag.strip('"')).status_code == 200
 
-    def test_head_is_answered_with_304_too(self, api: Api) -> None:
+    def test_head_with_a_matching_etag_gives_304(self, api: Api) -> None:
         tag = ask(api).headers["etag"]
         answer = api.ask(SUMMARY, QUERY, method="HEAD", headers={"If-None-Match": tag})
         assert (answer.status_code, answer.content) == (304, b"")
 
-    def test_a_page_that_is_known_still_links_to_the_next(self, api: Api) -> None:
+    def test_a_304_page_still_links_to_the_next(self, api: Api) -> None:
         first = api.series(limit="2")
         again = api.ask(SUMMARY, "mode=daily&type=amount&limit=2", headers={"If-None-Match": first.headers["etag"]})
         assert again.status_code == 304
         assert again.headers["link"] == first.headers["link"]
 
-    def test_a_new_version_with_the_same_numbers_is_sent_again(self, api: Api, url: str) -> None:
+    def test_a_new_publication_changes_the_etag(self, api: Api, url: str) -> None:
         tag = ask(api).headers["etag"]
         publish(url, generation=2, at_ms=NOW_MS + 1)
         assert ask(api, known=tag).status_code == 304  # believed as long as API_FRESHNESS_S says
@@ -143,20 +141,18 @@ class TestEncodings:
             (",,;;q=,", None),
         ],
     )
-    def test_the_best_that_the_client_accepts_is_used(
-        self, api: Api, accepted: str | None, expected: str | None
-    ) -> None:
+    def test_the_preferred_content_encoding_is_used(self, api: Api, accepted: str | None, expected: str | None) -> None:
         answer = ask(api, accepted)
         assert answer.headers.get("content-encoding") == expected
         assert decoded(answer) == ask(api).content
         assert "Accept-Encoding" in answer.headers["vary"]
         assert "Authorization" in answer.headers["vary"]
 
-    def test_encoding_makes_a_long_series_much_smaller(self, api: Api) -> None:
+    def test_compression_makes_a_long_series_much_smaller(self, api: Api) -> None:
         plain = len(ask(api).content)
         assert all(len(ask(api, accepted).content) * 5 < plain for accepted in ("gzip", "br"))
 
-    def test_a_short_body_is_encoded_only_for_those_who_take_no_other(self, api: Api) -> None:
+    def test_a_short_body_is_compressed_only_if_identity_is_refused(self, api: Api) -> None:
         short = {"mode": "monthly", "type": "count", "from": "1403/12"}
         assert "content-encoding" not in api.ask(SUMMARY, short, headers={"Accept-Encoding": "gzip"}).headers
         for accepted in ("gzip, identity;q=0", "gzip, *;q=0"):
@@ -170,31 +166,31 @@ class TestCachedAnswers:
         assert cache_results(api) == ["miss", "hit", "miss", "hit"]
         assert {answer.headers["cache-control"] for answer in answers} == {"private, no-cache"}
 
-    def test_the_same_question_in_other_words_too(self, api: Api) -> None:
+    def test_an_equivalent_query_is_answered_from_the_cache(self, api: Api) -> None:
         one = api.ask(SUMMARY, "type=amount&mode=daily&from=1403/04/04")
         other = api.ask(SUMMARY, {"mode": "daily", "type": "amount", "from": "۱۴۰۳/۰۴/۰۴"})
         assert one.headers["etag"] == other.headers["etag"]
         assert cache_results(api) == ["miss", "hit"]
 
-    def test_a_new_version_empties_the_cache(self, api: Api, url: str) -> None:
+    def test_a_new_publication_empties_the_cache(self, api: Api, url: str) -> None:
         ask(api)
         publish(url, {"shop-1": {"1403/01/01": (1, 1)}}, generation=2)
         api.moment.pass_by()
         assert ask(api).json == [{"key": "1403/01/01", "value": 1}]
         assert cache_results(api) == ["miss", "miss"]
 
-    def test_the_same_version_keeps_it_beyond_the_freshness(self, api: Api) -> None:
+    def test_an_unchanged_publication_keeps_the_cache(self, api: Api) -> None:
         ask(api)
         api.moment.pass_by(10)
         ask(api)
         assert cache_results(api) == ["miss", "hit"]
 
-    def test_a_cache_without_capacity_stores_nothing(self, url: str) -> None:
+    def test_a_cache_of_size_zero_stores_nothing(self, url: str) -> None:
         api = Api(url, {"api_cache_mb": 0})
         assert [ask(api).status_code, ask(api).status_code] == [200, 200]
         assert cache_results(api) == ["miss", "miss"]
 
-    def test_the_least_recently_used_answers_are_evicted(self, tmp_path: Path) -> None:
+    def test_least_recently_used_responses_are_evicted(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'many.db'}"
         publish(url, {merchant: {"1403/01/01": (1, 1), "1436/01/01": (1, 1)} for merchant in ("a", "b", "c")})
         api = Api(url, {"api_cache_mb": 1})  # of which one answer takes about a third

@@ -34,20 +34,20 @@ def total(merchant: str, place: int, months: tuple[str, str] = ("0", "9")) -> in
 
 
 @pytest.mark.parametrize(("sort", "place"), [("amount", 0), ("count", 1)])
-def test_they_come_with_the_largest_first_and_equals_by_id(api: Api, sort: str, place: int) -> None:
+def test_merchants_are_sorted_by_total_descending_then_id(api: Api, sort: str, place: int) -> None:
     expected = sorted(SALES, key=lambda merchant: (-total(merchant, place), merchant))
     assert ids(api, {"sort": sort}) == expected
 
 
-def test_amounts_decide_the_order_by_default(api: Api) -> None:
+def test_merchants_are_sorted_by_amount_by_default(api: Api) -> None:
     assert ids(api) == ids(api, {"sort": "amount"})
 
 
-def test_they_can_be_sorted_by_id(api: Api) -> None:
+def test_merchants_can_be_sorted_by_id(api: Api) -> None:
     assert ids(api, {"sort": "merchant_id"}) == sorted(SALES)
 
 
-def test_each_has_its_exact_totals(api: Api) -> None:
+def test_each_merchant_has_exact_totals(api: Api) -> None:
     answer = api.ask(MERCHANTS, {"search": "shop-1"})
     amount = EXACT - 2 + 100 + 120_000 - 2**62
     merchant = f'{{"merchant_id":"shop-1","amount":{amount},"count":20}}'
@@ -55,7 +55,7 @@ def test_each_has_its_exact_totals(api: Api) -> None:
 
 
 @pytest.mark.parametrize("months", [("1403/01", "1403/02"), ("1403/04", "1403/04"), ("1402/01", "1402/12")])
-def test_totals_cover_the_months_asked_for(api: Api, months: tuple[str, str]) -> None:
+def test_totals_cover_the_requested_months(api: Api, months: tuple[str, str]) -> None:
     answer = api.ask(MERCHANTS, {"from": months[0], "to": months[1], "limit": "1000"}).json
     expected = {
         merchant: (total(merchant, 0, months), total(merchant, 1, months))
@@ -84,7 +84,7 @@ def test_totals_cover_the_months_asked_for(api: Api, months: tuple[str, str]) ->
         ("monthly", "2024-03-19", "2024-03-21", ("1402/12/01", "1403/01/31")),
     ],
 )
-def test_totals_are_of_days_and_weeks_too(
+def test_totals_can_cover_days_and_weeks(
     api: Api, mode: str, first: str | None, last: str | None, days: tuple[str, str]
 ) -> None:
     bounds = {name: key for name, key in (("from", first), ("to", last)) if key is not None}
@@ -99,7 +99,7 @@ def test_totals_are_of_days_and_weeks_too(
     assert {each["merchant_id"]: (each["amount"], each["count"]) for each in found} == expected
 
 
-def test_every_backend_totals_days_alike(store_url: str) -> None:
+def test_every_backend_gives_the_same_daily_totals(store_url: str) -> None:
     publish(store_url)
     query = {"mode": "daily", "from": "1402/12/28", "to": "1403/04/04", "search": "shop"}
     assert Api(store_url).ask(MERCHANTS, query).json["merchants"] == [
@@ -108,7 +108,7 @@ def test_every_backend_totals_days_alike(store_url: str) -> None:
     ]
 
 
-def test_totals_come_as_text_for_javascript(api: Api) -> None:
+def test_totals_can_be_returned_as_strings_for_javascript(api: Api) -> None:
     whole, text = (api.ask(MERCHANTS, {"search": "shop", **more}).json for more in ({}, {"values": "string"}))
     for merchant in whole["merchants"]:
         merchant.update(amount=str(merchant["amount"]), count=str(merchant["count"]))
@@ -133,7 +133,7 @@ def test_amounts_in_major_units_are_exact_decimal_strings_on_every_page(store_ur
 
 
 class TestCsv:
-    def test_it_holds_what_json_holds(self, api: Api) -> None:
+    def test_csv_has_the_same_values_as_json(self, api: Api) -> None:
         answer = api.ask(MERCHANTS, {"format": "csv"})
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         assert answer.headers["content-disposition"] == 'attachment; filename="merchants.csv"'
@@ -141,19 +141,19 @@ class TestCsv:
         merchants = api.ask(MERCHANTS).json["merchants"]
         assert rows == [{name: str(value) for name, value in merchant.items()} for merchant in merchants]
 
-    def test_the_utf8_mark_comes_first_when_it_is_asked_for(self, api: Api) -> None:
+    def test_csv_begins_with_a_byte_order_mark_on_request(self, api: Api) -> None:
         plain, marked = (api.ask(MERCHANTS, {"format": "csv", **more}) for more in ({}, {"bom": "1"}))
         assert marked.content == b"\xef\xbb\xbf" + plain.content
         assert wrong(api.ask(MERCHANTS, {"bom": "1"})) == {"bom": "is for CSV only; add format=csv"}
 
-    def test_a_name_that_a_spreadsheet_would_take_for_a_formula_stays_text(self, tmp_path: Path) -> None:
+    def test_csv_escapes_spreadsheet_formulas(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'summaries.db'}"
         publish(url, {"=HYPERLINK(1)": {"1403/01/01": (1, 1)}, "-5": {"1403/01/01": (2, 1)}})
         assert Api(url).ask(MERCHANTS, {"format": "csv"}).text.splitlines()[1:] == ["-5,2,1", "'=HYPERLINK(1),1,1"]
         grouped = Api(url).series(group="merchant", format="csv").text.splitlines()
         assert grouped == ["merchant_id,key,value", "-5,1403/01/01,2", "'=HYPERLINK(1),1403/01/01,1"]
 
-    def test_it_is_cached_encoded_and_has_an_etag_as_json_has(self, tmp_path: Path) -> None:
+    def test_csv_is_cached_compressed_and_has_an_etag(self, tmp_path: Path) -> None:
         api = Api(published_in(tmp_path))
         query, accepted = {"format": "csv", "limit": "1000", "search": ""}, {"Accept-Encoding": "gzip;q=1,identity;q=0"}
         first = api.ask(MERCHANTS, query, headers=accepted)
@@ -163,7 +163,7 @@ class TestCsv:
         assert [line["cache"] for line in api.log()] == ["miss", "not-modified"]
 
 
-def test_one_bound_is_enough(api: Api) -> None:
+def test_a_range_may_have_one_bound(api: Api) -> None:
     assert ids(api, {"from": "۱۴۰۳/۱۲"}) == ["shop-2"]
     assert ids(api, {"to": "1402/12"}) == ["shop-1"]
 
@@ -186,7 +186,7 @@ def test_one_bound_is_enough(api: Api) -> None:
         ("", set(SALES)),
     ],
 )
-def test_search_finds_a_part_of_the_id_whatever_its_case(api: Api, search: str, found: set[str]) -> None:
+def test_search_matches_part_of_the_id_case_insensitively(api: Api, search: str, found: set[str]) -> None:
     answer = api.ask(MERCHANTS, {"search": search}).json
     assert {merchant["merchant_id"] for merchant in answer["merchants"]} == found
     assert answer["total"] == len(found)
@@ -213,7 +213,7 @@ class TestOfAMerchantsKey:
         publish(url)
         return url
 
-    def test_it_shows_only_the_merchants_of_the_key(self, url: str) -> None:
+    def test_only_the_merchants_of_the_key_are_listed(self, url: str) -> None:
         key = add_key(url, merchants=["shop-1", ODD_IDS[0], "not there"])
         api = Api(url)
         answer = api.ask(MERCHANTS, key=key).json
@@ -221,7 +221,7 @@ class TestOfAMerchantsKey:
         assert answer["total"] == 2
         assert ids(api, {"search": "shop-2"}, key=key) == []
 
-    def test_what_was_cached_for_one_key_is_not_served_to_another(self, url: str) -> None:
+    def test_responses_cached_for_one_key_are_not_served_to_another(self, url: str) -> None:
         every, one, other = (
             add_key(url, [Scope.SUMMARIES]),
             add_key(url, merchants=["shop-1"]),
@@ -235,7 +235,7 @@ class TestOfAMerchantsKey:
         tags = {api.ask(MERCHANTS, key=key).headers["etag"] for key in (every, one, other)}
         assert len(tags) == 3
 
-    def test_a_key_of_no_merchant_sees_none(self, url: str) -> None:
+    def test_a_key_without_merchants_lists_none(self, url: str) -> None:
         key = add_key(url, [Scope.OPERATE, Scope.NOTIFICATIONS])
         assert problem(Api(url).ask(MERCHANTS, key=key)) == (403, "out-of-scope")
 

@@ -60,7 +60,7 @@ def ids(api: Api, query: Query, key: str | None = None) -> list[str]:
     return [one["merchant_id"] for one in answer.json["merchants"]]
 
 
-def test_a_reader_sees_names_in_their_language_else_in_the_other(shared: Api) -> None:
+def test_names_are_in_the_requested_language_or_the_other(shared: Api) -> None:
     names = {"sort": "merchant_id"}
     fa = {"1": "كافه‌هاي یاس ۲۴", "2": "پارس", "3": "Ästhetik", "4": "آبی", "5": "=SUM(گل)", "6": None}
     assert names_in(shared, {**names, "locale": "fa"}) == fa
@@ -71,9 +71,7 @@ def test_a_reader_sees_names_in_their_language_else_in_the_other(shared: Api) ->
 @pytest.mark.parametrize(
     ("locale", "expected"), [("fa", ["5", "4", "2", "1", "3", "6"]), ("en", ["5", "3", "4", "1", "2", "6"])]
 )
-def test_names_are_sorted_by_the_alphabet_of_the_language_and_merchants_without_one_come_last(
-    shared: Api, locale: str, expected: list[str]
-) -> None:
+def test_names_are_sorted_by_locale_with_unnamed_merchants_last(shared: Api, locale: str, expected: list[str]) -> None:
     assert ids(shared, {"sort": "name", "locale": locale}) == expected
 
 
@@ -94,18 +92,18 @@ def test_names_are_sorted_by_the_alphabet_of_the_language_and_merchants_without_
         ("آبی\nblue", []),
     ],
 )
-def test_search_finds_a_part_of_any_name_however_it_is_typed(shared: Api, search: str, found: list[str]) -> None:
+def test_search_matches_part_of_a_name_in_normalized_form(shared: Api, search: str, found: list[str]) -> None:
     assert ids(shared, {"search": search, "locale": "en"}) == found
 
 
-def test_only_the_merchants_that_are_named_are_listed(shared: Api) -> None:
+def test_only_the_requested_merchants_are_listed(shared: Api) -> None:
     assert ids(shared, "merchant_id=2&merchant_id=6&merchant_id=none&sort=merchant_id") == ["2", "6"]
     assert wrong(shared.ask(MERCHANTS, "merchant_id=2&merchant_id=2")) == {"merchant_id": "'2' is given more than once"}
     too_many = "&".join(f"merchant_id={number}" for number in range(101))
     assert wrong(shared.ask(MERCHANTS, too_many)) == {"merchant_id": "is given more than 100 times"}
 
 
-def test_pages_keep_the_order_of_names_and_the_merchants_named(shared: Api) -> None:
+def test_pages_keep_the_order_and_the_requested_merchants(shared: Api) -> None:
     query = "merchant_id=1&merchant_id=2&merchant_id=4&merchant_id=5&sort=name&locale=fa&limit=1&search=%D8%A7"
     found = []
     while query:
@@ -115,7 +113,7 @@ def test_pages_keep_the_order_of_names_and_the_merchants_named(shared: Api) -> N
     assert found == ["4", "2", "1"]
 
 
-def test_csv_has_names_in_the_last_column_only_where_a_language_is_asked_for(shared: Api) -> None:
+def test_csv_has_a_name_column_only_if_a_language_is_requested(shared: Api) -> None:
     plain, named = (
         list(csv.reader(io.StringIO(shared.ask(MERCHANTS, {"format": "csv", "sort": "merchant_id", **more}).text)))
         for more in ({}, {"locale": "fa"})
@@ -126,7 +124,7 @@ def test_csv_has_names_in_the_last_column_only_where_a_language_is_asked_for(sha
     assert [row[3] for row in named[1:]] == ["كافه‌هاي یاس ۲۴", "پارس", "Ästhetik", "آبی", "'=SUM(گل)", ""]
 
 
-def test_points_of_several_merchants_have_names_in_the_language_of_their_labels(shared: Api) -> None:
+def test_points_of_several_merchants_have_names_in_the_requested_language(shared: Api) -> None:
     query = "mode=monthly&type=count&merchant_id=2&merchant_id=4&merchant_id=6"
     assert {point.get("merchant_name", "none") for point in shared.ask(query=query).json} == {"none"}
     points = shared.ask(query=f"{query}&locale=en").json
@@ -138,7 +136,7 @@ def test_points_of_several_merchants_have_names_in_the_language_of_their_labels(
     assert set(alone[0]) == {"key", "value", "label"}
 
 
-def test_a_key_of_some_merchants_finds_and_sees_no_other_name(tmp_path: Path) -> None:
+def test_a_key_cannot_read_or_search_names_of_other_merchants(tmp_path: Path) -> None:
     url = named_in(tmp_path)
     of_two, of_all = add_key(url, merchants=["2", "6"]), add_key(url, [Scope.SUMMARIES])
     api = Api(url)
@@ -148,7 +146,7 @@ def test_a_key_of_some_merchants_finds_and_sees_no_other_name(tmp_path: Path) ->
     assert names_in(api, {"sort": "name", "locale": "fa"}, key=of_two) == {"2": "پارس", "6": None}
 
 
-def test_every_process_answers_with_new_names_soon_after_they_changed(store_url: str) -> None:
+def test_every_process_returns_new_names_soon_after_a_change(store_url: str) -> None:
     publish(store_url, SALES)
     api = Api(store_url)
     query = {"search": "blue", "locale": "en"}
@@ -173,7 +171,7 @@ def test_every_process_answers_with_new_names_soon_after_they_changed(store_url:
     assert len(set(seen)) == len(set(tags)) == 4
 
 
-def test_names_that_change_while_an_answer_is_made_are_never_mixed_with_those_before(tmp_path: Path) -> None:
+def test_a_response_never_mixes_old_and_new_names(tmp_path: Path) -> None:
     """The state that the process knows has the names from before; those in the store are others already."""
     url = named_in(tmp_path)
     api = Api(url)
@@ -184,7 +182,7 @@ def test_names_that_change_while_an_answer_is_made_are_never_mixed_with_those_be
     assert not answer.headers["etag"].startswith(f'"{before}-')
 
 
-def test_pages_that_began_before_names_changed_are_refused(tmp_path: Path) -> None:
+def test_a_cursor_from_before_names_changed_is_refused(tmp_path: Path) -> None:
     url = named_in(tmp_path)
     api = Api(url)
     query = {"sort": "name", "limit": "2"}

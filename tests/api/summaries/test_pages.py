@@ -75,7 +75,7 @@ def test_pages_of_a_series_together_are_the_series(api: Api, query: dict[str, st
 
 
 @pytest.mark.parametrize("bom", [{}, {"bom": "1"}])
-def test_pages_of_csv_go_on_as_csv(api: Api, bom: dict[str, str]) -> None:
+def test_pages_of_a_csv_series_are_csv(api: Api, bom: dict[str, str]) -> None:
     pages = all_pages(api, SUMMARY, {"mode": "daily", "type": "amount", "format": "csv", "limit": "3"} | bom)
     lines = [line for page in pages for line in page.text.splitlines()[1:]]
     whole = api.series(format="csv", **bom).text.splitlines()
@@ -111,7 +111,7 @@ def test_the_cursor_of_the_next_page_of_merchants_is_in_the_body_too(api: Api) -
     assert "link" not in page.headers
 
 
-def test_pages_of_merchants_go_on_as_csv(api: Api) -> None:
+def test_pages_of_merchants_as_csv_are_csv(api: Api) -> None:
     pages = all_pages(api, MERCHANTS, {"format": "csv", "limit": "3", "bom": "1"})
     lines = [line for page in pages for line in page.text.splitlines()[1:]]
     assert lines == api.ask(MERCHANTS, {"format": "csv"}).text.splitlines()[1:]
@@ -149,12 +149,12 @@ def test_a_cursor_of_the_other_resource_is_refused(api: Api) -> None:
     ["x", "%%%", "W10", "é", "bnVsbA", "MQ", "eyJhIjoxfQ", "WzEsMiwzXQ", "W1tdLFtdLFtdXQ", "A" * 2000, "=", "ImFiYyI"],
 )
 @pytest.mark.parametrize("path", [SUMMARY, MERCHANTS])
-def test_a_cursor_that_never_was_one_is_refused(api: Api, path: str, cursor: str) -> None:
+def test_a_malformed_cursor_is_refused(api: Api, path: str, cursor: str) -> None:
     query = {"limit": "1", "cursor": cursor} | ({"mode": "daily", "type": "amount"} if path == SUMMARY else {})
     assert list(wrong(api.ask(path, query))) == ["cursor"]
 
 
-def test_a_position_that_no_page_ended_with_is_refused(api: Api) -> None:
+def test_a_forged_cursor_position_is_refused(api: Api) -> None:
     cursor = cursor_of(api.ask(MERCHANTS, {"limit": "1"}))
     content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     for position in (b'"-1"', b'"1.5"', '"۱"'.encode(), b"1", b"null"):
@@ -168,7 +168,7 @@ def test_a_position_that_no_page_ended_with_is_refused(api: Api) -> None:
     }
 
 
-def test_a_cursor_of_an_earlier_version_is_stale(tmp_path: Path) -> None:
+def test_a_cursor_of_an_earlier_publication_is_stale(tmp_path: Path) -> None:
     url = published_in(tmp_path)
     api = Api(url)
     addresses = [next_address(api.series(limit="1")), next_address(api.ask(MERCHANTS, {"limit": "1"}))]

@@ -59,7 +59,7 @@ def midnight(key: str) -> str:
         ("monthly", "1403/04", "1403/04/01", "1403/05/01", False),
     ],
 )
-def test_a_point_has_the_bounds_of_its_period_and_whether_all_its_days_were_read(
+def test_a_point_has_its_period_bounds_and_completeness(
     api: Api, mode: str, key: str, first_day: str, following_day: str, complete: bool
 ) -> None:
     (point,) = api.series(mode, include="period", fill="zero", first=key, last=key).json
@@ -68,14 +68,14 @@ def test_a_point_has_the_bounds_of_its_period_and_whether_all_its_days_were_read
     assert point["complete"] is complete
 
 
-def test_a_period_begins_when_the_clocks_are_put_forward_at_its_midnight(api: Api) -> None:
+def test_a_period_starts_at_one_where_dst_skips_midnight(api: Api) -> None:
     (point,) = api.series(include="period", fill="zero", first="1401/01/02", last="1401/01/02").json
     assert (point["start"], point["end"]) == ("2022-03-21T20:30:00.000Z", "2022-03-22T19:30:00.000Z")
 
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("query", [{}, {"merchant_id": "shop-1"}, {"fill": "zero"}, {"group": "merchant"}])
-def test_only_complete_ones_are_those_that_say_so(api: Api, mode: Mode, query: dict[str, str]) -> None:
+def test_only_complete_returns_the_complete_periods(api: Api, mode: Mode, query: dict[str, str]) -> None:
     points = api.series(mode, include="period", **query).json
     assert {point["complete"] for point in points} == {True, False}
     assert api.series(mode, include="period", complete="only", **query).json == [
@@ -88,7 +88,7 @@ def test_only_complete_ones_are_those_that_say_so(api: Api, mode: Mode, query: d
     ]
 
 
-def test_pages_of_complete_ones_are_full(api: Api) -> None:
+def test_pages_of_complete_periods_are_full(api: Api) -> None:
     whole = api.series(group="merchant", complete="only").json
     page = api.series(group="merchant", complete="only", limit=str(len(whole) - 1))
     assert page.json == whole[:-1]
@@ -101,7 +101,7 @@ MONTH = {f"1403/01/{day:02}": (day, 1) for day in range(1, 31)}
 @pytest.mark.parametrize("asked", [{"group": "merchant"}, {"group": "merchant", "limit": "3"}, {"merchant_id": "m2"}])
 @pytest.mark.parametrize("fill", [{}, {"fill": "zero"}])
 @pytest.mark.parametrize("bounds", [(None, None), ("1403/01/02", "1403/01/29")])
-def test_complete_ones_on_both_sides_of_a_hole_have_their_values(
+def test_complete_periods_around_a_gap_have_their_values(
     tmp_path: Path, asked: dict[str, str], fill: dict[str, str], bounds: tuple[str | None, str | None]
 ) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
@@ -116,7 +116,7 @@ def test_complete_ones_on_both_sides_of_a_hole_have_their_values(
     assert found == [(name, f"1403/01/{day:02}", day) for name, day in expected][: int(asked.get("limit", 9))]
 
 
-def test_a_page_of_complete_ones_reads_no_more_rows_than_it_shows_of_each_range(
+def test_a_page_of_complete_periods_reads_only_the_rows_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
@@ -150,7 +150,7 @@ def test_csv_has_the_same_columns(api: Api) -> None:
     assert list(rows[0]) == ["key", "value", "label", "start", "end", "complete"]
 
 
-def test_where_nothing_is_known_to_be_complete_nothing_is(tmp_path: Path) -> None:
+def test_without_completeness_data_no_period_is_complete(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     publish(url)
     api = Api(url)
@@ -160,7 +160,7 @@ def test_where_nothing_is_known_to_be_complete_nothing_is(tmp_path: Path) -> Non
     assert api.series(complete="only", merchant_id="nobody").status_code == 404
 
 
-def test_bounds_are_those_that_the_store_keeps(store_url: str, tmp_path: Path) -> None:
+def test_period_bounds_are_those_in_the_store(store_url: str, tmp_path: Path) -> None:
     """Those that the job has published of a real day, week and month, on every backend."""
     source = write_bson(tmp_path / "shop.bson", spread(["a"], days=40, first=date(2024, 3, 1)))
     with open_stores(store_url, timeout_s=10) as stores:
@@ -177,7 +177,7 @@ def _iso(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def test_a_run_that_finds_all_unchanged_completes_a_day_for_who_asks_for_periods_only(tmp_path: Path) -> None:
+def test_a_run_without_changes_completes_a_day(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     publish(url, complete_days=(DayRange("1200/01/01", "1403/04/03"),))
     api = Api(url)

@@ -32,7 +32,7 @@ def keys(answer: object) -> list[str]:
 @pytest.mark.parametrize("merchant", [None, "shop-1", "shop-2"])
 @pytest.mark.parametrize("measure", ["amount", "count"])
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_series_is_what_one_adds_up_by_hand(api: Api, mode: Mode, measure: Measure, merchant: str | None) -> None:
+def test_a_series_has_the_expected_sums(api: Api, mode: Mode, measure: Measure, merchant: str | None) -> None:
     query = {} if merchant is None else {"merchant_id": merchant}
     answer = api.series(mode, measure, **query)
     assert answer.status_code == 200
@@ -40,22 +40,22 @@ def test_a_series_is_what_one_adds_up_by_hand(api: Api, mode: Mode, measure: Mea
     assert answer.json == by_hand(SALES, mode, measure, merchant)
 
 
-def test_a_series_is_a_bare_array_of_key_and_value(api: Api) -> None:
+def test_a_series_is_an_array_of_keys_and_values(api: Api) -> None:
     assert api.series("weekly", merchant_id="shop-2", last="1403/W01").text == '[{"key":"1403/W01","value":1000}]'
 
 
-def test_integers_beyond_what_a_double_holds_are_exact(api: Api) -> None:
+def test_integers_beyond_2_to_the_53_are_exact(api: Api) -> None:
     text = api.series("monthly", merchant_id="shop-1").text
     assert f'{{"key":"1403/01","value":{EXACT + 100}}}' in text
     assert f'{{"key":"1403/04","value":{120_000 - 2**62}}}' in text
 
 
 @pytest.mark.parametrize("merchant", ODD_IDS)
-def test_any_text_can_name_a_merchant(api: Api, merchant: str) -> None:
+def test_a_merchant_id_may_be_any_text(api: Api, merchant: str) -> None:
     assert api.series(merchant_id=merchant).json == by_hand(SALES, Mode.DAILY, "amount", merchant)
 
 
-def test_blanks_around_a_merchant_id_count(api: Api) -> None:
+def test_spaces_around_a_merchant_id_are_significant(api: Api) -> None:
     assert problem(api.series(merchant_id=ODD_IDS[2].strip())) == (404, "unknown-merchant")
 
 
@@ -81,7 +81,7 @@ def test_from_and_to_are_inclusive(
 
 
 @pytest.mark.parametrize("first", ["۱۴۰۳/۰۴/۰۴", "١٤٠٣/٠٤/٠٤", "۱۴۰۳/04/٠٤"])
-def test_persian_and_arabic_digits_are_understood_encoded_or_not(api: Api, first: str) -> None:
+def test_persian_and_arabic_digits_are_accepted(api: Api, first: str) -> None:
     expected = ["1403/04/04", "1403/04/05", "1403/12/30"]
     assert keys(api.series(first=first)) == expected
     as_curl_sends_it = f"mode=daily&type=amount&from={first}".encode().decode("latin-1")
@@ -98,13 +98,13 @@ def test_persian_and_arabic_digits_are_understood_encoded_or_not(api: Api, first
         ("monthly", "2024-03-19", "2024-03-20", ["1402/12", "1403/01"]),
     ],
 )
-def test_a_gregorian_date_names_the_period_that_holds_it(
+def test_a_gregorian_date_selects_the_period_that_contains_it(
     api: Api, mode: str, first: str, last: str, expected: list[str]
 ) -> None:
     assert keys(api.series(mode, first=first, last=last)) == expected
 
 
-def test_values_come_as_text_for_javascript(api: Api) -> None:
+def test_values_can_be_returned_as_strings_for_javascript(api: Api) -> None:
     for query in ({"merchant_id": "shop-1"}, {"fill": "zero", "locale": "fa"}, {"group": "merchant"}):
         whole = api.series(**query).json
         assert api.series(values="string", **query).json == [{**point, "value": str(point["value"])} for point in whole]
@@ -112,7 +112,7 @@ def test_values_come_as_text_for_javascript(api: Api) -> None:
 
 
 class TestFilling:
-    def test_without_bounds_it_reaches_over_all_that_is_published(self, api: Api) -> None:
+    def test_without_bounds_a_filled_series_covers_all_published_periods(self, api: Api) -> None:
         periods = JALALI.periods(
             Mode.DAILY, JALALI.parse(Mode.DAILY, FIRST).first_day, JALALI.parse(Mode.DAILY, LAST).first_day
         )
@@ -123,19 +123,19 @@ class TestFilling:
             assert there == {day: amount for day, (amount, _) in SALES[merchant].items() if amount}
 
     @pytest.mark.parametrize(("mode", "number"), [("weekly", 53), ("monthly", 13)])
-    def test_weeks_and_months_reach_as_far(self, api: Api, mode: str, number: int) -> None:
+    def test_weeks_and_months_are_filled_over_the_same_range(self, api: Api, mode: str, number: int) -> None:
         one, other = (api.series(mode, fill="zero", merchant_id=merchant) for merchant in ("shop-2", ODD_IDS[0]))
         assert keys(one) == keys(other)
         assert len(one.json) == number
 
-    def test_bounds_beyond_what_is_published_are_filled_too(self, api: Api) -> None:
+    def test_periods_beyond_the_published_range_are_filled_too(self, api: Api) -> None:
         answer = api.series(fill="zero", first="1404/01/01", last="1404/01/03")
         assert answer.json == [{"key": f"1404/01/0{day}", "value": 0} for day in (1, 2, 3)]
 
-    def test_a_first_period_after_all_that_is_published_leaves_nothing(self, api: Api) -> None:
+    def test_a_range_after_the_last_published_period_is_empty(self, api: Api) -> None:
         assert api.series(fill="zero", first="1404/01/01").json == []
 
-    def test_the_edges_of_the_calendar_can_be_asked_for(self, api: Api) -> None:
+    def test_the_first_and_last_period_of_the_calendar_can_be_requested(self, api: Api) -> None:
         assert keys(api.series("weekly", fill="zero", first="1200/W01", last="1200/W01")) == ["1200/W01"]
 
     def test_more_than_a_century_of_days_is_refused(self, api: Api) -> None:
@@ -159,7 +159,7 @@ def test_a_locale_adds_a_label(api: Api, mode: str, key: str, fa: str, en: str) 
 
 
 class TestCsv:
-    def test_it_holds_what_json_holds(self, api: Api) -> None:
+    def test_csv_has_the_same_values_as_json(self, api: Api) -> None:
         answer = api.series(format="csv", locale="fa", fill="zero")
         assert answer.headers["content-type"] == "text/csv; charset=utf-8"
         assert answer.headers["content-disposition"] == 'attachment; filename="summary-daily-amount.csv"'
@@ -169,16 +169,16 @@ class TestCsv:
         points = api.series(locale="fa", fill="zero").json
         assert rows == [{name: str(value) for name, value in point.items()} for point in points]
 
-    def test_without_a_locale_it_has_two_columns(self, api: Api) -> None:
+    def test_csv_without_a_locale_has_two_columns(self, api: Api) -> None:
         answer = api.series("monthly", "count", format="csv", first="1403/12")
         assert answer.text == "key,value\r\n1403/12,1\r\n"
 
-    def test_the_utf8_mark_comes_first_when_it_is_asked_for(self, api: Api) -> None:
+    def test_csv_begins_with_a_byte_order_mark_on_request(self, api: Api) -> None:
         plain, marked = (api.series(format="csv", locale="fa", **more) for more in ({}, {"bom": "1"}))
         assert marked.content == b"\xef\xbb\xbf" + plain.content
         assert marked.headers["etag"] != plain.headers["etag"]
 
-    def test_an_empty_series_is_a_header(self, api: Api) -> None:
+    def test_an_empty_csv_series_has_only_the_header(self, api: Api) -> None:
         assert api.series(format="csv", last="1300/01/01").text == "key,value\r\n"
 
 
@@ -220,7 +220,7 @@ def test_an_empty_publication_has_empty_series_and_can_be_filled(tmp_path: Path)
     assert problem(api.series(merchant_id="shop-1")) == (404, "unknown-merchant")
 
 
-def test_every_backend_answers_the_same(store_url: str) -> None:
+def test_every_backend_gives_the_same_series(store_url: str) -> None:
     publish(store_url)
     api = Api(store_url)
     for merchant in (None, "shop-1", *ODD_IDS):
@@ -249,18 +249,18 @@ class TestMajorUnits:
         assert minor.headers["etag"] != major.headers["etag"]
         assert cents.series(unit="minor").json == minor.json
 
-    def test_csv_pages_and_zeros_have_them_too(self, cents: Api) -> None:
+    def test_csv_pages_and_filled_zeros_have_decimals(self, cents: Api) -> None:
         answer = cents.series(unit="major", format="csv", fill="zero", limit="3")
         assert answer.text == "key,value\r\n1402/12/27,0.05\r\n1402/12/28,0.00\r\n1402/12/29,-0.07\r\n"
         assert "unit=major" in answer.headers["link"]
 
-    def test_without_decimals_they_are_whole(self, api: Api) -> None:
+    def test_amounts_without_decimals_are_whole_numbers(self, api: Api) -> None:
         assert api.series(unit="major", last=FIRST).json == [{"key": FIRST, "value": "5"}]
 
     def test_counts_have_no_unit(self, cents: Api) -> None:
         assert list(wrong(cents.series(measure="count", unit="major"))) == ["unit"]
         assert list(wrong(cents.series(unit="cents"))) == ["unit"]
 
-    def test_a_program_learns_the_unit(self, cents: Api) -> None:
+    def test_the_response_has_the_unit_of_amounts(self, cents: Api) -> None:
         for where in (cents.ask("/api/me").json, cents.ask("/api/status").json["published"]):
             assert (where["currency"], where["scale"]) == ("USD", 2)

@@ -43,7 +43,7 @@ def expected(
 
 @pytest.mark.parametrize("measure", ["amount", "count"])
 @pytest.mark.parametrize("mode", list(Mode))
-def test_each_merchant_has_what_its_own_series_has(api: Api, mode: Mode, measure: Measure) -> None:
+def test_each_merchant_has_the_points_of_its_own_series(api: Api, mode: Mode, measure: Measure) -> None:
     shape = {"mode": str(mode), "type": measure}
     assert api.ask(SUMMARY, query_of(*TWO, **shape)).json == expected(TWO, mode, measure)
     assert api.ask(SUMMARY, query_of(group="merchant", **shape)).json == expected(tuple(SALES), mode, measure)
@@ -53,7 +53,7 @@ def test_group_gives_one_merchant_the_same_shape_as_several(api: Api) -> None:
     assert api.ask(SUMMARY, query_of("shop-2", group="merchant")).json == expected(("shop-2",))
 
 
-def test_bounds_hold_for_each_merchant(api: Api) -> None:
+def test_bounds_apply_to_each_merchant(api: Api) -> None:
     points = api.ask(SUMMARY, query_of(*TWO, **{"from": "1403/01/02", "to": "1403/01/03"})).json
     assert points == [
         {"merchant_id": "shop-1", "key": "1403/01/03", "value": 100},
@@ -71,7 +71,7 @@ def test_filling_gives_each_merchant_every_period(api: Api) -> None:
             ]
 
 
-def test_csv_and_labels_have_the_merchant_in_front(api: Api) -> None:
+def test_csv_and_labels_have_the_merchant_first(api: Api) -> None:
     query = query_of(*TWO, locale="fa")
     answer = api.ask(SUMMARY, f"{query}&format=csv")
     assert answer.text.startswith("merchant_id,key,value,label,merchant_name\r\n")
@@ -80,25 +80,25 @@ def test_csv_and_labels_have_the_merchant_in_front(api: Api) -> None:
     assert rows == [{name: "" if value is None else str(value) for name, value in one.items()} for one in points]
 
 
-def test_merchants_that_are_not_there_are_all_named(api: Api) -> None:
+def test_all_unknown_merchants_are_named(api: Api) -> None:
     for more in ({}, {"fill": "zero", "to": "1403/01/01"}, {"limit": "1"}):
         answer = api.ask(SUMMARY, query_of("shop-1", "nobody", "none", **more))
         assert problem(answer) == (404, "unknown-merchant")
         assert document(answer)["detail"] == "There is no merchant with the id 'nobody', 'none'."
 
 
-def test_a_merchant_without_points_in_the_range_is_no_unknown_one(api: Api) -> None:
+def test_a_merchant_without_points_in_the_range_is_not_unknown(api: Api) -> None:
     assert api.ask(SUMMARY, query_of(*TWO, **{"from": "1399/01/01", "to": "1399/02/01"})).json == []
 
 
-def test_the_order_of_merchants_in_the_request_makes_no_difference(tmp_path: Path) -> None:
+def test_the_order_of_requested_merchants_does_not_matter(tmp_path: Path) -> None:
     api = Api(published_in(tmp_path))
     one, other = (api.ask(SUMMARY, query_of(*names)) for names in (TWO, TWO[::-1]))
     assert (one.headers["etag"], one.content) == (other.headers["etag"], other.content)
     assert [line["cache"] for line in api.log()] == ["miss", "hit"]
 
 
-def test_more_points_than_an_answer_may_have_need_a_limit(tmp_path: Path) -> None:
+def test_too_many_points_need_a_limit(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     names = [f"m{number:04}" for number in range(5_001)]
     periods = (("daily", "1403/01/01"), ("daily", "1403/01/02"), ("monthly", "1403/01"))
@@ -117,7 +117,7 @@ def test_more_points_than_an_answer_may_have_need_a_limit(tmp_path: Path) -> Non
         assert [point["value"] for point in whole] == list(range(5_001))
 
 
-def test_every_backend_answers_the_same(store_url: str) -> None:
+def test_every_backend_gives_the_same_points(store_url: str) -> None:
     publish(store_url)
     api = Api(store_url)
     assert api.ask(SUMMARY, query_of(*TWO)).json == expected(TWO)
@@ -130,7 +130,7 @@ class TestWithinTheScopeOfTheKey:
     def url(self, tmp_path: Path) -> str:
         return published_in(tmp_path)
 
-    def test_a_key_of_one_merchant_may_not_ask_for_two(self, url: str) -> None:
+    def test_a_key_of_one_merchant_cannot_request_two(self, url: str) -> None:
         key = add_key_to(url, merchants=["shop-1"])
         api = Api(url)
         for other in ("shop-2", "nobody"):
@@ -164,7 +164,7 @@ class TestWithinTheScopeOfTheKey:
         assert "another query" in wrong(api.ask(SUMMARY, following, key=one))["cursor"]
 
 
-def test_the_names_in_a_request_count_towards_the_memory_of_the_cache(tmp_path: Path) -> None:
+def test_merchant_names_in_a_query_count_towards_the_cache_size(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     names = [f"{number:03}{'x' * 200}" for number in range(100)]
     publish(url, {name: {"1403/01/01": (1, 1)} for name in names})

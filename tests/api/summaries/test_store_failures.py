@@ -43,7 +43,7 @@ def url(path: Path) -> str:
 
 class TestNothingBuilt:
     @pytest.mark.parametrize("address", [SUMMARY, MERCHANTS, "/api/me", "/api/status", "/readyz"])
-    def test_without_a_store_it_is_reported_and_none_is_made(self, url: str, path: Path, address: str) -> None:
+    def test_a_missing_store_is_reported_and_not_created(self, url: str, path: Path, address: str) -> None:
         answer = Api(url).ask(address, QUERY if address == SUMMARY else "")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
@@ -51,7 +51,7 @@ class TestNothingBuilt:
         assert str(path.parent) not in answer.text or address == "/readyz"
         assert not path.exists()
 
-    def test_a_store_without_a_publication_is_not_built_yet(self, store_url: str) -> None:
+    def test_a_store_without_a_publication_is_reported(self, store_url: str) -> None:
         open_stores(store_url, timeout_s=10).close()
         api = Api(store_url)
         for address, query in ((SUMMARY, QUERY), (MERCHANTS, {})):
@@ -59,11 +59,11 @@ class TestNothingBuilt:
             assert problem(answer) == (503, "not-built-yet")
             assert answer.headers["retry-after"] == "30"
 
-    def test_invalid_requests_get_their_errors_even_then(self, url: str) -> None:
+    def test_invalid_requests_are_refused_even_without_a_publication(self, url: str) -> None:
         open_stores(url, timeout_s=10).close()
         assert problem(Api(url).series("yearly")) == (400, "bad-parameter")
 
-    def test_what_is_published_then_is_served(self, url: str) -> None:
+    def test_the_first_publication_is_served_without_a_restart(self, url: str) -> None:
         api = Api(url)
         assert api.series().status_code == 503
         publish(url)
@@ -73,7 +73,7 @@ class TestNothingBuilt:
 
 
 class TestDown:
-    def test_a_removed_file_is_noticed_and_found_again(self, url: str, path: Path) -> None:
+    def test_a_removed_store_file_is_detected_and_reopened_when_back(self, url: str, path: Path) -> None:
         publish(url)
         api = Api(url)
         before = api.series()
@@ -87,9 +87,7 @@ class TestDown:
         api.moment.pass_by()
         assert api.series().content == before.content
 
-    def test_cached_answers_are_served_for_a_minute_then_refused_and_served_again_when_it_is_back(
-        self, url: str, path: Path
-    ) -> None:
+    def test_cached_responses_are_served_for_a_minute_of_an_outage(self, url: str, path: Path) -> None:
         publish(url)
         api = Api(url)
         before = api.series()
@@ -104,7 +102,7 @@ class TestDown:
         api.moment.pass_by()
         assert api.series().content == before.content
 
-    def test_a_replaced_file_is_read_soon(self, url: str, path: Path, tmp_path: Path) -> None:
+    def test_a_replaced_store_file_is_reopened(self, url: str, path: Path, tmp_path: Path) -> None:
         publish(url)
         other = tmp_path / "other.db"
         publish(f"sqlite:///{other}", {"shop-9": {"1403/01/01": (9, 9)}})
@@ -124,7 +122,7 @@ class TestDown:
         assert str(path) not in answer.text
         assert any("not an SQLite database" in line.get("traceback", "") for line in api.log())
 
-    def test_while_it_is_down_it_is_tried_once_a_freshness(self, url: str, path: Path) -> None:
+    def test_during_an_outage_the_store_is_retried_once_per_freshness(self, url: str, path: Path) -> None:
         path.mkdir()  # a folder cannot be opened
         tried = 0
 
@@ -143,7 +141,7 @@ class TestDown:
                     on_the_loop(current.snapshot())
             assert tried == second + 1
 
-    def test_a_failure_while_reading_is_one_too(self, url: str, path: Path) -> None:
+    def test_a_failure_during_a_read_gives_service_unavailable(self, url: str, path: Path) -> None:
         publish(url)
         api = Api(url)
         assert api.series().status_code == 200
@@ -154,7 +152,7 @@ class TestDown:
         api.moment.pass_by()
         assert api.series("weekly").status_code == 200
 
-    def test_a_killed_server_is_noticed_quickly_and_used_again_when_it_is_back(
+    def test_a_killed_mongodb_is_detected_quickly_and_used_again_when_back(
         self, mortal_server: tuple[str, subprocess.Popen[bytes]]
     ) -> None:
         url, server = mortal_server
@@ -182,7 +180,7 @@ class TestDown:
             again.wait(timeout=60)
 
 
-def test_a_failed_write_does_not_keep_others_from_reading(small_disk: Path) -> None:
+def test_a_failed_write_does_not_block_reads(small_disk: Path) -> None:
     url = f"sqlite:///{small_disk / 'summaries.db'}"
     publish(url)
     api = Api(url)
@@ -200,7 +198,7 @@ def test_a_failed_write_does_not_keep_others_from_reading(small_disk: Path) -> N
     assert len(api.stores) == 1
 
 
-def test_neither_does_a_write_that_the_server_never_confirms(mongo_database_url: str) -> None:
+def test_an_unconfirmed_write_does_not_block_reads(mongo_database_url: str) -> None:
     publish(mongo_database_url)
     with MongoProxy(mongo_database_url) as proxy:
         api = Api(proxy.url, timeout_s=2)
@@ -239,7 +237,7 @@ class TestManyAtOnce:
             go_on.set()
             assert cold.result().status_code == 200
 
-    def test_while_one_opens_a_store_that_failed_others_fail_at_once(self, url: str, path: Path) -> None:
+    def test_while_a_failed_store_is_reopened_other_requests_fail_fast(self, url: str, path: Path) -> None:
         hanging, go_on = threading.Event(), threading.Event()
         now = 0.0
 
@@ -266,7 +264,7 @@ class TestManyAtOnce:
         access.close()
         access.close()
 
-    def test_many_that_come_first_together_open_it_once(self, url: str) -> None:
+    def test_concurrent_first_requests_open_the_store_once(self, url: str) -> None:
         publish(url)
         opened = []
         together = threading.Barrier(4)
@@ -288,7 +286,7 @@ class TestManyAtOnce:
         assert len(opened) == 1
         assert len({id(published) for published in found}) == 1
 
-    def test_a_request_on_stores_that_another_gave_up_does_not_give_up_their_successors(self, url: str) -> None:
+    def test_a_late_failure_does_not_close_the_reopened_store(self, url: str) -> None:
         publish(url)
         access = StoreAccess(lambda: open_stores(url, timeout_s=3, create=False), pause_s=1, monotonic=lambda: 0.0)
         current = current_publication_of(access, lambda: 0.0)
@@ -304,7 +302,7 @@ class TestManyAtOnce:
         access.close()
 
 
-def test_a_version_is_identified_by_its_time_too(url: str, path: Path) -> None:
+def test_a_publication_is_identified_by_its_time_too(url: str, path: Path) -> None:
     publish(url)
     api = Api(url)
     tag = api.series().headers["etag"]

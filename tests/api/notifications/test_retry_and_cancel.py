@@ -35,7 +35,7 @@ def _ids(api: Api, query: str = "") -> list[str]:
     return [told["id"] for told in api.ask(NOTIFICATIONS, query).json["notifications"]]
 
 
-def test_the_history_of_a_log_is_reported(api: Api, url: str) -> None:
+def test_the_delivery_events_of_a_channel_are_returned(api: Api, url: str) -> None:
     notification_id = made(api)
     happen(url, notification_id, "sms", _ATTEMPT, _FAILED, at_ms=NOW_MS + 1)
 
@@ -87,7 +87,7 @@ def test_the_history_of_a_log_is_reported(api: Api, url: str) -> None:
         ((EventKind.CANCEL,), (EventKind.CANCEL,), "cancelled"),
     ],
 )
-def test_the_status_follows_from_the_logs_also_in_the_list(
+def test_the_status_follows_from_the_deliveries_in_lists_too(
     api: Api, url: str, of_sms: tuple[EventKind, ...], of_email: tuple[EventKind, ...], status: str
 ) -> None:
     notification_id = made(api)
@@ -99,7 +99,7 @@ def test_the_status_follows_from_the_logs_also_in_the_list(
 
 
 @pytest.mark.parametrize("notification_id", ["a" * 26, "x", "%00", "é", "a" * 2000, "..", "sms:1"])
-def test_there_is_none_of_another_id(api: Api, notification_id: str) -> None:
+def test_an_unknown_notification_id_is_not_found(api: Api, notification_id: str) -> None:
     assert problem(api.ask(f"{NOTIFICATIONS}/{notification_id}")) == (404, "unknown-notification")
     for action in ("retry", "cancel"):
         answer = send(api, f"{NOTIFICATIONS}/{notification_id}/{action}", {})
@@ -107,7 +107,7 @@ def test_there_is_none_of_another_id(api: Api, notification_id: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", [_DEAD, _UNKNOWN, _PRINTED])
-def test_a_retry_lets_what_is_dead_unknown_or_printed_be_sent_again_and_queues_it(
+def test_a_retry_queues_dead_unknown_and_printed_channels(
     api: Api, url: str, queued: list[str], outcome: EventKind
 ) -> None:
     notification_id = made(api)
@@ -123,7 +123,7 @@ def test_a_retry_lets_what_is_dead_unknown_or_printed_be_sent_again_and_queues_i
         assert stores.notifications.due(NOW_MS, 10) == [notification_id]
 
 
-def test_a_retry_may_be_of_some_channels_only(api: Api, url: str) -> None:
+def test_a_retry_can_be_limited_to_some_channels(api: Api, url: str) -> None:
     notification_id = made(api)
     for channel in ("sms", "email"):
         happen(url, notification_id, channel, _ATTEMPT, _DEAD, at_ms=NOW_MS)
@@ -134,7 +134,7 @@ def test_a_retry_may_be_of_some_channels_only(api: Api, url: str) -> None:
 
 
 @pytest.mark.parametrize("kinds", [(), (_ATTEMPT,), (_ATTEMPT, _FAILED), (_ATTEMPT, _SUCCESS), (EventKind.CANCEL,)])
-def test_there_is_nothing_to_retry_of_what_is_open_sent_or_cancelled(
+def test_open_sent_and_cancelled_channels_cannot_be_retried(
     api: Api, url: str, queued: list[str], kinds: tuple[EventKind, ...]
 ) -> None:
     notification_id = made(api, channels=["sms"])
@@ -149,7 +149,7 @@ def test_there_is_nothing_to_retry_of_what_is_open_sent_or_cancelled(
     assert queued == []
 
 
-def test_what_has_expired_is_not_retried(api: Api, url: str) -> None:
+def test_an_expired_notification_is_not_retried(api: Api, url: str) -> None:
     notification_id = made(api, expires_at=iso_instant(NOW_MS + 1000))
     happen(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     api.clock = lambda: NOW_MS + 1000
@@ -157,14 +157,14 @@ def test_what_has_expired_is_not_retried(api: Api, url: str) -> None:
     assert problem(send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {})) == (409, "not-possible")
 
 
-def test_a_retry_of_strange_channels_is_refused(api: Api) -> None:
+def test_a_retry_of_unknown_channels_is_refused(api: Api) -> None:
     path = f"{NOTIFICATIONS}/{made(api, channels=['sms'])}/retry"
 
     assert wrong(send(api, path, {"channels": ["sms", "email"]})) == {"channels": "'email' is not one of sms"}
     assert set(wrong(send(api, path, {"channels": [], "x": 1}))) == {"channels", "x"}
 
 
-def test_what_was_retried_can_be_retried_again(api: Api, url: str) -> None:
+def test_a_retried_notification_can_be_retried_again(api: Api, url: str) -> None:
     notification_id = made(api, channels=["sms"])
     for _ in range(2):
         happen(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
@@ -173,7 +173,7 @@ def test_what_was_retried_can_be_retried_again(api: Api, url: str) -> None:
     assert _one(api, notification_id)["logs"][0]["attempts"] == 2
 
 
-def test_a_cancellation_is_of_every_open_log(api: Api, url: str, queued: list[str]) -> None:
+def test_cancelling_ends_every_open_channel(api: Api, url: str, queued: list[str]) -> None:
     notification_id = made(api)
     happen(url, notification_id, "sms", _ATTEMPT, _SUCCESS, at_ms=NOW_MS)
     queued.clear()
@@ -206,14 +206,14 @@ def test_cancelling_again_changes_nothing(api: Api, url: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", [_SUCCESS, _DEAD, _UNKNOWN])
-def test_what_has_come_to_its_end_is_not_cancelled(api: Api, url: str, outcome: EventKind) -> None:
+def test_a_finished_channel_is_not_cancelled(api: Api, url: str, outcome: EventKind) -> None:
     notification_id = made(api, channels=["sms"])
     happen(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
 
     assert problem(send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {})) == (409, "not-possible")
 
 
-def test_what_the_gateway_may_have_is_unknown_when_it_is_cancelled(api: Api, url: str) -> None:
+def test_cancelling_after_an_ambiguous_attempt_gives_unknown(api: Api, url: str) -> None:
     notification_id = made(api, channels=["webhook"], user_id="sara")
     happen(url, notification_id, "webhook", _ATTEMPT, EventKind.MAYBE, at_ms=NOW_MS)
 
@@ -224,13 +224,13 @@ def test_what_the_gateway_may_have_is_unknown_when_it_is_cancelled(api: Api, url
     assert [event["kind"] for event in log["history"]] == ["attempt", "maybe", "cancel"]
 
 
-def test_a_cancellation_has_nothing_to_say(api: Api) -> None:
+def test_a_cancellation_takes_no_body(api: Api) -> None:
     path = f"{NOTIFICATIONS}/{made(api)}/cancel"
 
     assert set(wrong(send(api, path, {"channels": ["sms"]}))) == {"channels"}
 
 
-def test_answers_are_never_cached(api: Api) -> None:
+def test_responses_are_never_cached(api: Api) -> None:
     notification_id = made(api)
 
     for answer in (send(api), api.ask(NOTIFICATIONS), api.ask(f"{NOTIFICATIONS}/{notification_id}")):

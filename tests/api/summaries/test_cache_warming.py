@@ -69,7 +69,7 @@ def caches(api: Api) -> list[str]:
     return [line["cache"] for line in api.log()]
 
 
-def test_the_previous_publication_is_served_until_the_popular_answers_of_the_new_one_are_cached(url: str) -> None:
+def test_the_previous_publication_is_served_while_the_cache_is_warmed(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     assert value(api) == 1
@@ -79,14 +79,14 @@ def test_the_previous_publication_is_served_until_the_popular_answers_of_the_new
     assert caches(api)[-1] == "hit"
 
 
-def test_the_previous_publication_is_not_served_longer_than_the_freshness_even_to_repeated_requests(url: str) -> None:
+def test_cache_warming_never_serves_the_previous_publication_beyond_the_freshness(url: str) -> None:
     api = asked_twice(url, Later())
     assert value(api) == 1
     api.moment.pass_by(FRESHNESS_S * 0.45)
     assert value(api) == 2
 
 
-def test_an_answer_requested_once_is_not_cached_beforehand(url: str) -> None:
+def test_a_query_requested_once_is_not_warmed(url: str) -> None:
     api = Api(url)
     for query in (DAILY, DAILY, OF_ONE):
         value(api, query)
@@ -96,7 +96,7 @@ def test_an_answer_requested_once_is_not_cached_beforehand(url: str) -> None:
     assert caches(api)[-2:] == ["hit", "miss"]
 
 
-def test_a_request_that_needs_the_store_makes_the_new_publication_current_for_all(url: str) -> None:
+def test_a_cache_miss_makes_the_new_publication_current(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     assert value(api, OF_ONE) == 2
@@ -105,7 +105,7 @@ def test_a_request_that_needs_the_store_makes_the_new_publication_current_for_al
     assert value(api) == 2
 
 
-def test_a_publication_during_the_making_is_replace_current_and_not_undone(url: str) -> None:
+def test_a_publication_during_warming_becomes_current(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     publish(url, 3)
@@ -115,7 +115,7 @@ def test_a_publication_during_the_making_is_replace_current_and_not_undone(url: 
     assert value(api) == 3
 
 
-def test_a_merchant_that_is_gone_does_not_stop_the_others(url: str) -> None:
+def test_a_removed_merchant_does_not_stop_warming(url: str) -> None:
     api = Api(url)
     of_the_gone = "mode=daily&type=amount&merchant_id=m0002"
     for query in (of_the_gone, of_the_gone, of_the_gone, DAILY, DAILY):
@@ -129,7 +129,7 @@ def test_a_merchant_that_is_gone_does_not_stop_the_others(url: str) -> None:
     assert api.ask(SUMMARY, of_the_gone).status_code == 404
 
 
-def test_the_new_publication_is_current_when_the_store_fails_while_answers_are_cached(url: str, tmp_path: Path) -> None:
+def test_a_store_failure_during_warming_makes_the_publication_current(url: str, tmp_path: Path) -> None:
     later = Later()
     api = asked_twice(url, later)
     (tmp_path / "summaries.db").rename(tmp_path / "away.db")
@@ -139,7 +139,7 @@ def test_the_new_publication_is_current_when_the_store_fails_while_answers_are_c
     assert value(api) == 2
 
 
-def test_the_making_ends_when_the_time_is_up(url: str) -> None:
+def test_cache_warming_stops_at_its_time_limit(url: str) -> None:
     later = Later()
     api = Api(url, spawn=later, moment=Moment())
     others = [f"mode=daily&type=amount&limit={number}" for number in range(1, 9)]
@@ -155,7 +155,7 @@ def test_the_making_ends_when_the_time_is_up(url: str) -> None:
     assert caches(api)[-2:] == ["hit", "miss"]
 
 
-def test_after_idling_the_new_state_is_served_at_once(url: str) -> None:
+def test_after_an_idle_period_the_new_publication_is_served_at_once(url: str) -> None:
     later = Later()
     api = Api(url, spawn=later)
     assert [value(api), value(api)] == [1, 1]
@@ -164,7 +164,7 @@ def test_after_idling_the_new_state_is_served_at_once(url: str) -> None:
     assert value(api) == 2
 
 
-def test_after_idling_no_request_gets_the_previous_publication(url: str) -> None:
+def test_after_an_idle_period_no_request_gets_the_previous_publication(url: str) -> None:
     api = Api(url, spawn=in_background)
     assert [value(api), value(api)] == [1, 1]
     publish(url, 2)
@@ -173,13 +173,13 @@ def test_after_idling_no_request_gets_the_previous_publication(url: str) -> None
         assert set(threads.map(lambda _: value(api), range(16), timeout=60)) == {2}
 
 
-def test_work_that_never_runs_delays_the_new_state_by_the_freshness_at_most(url: str) -> None:
+def test_warming_that_never_runs_delays_a_publication_by_the_freshness_at_most(url: str) -> None:
     api = asked_twice(url, Later())
     api.moment.pass_by(FRESHNESS_S * 0.6)
     assert value(api) == 2
 
 
-def test_an_unexpected_failure_still_makes_the_new_publication_current(url: str) -> None:
+def test_an_unexpected_warming_error_makes_the_new_publication_current(url: str) -> None:
     later = Later()
     api = asked_twice(url, later)
     (stores,) = api.stores
@@ -190,14 +190,14 @@ def test_an_unexpected_failure_still_makes_the_new_publication_current(url: str)
     assert value(api) == 2
 
 
-def test_with_no_freshness_at_all_every_answer_is_of_the_latest_state(url: str) -> None:
+def test_with_zero_freshness_every_response_is_of_the_current_publication(url: str) -> None:
     api = Api(url, {"api_freshness_s": 0.0}, spawn=Later())
     assert [value(api), value(api)] == [1, 1]
     publish(url, 2)
     assert value(api) == 2
 
 
-def test_a_cursor_of_a_publication_that_this_process_has_yet_to_see_is_followed(url: str) -> None:
+def test_a_cursor_of_a_newer_publication_is_accepted(url: str) -> None:
     knows, behind = Api(url), Api(url)
     assert value(behind) == 1
     publish(url, 2)

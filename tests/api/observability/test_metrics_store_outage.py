@@ -41,7 +41,7 @@ def wait_until_up(api: Api, key: str) -> None:
         assert time.monotonic() < deadline
 
 
-def test_a_store_that_is_gone_is_reported_for_a_day_and_its_return_too(tmp_path: Path) -> None:
+def test_a_store_outage_and_its_recovery_appear_in_metrics(tmp_path: Path) -> None:
     key = add_key(published_in(tmp_path), [Scope.OPERATE])
     path = tmp_path / "summaries.db"
     api = Api(f"sqlite:///{path}", KEYS_ONLY)
@@ -58,7 +58,7 @@ def test_a_store_that_is_gone_is_reported_for_a_day_and_its_return_too(tmp_path:
     assert api.ask("/metrics", key=key).status_code == 503
 
 
-def test_scrapes_wait_in_a_queue_of_limited_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_scrapes_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = add_key(published_in(tmp_path), [Scope.OPERATE])
     api = Api(f"sqlite:///{tmp_path / 'summaries.db'}", KEYS_ONLY | {"api_queue": 1})
     go_on, exposition = threading.Event(), Metrics.exposition
@@ -77,7 +77,7 @@ def test_scrapes_wait_in_a_queue_of_limited_length(tmp_path: Path, monkeypatch: 
     assert sorted(scrape.result().status_code for scrape in scrapes) == [200, 200, 200, 503]
 
 
-def test_a_server_that_hangs_and_then_dies_is_reported_at_once_and_as_long_as_it_is_down(
+def test_a_hanging_then_dead_store_is_reported_down_in_metrics(
     mortal_server: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     url, server = f"{mortal_server[0]}summaries", mortal_server[1]

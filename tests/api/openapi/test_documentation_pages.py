@@ -19,7 +19,7 @@ every_page = pytest.mark.parametrize("path", _PAGES)
 
 
 @every_page
-def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, example_api: Api) -> None:
+def test_a_page_needs_no_key_and_obeys_its_content_security_policy(path: str, example_api: Api) -> None:
     answer = _asked_from_elsewhere(path, example_api)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -28,7 +28,7 @@ def test_a_page_needs_no_key_and_has_nothing_that_its_policy_forbids(path: str, 
 
 
 @every_page
-def test_every_link_and_file_of_a_page_is_there(path: str, example_api: Api) -> None:
+def test_every_link_and_file_of_a_page_exists(path: str, example_api: Api) -> None:
     named = re.findall(r'(?:href|src)="([^"]*)"', example_api.ask(path).text)
 
     assert len(named) >= 4
@@ -37,7 +37,7 @@ def test_every_link_and_file_of_a_page_is_there(path: str, example_api: Api) -> 
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/problems/none", "/assets/none.js", "/Notifications", "/docs/"])
-def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path: str, example_api: Api) -> None:
+def test_a_404_is_html_for_browsers_and_a_problem_document_for_programs(path: str, example_api: Api) -> None:
     page = example_api.ask(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     problem = example_api.ask(path, headers={"Accept": "application/json"})
 
@@ -47,7 +47,7 @@ def test_an_unknown_page_is_a_page_in_a_browser_and_a_problem_for_programs(path:
     assert problem.json["type"] == "/problems/not-found"
 
 
-def test_an_unknown_address_of_the_api_is_a_problem_in_a_browser_too(example_api: Api) -> None:
+def test_an_unknown_api_path_is_a_problem_document_in_browsers_too(example_api: Api) -> None:
     problem = example_api.ask("/api/nothing", headers={"Accept": "text/html"})
 
     assert (problem.status_code, problem.headers["content-type"]) == (404, "application/problem+json")
@@ -59,7 +59,7 @@ def test_no_other_file_is_served_with_the_documentation(name: str, example_api: 
 
 
 @pytest.mark.parametrize("kind", ProblemKind, ids=lambda kind: kind.value.slug)
-def test_a_problem_has_a_page_that_says_what_it_is_and_what_to_do(kind: ProblemKind, example_api: Api) -> None:
+def test_each_problem_type_has_a_page_with_a_remedy(kind: ProblemKind, example_api: Api) -> None:
     text = html.unescape(re.sub("<[^>]+>", "", example_api.ask(kind.value.uri).text))
 
     assert kind.value.title in text
@@ -68,7 +68,7 @@ def test_a_problem_has_a_page_that_says_what_it_is_and_what_to_do(kind: ProblemK
     assert f'"type": "{kind.value.uri}"' in text
 
 
-def test_there_is_no_page_of_an_unknown_problem(example_api: Api) -> None:
+def test_an_unknown_problem_type_has_no_page(example_api: Api) -> None:
     answer = example_api.ask("/problems/no-such")
 
     assert (answer.status_code, answer.json["type"]) == (404, "/problems/not-found")

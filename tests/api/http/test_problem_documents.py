@@ -50,7 +50,7 @@ def requests() -> Iterator[tuple[str, dict[str, Any], int]]:
 
 
 @pytest.mark.parametrize(("path", "rest", "status"), list(requests()))
-def test_every_answer_has_the_security_headers_and_a_request_id(
+def test_every_response_has_security_headers_and_a_request_id(
     api: Api, path: str, rest: dict[str, Any], status: int
 ) -> None:
     given = api.ask(path, **rest)
@@ -62,7 +62,7 @@ def test_every_answer_has_the_security_headers_and_a_request_id(
         document(given)
 
 
-def test_the_policy_lets_nothing_in() -> None:
+def test_content_security_policy_forbids_everything() -> None:
     policy = SECURITY_HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "frame-ancestors 'none'" in policy
@@ -72,7 +72,7 @@ def test_the_policy_lets_nothing_in() -> None:
 
 
 @pytest.mark.parametrize("method", ["WEBSOCKET", "BREW", "get", "TRACE", "CONNECT", "PROPFIND"])
-def test_an_odd_method_is_no_failure_of_the_server(api: Api, method: str) -> None:
+def test_an_unknown_method_is_no_server_error(api: Api, method: str) -> None:
     given = api.unchecked(SUMMARY, method)
     assert given.status_code in (400, 405)
     document(given)
@@ -80,19 +80,19 @@ def test_an_odd_method_is_no_failure_of_the_server(api: Api, method: str) -> Non
         assert given.headers[name] == value
 
 
-def test_a_request_keeps_the_id_that_its_client_gave(api: Api) -> None:
+def test_the_request_id_of_the_client_is_kept(api: Api) -> None:
     given = api.ask(SUMMARY, headers={"X-Request-Id": "order-66.a_B"})
     assert document(given)["request_id"] == "order-66.a_B"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "é", "x" * 65, 'a"b', "{}"])
-def test_an_id_that_would_harm_the_log_is_replaced(api: Api, name: str) -> None:
+def test_an_unsafe_request_id_is_replaced(api: Api, name: str) -> None:
     given = api.ask(SUMMARY, headers={"X-Request-Id": name})
     assert document(given)["request_id"] != name
 
 
 @pytest.mark.parametrize("kind", list(ProblemKind), ids=lambda kind: kind.value.slug)
-def test_each_kind_of_problem_is_a_well_formed_document(tmp_path: Path, kind: ProblemKind) -> None:
+def test_each_problem_type_gives_a_valid_problem_document(tmp_path: Path, kind: ProblemKind) -> None:
     api = Api(published_in(tmp_path))
 
     class Failing:
@@ -114,13 +114,13 @@ def test_each_kind_of_problem_is_a_well_formed_document(tmp_path: Path, kind: Pr
     assert not {"etag", "link", "content-encoding", "content-disposition"} & set(given.headers)
 
 
-def test_slugs_and_titles_are_distinct() -> None:
+def test_problem_slugs_and_titles_are_unique() -> None:
     kinds = list(ProblemKind)
     assert len({kind.value.slug for kind in kinds}) == len({kind.value.title for kind in kinds}) == len(kinds)
 
 
 @pytest.mark.parametrize("failure", [ZeroDivisionError("secret place"), falcon.HTTPInternalServerError(title="secret")])
-def test_a_defect_is_reported_by_the_id_of_the_request_only(tmp_path: Path, failure: Exception) -> None:
+def test_an_internal_error_shows_only_the_request_id(tmp_path: Path, failure: Exception) -> None:
     api = Api(published_in(tmp_path))
 
     class Defective:
@@ -139,7 +139,7 @@ def test_a_defect_is_reported_by_the_id_of_the_request_only(tmp_path: Path, fail
     assert type(failure).__name__ in exception["traceback"]
 
 
-def test_what_a_response_had_before_is_gone(tmp_path: Path) -> None:
+def test_an_error_response_drops_earlier_headers_and_body(tmp_path: Path) -> None:
     key = add_key(published_in(tmp_path))
     api = Api(f"sqlite:///{tmp_path / 'summaries.db'}")
     given = api.ask(SUMMARY, QUERY, key=key)
@@ -147,7 +147,7 @@ def test_what_a_response_had_before_is_gone(tmp_path: Path) -> None:
     assert given.headers["content-length"] == str(len(given.content))
 
 
-def test_a_problem_can_be_answered_where_no_request_was_named() -> None:
+def test_a_problem_document_needs_no_request_id() -> None:
     response, request = falcon.asgi.Response(), create_asgi_req()
     send_problem(Problem(ProblemKind.NOT_FOUND, "No."), request, response)
     assert response.data is not None

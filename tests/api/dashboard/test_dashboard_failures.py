@@ -29,7 +29,7 @@ def gone(store_file: Path) -> Iterator[None]:
     time.sleep(2 * FRESHNESS_S)
 
 
-def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Tabs, store_file: Path) -> None:
+def test_figures_stay_during_a_store_outage_and_update_after_it(tabs: Tabs, store_file: Path) -> None:
     tab = tabs().figures("range=last-30")
     shown = tab.card(0).inner_text()
     with gone(store_file):
@@ -46,7 +46,7 @@ def test_figures_stay_while_the_store_is_gone_and_it_recovers_by_itself(tabs: Ta
     assert set(tab.refusals) == {"503"}
 
 
-def test_while_a_response_is_awaited_the_page_is_dimmed_and_shows_that_it_loads(tabs: Tabs) -> None:
+def test_the_page_is_dimmed_while_it_loads(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     held: list[Route] = []
     tab.page.route("**/api/transactions/summary?*mode=monthly*", lambda route: held.append(route))
@@ -68,7 +68,7 @@ def _everything_is(tab: Tab, *, dimmed: bool) -> None:
 
 
 @pytest.mark.thorough
-def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
+def test_a_failed_request_can_be_retried_with_a_click(tabs: Tabs, store_file: Path) -> None:
     tab = tabs(language="fa").figures()
     with gone(store_file):
         tab.page.get_by_text("هفته", exact=True).click()
@@ -77,7 +77,7 @@ def test_a_retry_is_a_click_away(tabs: Tabs, store_file: Path) -> None:
     expect(tab.at("#notice")).to_be_hidden(timeout=4_000)  # before it tries by itself
 
 
-def test_it_says_when_the_server_cannot_be_reached(tabs: Tabs) -> None:
+def test_an_unreachable_server_is_reported(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.context.set_offline(True)
     tab.page.get_by_text("Count", exact=True).click()
@@ -97,9 +97,7 @@ def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
-def test_a_missing_store_and_an_empty_publication_are_reported_and_the_first_figures_appear(
-    people: People, tmp_path: Path
-) -> None:
+def test_a_missing_or_empty_store_is_reported_until_the_first_figures_appear(people: People, tmp_path: Path) -> None:
     store = tmp_path / "new.db"
     with running_server(f"sqlite:///{store}", tmp_path) as origin:
         tabs = Tabs(people, origin)
@@ -126,7 +124,7 @@ def _empty(tab: Tab) -> Tab:
 
 
 @pytest.mark.thorough
-def test_an_answer_of_another_publication_is_asked_for_again_and_not_shown(tabs: Tabs) -> None:
+def test_responses_of_different_publications_are_requested_again_and_not_shown(tabs: Tabs) -> None:
     tab = tabs()
     stale: list[str] = []
 

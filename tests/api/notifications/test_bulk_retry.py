@@ -45,9 +45,7 @@ def _statuses(api: Api, notification_id: str) -> list[str]:
     return [log["status"] for log in api.ask(f"{NOTIFICATIONS}/{notification_id}").json["logs"]]
 
 
-def test_the_messages_of_a_status_are_sent_again_and_counted_and_no_others(
-    api: Api, ids: list[str], queued: list[str]
-) -> None:
+def test_a_bulk_retry_queues_and_counts_messages_of_one_status(api: Api, ids: list[str], queued: list[str]) -> None:
     assert _retry(api, statuses=["printed"]) == {"notifications": 0, "messages": 0, "expired": 0, "next_cursor": None}
     assert _retry(api, statuses=["dead"]) == {"notifications": 5, "messages": 5, "expired": 0, "next_cursor": None}
     assert queued == ids[::-1]
@@ -56,7 +54,7 @@ def test_the_messages_of_a_status_are_sent_again_and_counted_and_no_others(
     assert _retry(api, statuses=["dead", "unknown"])["messages"] == 0
 
 
-def test_a_channel_and_an_interval_narrow_it(api: Api, ids: list[str]) -> None:
+def test_a_bulk_retry_can_be_limited_by_channel_and_interval(api: Api, ids: list[str]) -> None:
     interval = {
         "created_from": iso_instant(NOW_MS + _SECOND_MS),
         "created_before": "2024-06-24T15:30:03+03:30",  # three seconds after the first
@@ -72,7 +70,7 @@ def test_a_channel_and_an_interval_narrow_it(api: Api, ids: list[str]) -> None:
     assert _retry(api, statuses=["dead"], channels=["fax"])["notifications"] == 0
 
 
-def test_a_user_narrows_it_and_belongs_to_the_cursor(api: Api, ids: list[str], url: str) -> None:
+def test_a_bulk_retry_can_be_limited_to_a_user_bound_to_the_cursor(api: Api, ids: list[str], url: str) -> None:
     other = made(api, user_id="رضا")
     happen(url, other, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     assert _retry(api, statuses=["dead"], user_id="nobody")["messages"] == 0
@@ -84,9 +82,7 @@ def test_a_user_narrows_it_and_belongs_to_the_cursor(api: Api, ids: list[str], u
     assert _retry(api, **body, user_id="sara")["messages"] == 2
 
 
-def test_a_page_examines_a_bounded_number_and_its_cursor_leads_past_expired_ones(
-    api: Api, ids: list[str], url: str
-) -> None:
+def test_a_page_of_a_bulk_retry_is_bounded_and_skips_expired_messages(api: Api, ids: list[str], url: str) -> None:
     api.clock = lambda: NOW_MS + 10 * _SECOND_MS
     expiring = made(api, expires_at=iso_instant(NOW_MS + 20 * _SECOND_MS))
     happen(url, expiring, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
@@ -124,14 +120,14 @@ def test_a_page_examines_a_bounded_number_and_its_cursor_leads_past_expired_ones
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_wrong_filter_is_reported_and_nothing_is_sent_again(
+def test_a_wrong_filter_is_refused_and_nothing_is_retried(
     api: Api, ids: list[str], queued: list[str], body: dict[str, Any], names: str
 ) -> None:
     assert set(wrong(send(api, RETRY, body))) == set(names.split())
     assert queued == []
 
 
-def test_it_needs_a_body_and_the_scope(api: Api, url: str) -> None:
+def test_a_bulk_retry_needs_a_body_and_the_scope(api: Api, url: str) -> None:
     assert problem(api.ask(RETRY, method="POST", key=add_key(url, [Scope.NOTIFICATIONS]))) == (
         415,
         "unsupported-media-type",
@@ -140,7 +136,7 @@ def test_it_needs_a_body_and_the_scope(api: Api, url: str) -> None:
     assert problem(refused) == (403, "out-of-scope")
 
 
-def test_nothing_of_another_tenant_nor_announcements_of_other_merchants_are_sent_again(api: Api, url: str) -> None:
+def test_a_bulk_retry_excludes_other_tenants_and_merchants(api: Api, url: str) -> None:
     token = add_key(url, [Scope.NOTIFICATIONS], ["tea-house"], tenant="acme")
     add_key(url, [Scope.NOTIFICATIONS], tenant="other")
     with open_stores(url, timeout_s=10) as stores:

@@ -82,7 +82,7 @@ def test_a_broker_that_does_not_exist_delays_no_request(folder: Path) -> None:
         _require_quick(server, folder)
 
 
-def test_what_was_taken_is_queued_for_the_workers_also_after_the_broker_was_away(
+def test_accepted_notifications_are_queued_after_a_broker_outage(
     folder: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     broker = RedisProcess(folder, missing)
@@ -105,7 +105,9 @@ def test_what_was_taken_is_queued_for_the_workers_also_after_the_broker_was_away
         broker.kill()
 
 
-def test_a_queue_that_is_full_is_left_to_the_sweep(folder: Path, missing: Callable[[str], NoReturn]) -> None:
+def test_with_a_full_queue_notifications_are_left_to_the_sweep(
+    folder: Path, missing: Callable[[str], NoReturn]
+) -> None:
     broker = RedisProcess(folder, missing)
     broker.start()
     try:
