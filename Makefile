@@ -33,7 +33,7 @@ UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests
     tests/jobs/partitions/test_partitions.py $(addprefix tests/jobs/partitions/cluster/test_cluster_,sources.py failures.py) \
     $(addprefix tests/jobs/publish/test_,rebuild_shrinking.py replacing_meddled.py) tests/jobs/runs/test_quarantine_limit.py \
     $(addprefix tests/jobs/test_,rebuild_at_once.py rebuild_counting.py warm.py) \
-    $(wildcard tests/core/stores/test_*_at_once.py) $(addprefix tests/core/test_calendar_,days.py keys.py jalali.py periods.py zones.py)
+    $(wildcard tests/core/stores/test_*_concurrency.py) $(addprefix tests/core/test_calendar_,days.py keys.py jalali.py periods.py zones.py)
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # Minimum coverage of lines and branches, in percent, with CI=true. Without it, tests may be skipped because a program is missing.
 COVERAGE_FLOOR := 95

@@ -61,7 +61,7 @@ def days_around(zone: str, instant_ms: int) -> list[tuple[int, int]]:
     return list(zip(table.starts_ms[row - 3 : row + 3].tolist(), table.days[row - 3 : row + 3].tolist(), strict=True))
 
 
-def test_instants_near_every_change_of_clocks_have_the_local_date_that_icu_gives_them() -> None:
+def test_instants_near_every_dst_change_have_the_local_date_of_icu() -> None:
     instants: dict[str, list[int]] = defaultdict(list)
     expected: dict[str, list[int]] = defaultdict(list)
     with gzip.open(GOLDEN, "rt", newline="") as lines:
@@ -101,7 +101,7 @@ def test_a_table_is_of_whole_days_and_changes_day_at_every_row(zone: str, instan
 
 
 @pytest.mark.parametrize("into_the_repeated_days", range(-60, 150, 6))
-def test_a_table_never_begins_with_a_day_that_was_there_before(into_the_repeated_days: int) -> None:
+def test_a_table_never_begins_with_a_repeated_day(into_the_repeated_days: int) -> None:
     friday_again_ms = -3_225_223_727_000
     wanted_ms = friday_again_ms + into_the_repeated_days * HOUR_MS + 400 * DAY_MS
     table = LocalDays("America/Juneau").table(wanted_ms, wanted_ms)
@@ -123,19 +123,19 @@ def test_a_day_starts_at_the_first_instant_that_has_its_date_or_a_later_one(zone
 
 @settings(deadline=None)
 @given(zones, st.lists(st.integers(14_000, 20_000), max_size=4))
-def test_many_days_start_where_each_of_them_does(zone: str, days: list[int]) -> None:
+def test_the_starts_of_many_days_equal_those_of_single_days(zone: str, days: list[int]) -> None:
     local_days = LocalDays(zone)
     assert local_days.starts_ms(np.array(days, dtype=np.int64)).tolist() == [local_days.start_ms(day) for day in days]
 
 
 @pytest.mark.parametrize("span", range(1, 40))
-def test_a_day_that_comes_again_starts_when_it_first_came(span: int) -> None:
+def test_a_repeated_day_starts_at_its_first_occurrence(span: int) -> None:
     saturday, sunday = day_number(date(2010, 11, 6)), day_number(date(2010, 11, 7))
     starts_ms = LocalDays("America/St_Johns").starts_ms(np.array([saturday - span, saturday, sunday, sunday + span]))
     assert starts_ms[1:3].tolist() == [ms_of(2010, 11, 6, 2, 30), ms_of(2010, 11, 7, 2, 30)]
 
 
-def test_a_day_that_comes_again_has_a_row_each_time() -> None:
+def test_a_repeated_day_has_a_row_per_occurrence() -> None:
     one_past_midnight_ms = ms_of(2010, 11, 7, 2, 31)
     saturday, sunday = day_number(date(2010, 11, 6)), day_number(date(2010, 11, 7))
     assert days_around("America/St_Johns", one_past_midnight_ms) == [
@@ -148,7 +148,7 @@ def test_a_day_that_comes_again_has_a_row_each_time() -> None:
     ]
 
 
-def test_the_day_that_samoa_skipped_has_no_row_and_starts_with_the_next() -> None:
+def test_a_skipped_day_has_no_row_and_starts_with_the_next() -> None:
     skipped = day_number(date(2011, 12, 30))
     assert skipped not in LocalDays("Pacific/Apia").table(ms_of(2011, 12, 30), ms_of(2011, 12, 31)).days
     assert LocalDays("Pacific/Apia").period_bounds_ms(skipped - 1, skipped) == (
@@ -170,7 +170,7 @@ def test_a_day_whose_last_hour_is_repeated_lasts_25_hours() -> None:
     assert end_ms - start_ms == 25 * HOUR_MS
 
 
-def test_local_mean_time_begins_its_days_to_the_second() -> None:
+def test_days_in_local_mean_time_begin_to_the_second() -> None:
     day = day_number(date(1900, 5, 1))
     assert LocalDays("Asia/Tehran").start_ms(day) == day * DAY_MS - (3 * 3600 + 25 * 60 + 44) * 1000
 
@@ -196,22 +196,22 @@ def test_an_instant_outside_a_table_is_refused() -> None:
             table.days_of(np.array([0, outside]))
 
 
-def test_no_instants_have_no_days() -> None:
+def test_an_empty_array_of_instants_has_no_days() -> None:
     assert LocalDays("UTC").table(0, 0).days_of(np.array([], dtype=np.int64)).tolist() == []
 
 
 @pytest.mark.parametrize(("first_ms", "last_ms"), [(1, 0), (-(2**62), 0), (0, 2**62)])
-def test_a_table_of_no_stretch_of_time_is_refused(first_ms: int, last_ms: int) -> None:
+def test_a_table_of_an_empty_interval_is_refused(first_ms: int, last_ms: int) -> None:
     with pytest.raises(ValueError, match="not in order or not in the years 5 to 9994"):
         LocalDays("UTC").table(first_ms, last_ms)
 
 
-def test_a_zone_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(ZoneInfoNotFoundError):
         LocalDays("Asia/Teheran")
 
 
-def test_it_can_be_sent_to_another_process() -> None:
+def test_a_table_of_days_can_be_pickled() -> None:
     sent = pickle.loads(pickle.dumps(LocalDays("Asia/Tehran")))
     assert sent.start_ms(0) == LocalDays("Asia/Tehran").start_ms(0)
     assert repr(sent) == "LocalDays('Asia/Tehran')"

@@ -36,7 +36,7 @@ def test_a_day_is_in_its_month(day: int) -> None:
     assert period.last_day == period.first_day + monthrange(gregorian.year, gregorian.month)[1] - 1
 
 
-def test_the_example_of_the_design_holds() -> None:
+def test_the_documented_example_is_correct() -> None:
     day = CALENDAR.parse(Mode.DAILY, "2024-06-24").first_day
     assert CALENDAR.period_of(Mode.WEEKLY, day).key == "2024-W26"
     assert CALENDAR.period_of(Mode.MONTHLY, day).key == "2024-06"

@@ -36,7 +36,7 @@ def named_days(draw: st.DrawFn) -> tuple[Calendar, int]:
 
 
 @given(named_days(), modes)
-def test_a_key_is_parsed_to_the_period_that_it_names(calendar_and_day: tuple[Calendar, int], mode: Mode) -> None:
+def test_a_key_is_parsed_to_its_period(calendar_and_day: tuple[Calendar, int], mode: Mode) -> None:
     calendar, day = calendar_and_day
     period = calendar.period_of(mode, day)
     assert period.first_day <= day <= period.last_day
@@ -44,7 +44,7 @@ def test_a_key_is_parsed_to_the_period_that_it_names(calendar_and_day: tuple[Cal
 
 
 @given(named_days(), modes, st.sampled_from(["۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩"]))
-def test_persian_and_arabic_digits_name_the_same_period(
+def test_persian_and_arabic_digits_give_the_same_period(
     calendar_and_day: tuple[Calendar, int], mode: Mode, digits: str
 ) -> None:
     calendar, day = calendar_and_day
@@ -54,7 +54,7 @@ def test_persian_and_arabic_digits_name_the_same_period(
 
 @every_calendar
 @every_mode
-def test_periods_follow_one_another_without_gap_and_their_keys_sort_like_time(calendar: Calendar, mode: Mode) -> None:
+def test_periods_have_no_gaps_and_keys_sort_chronologically(calendar: Calendar, mode: Mode) -> None:
     """Of the whole calendar, or of some eleven years at its beginning, at its end, and in between by chance."""
     first, last = calendar.first_day, calendar.last_day
     if THOROUGH:
@@ -85,7 +85,7 @@ def test_weeks_are_seven_days_and_begin_on_the_same_weekday(calendar_and_day: tu
 
 
 @given(named_days(), modes)
-def test_every_day_of_a_period_names_it(calendar_and_day: tuple[Calendar, int], mode: Mode) -> None:
+def test_every_day_of_a_period_maps_to_it(calendar_and_day: tuple[Calendar, int], mode: Mode) -> None:
     calendar, day = calendar_and_day
     period = calendar.period_of(mode, day)
     within = range(max(period.first_day, calendar.first_day), min(period.last_day, calendar.last_day) + 1)
@@ -94,7 +94,7 @@ def test_every_day_of_a_period_names_it(calendar_and_day: tuple[Calendar, int], 
 
 @every_calendar
 @every_mode
-def test_the_periods_at_both_ends_of_the_range_can_be_named_and_none_beyond(calendar: Calendar, mode: Mode) -> None:
+def test_keys_at_the_ends_of_the_calendar_are_valid_and_none_beyond(calendar: Calendar, mode: Mode) -> None:
     for day, beyond in ((calendar.first_day, calendar.first_day - 1), (calendar.last_day, calendar.last_day + 1)):
         period = calendar.period_of(mode, day)
         assert calendar.parse(mode, period.key) == period
@@ -121,14 +121,14 @@ def test_the_periods_at_both_ends_of_the_range_can_be_named_and_none_beyond(cale
         for key in keys
     ],
 )
-def test_what_names_no_period_is_refused_with_an_example_of_a_key(calendar: Calendar, mode: Mode, key: str) -> None:
+def test_an_invalid_key_is_refused_with_an_example(calendar: Calendar, mode: Mode, key: str) -> None:
     shape = f"not a {mode} key of the {calendar.name} calendar; one looks like {EXAMPLES[calendar.name, mode]} "
     with pytest.raises(ValueError, match=shape):
         calendar.parse(mode, key)
 
 
 @given(calendars, modes, st.text(alphabet="0123456789/-W ۱٣", max_size=12))
-def test_text_is_either_a_key_as_it_is_written_or_refused(calendar: Calendar, mode: Mode, text: str) -> None:
+def test_random_text_is_refused_or_parsed_to_the_same_key(calendar: Calendar, mode: Mode, text: str) -> None:
     try:
         period = calendar.parse(mode, text)
     except ValueError:
@@ -142,12 +142,12 @@ def test_a_long_text_is_quoted_in_part() -> None:
     assert len(str(refusal.value)) < 200
 
 
-def test_a_week_53_is_a_key_only_in_a_year_that_has_one() -> None:
+def test_week_53_is_valid_only_in_a_year_that_has_it() -> None:
     assert GREGORIAN.parse(Mode.WEEKLY, "2020-W53").last_day + 1 == GREGORIAN.parse(Mode.WEEKLY, "2021-W01").first_day
     assert JALALI.parse(Mode.WEEKLY, "1402/W52").last_day + 1 == JALALI.parse(Mode.WEEKLY, "1403/W01").first_day
 
 
-def test_a_calendar_is_found_by_the_name_in_the_settings() -> None:
+def test_a_calendar_is_found_by_its_name() -> None:
     assert isinstance(calendar_named("jalali"), JalaliCalendar)
     assert isinstance(calendar_named("gregorian"), GregorianCalendar)
     with pytest.raises(ValueError, match="'julian'; use jalali or gregorian"):
@@ -164,7 +164,7 @@ def test_a_calendar_is_found_by_the_name_in_the_settings() -> None:
         "core.calendar.digits",
     ],
 )
-def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
+def test_the_docstring_examples_are_correct(name: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module(name))
     assert tried > 0
     assert failed == 0

@@ -22,7 +22,7 @@ JALALI, GREGORIAN = JalaliCalendar(), GregorianCalendar()
 LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 
-def test_days_and_months_bear_the_words_that_icu_gives_them() -> None:
+def test_day_and_month_names_are_those_of_icu() -> None:
     with gzip.open(GOLDEN, "rt", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert {(row["calendar"], row["locale"]) for row in rows} == {
@@ -47,7 +47,7 @@ def test_days_and_months_bear_the_words_that_icu_gives_them() -> None:
         (GREGORIAN, Mode.MONTHLY, "2024-06", "ژوئن ۲۰۲۴", "June 2024"),
     ],
 )
-def test_the_examples_of_the_contract_hold(
+def test_the_documented_label_examples_are_correct(
     calendar: Calendar, mode: Mode, key: str, persian: str, english: str
 ) -> None:
     period = calendar.parse(mode, key)
@@ -81,6 +81,6 @@ def test_a_persian_label_has_the_numbers_of_the_english_one(day: int, mode: Mode
 
 
 @given(st.text(alphabet="0123456789 ab/۱٢"))
-def test_digits_come_back_as_they_were_written_in_ascii(text: str) -> None:
+def test_persian_digits_convert_back_to_ascii(text: str) -> None:
     assert ascii_digits(persian_digits(text)) == ascii_digits(text)
     assert persian_digits(text).isascii() == (not any(character.isdigit() for character in text))

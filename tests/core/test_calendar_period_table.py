@@ -47,13 +47,13 @@ def test_every_day_has_the_key_and_bounds_of_its_periods(
         assert table[f"{mode}_end"].to_physical().to_list() == [end_ms for _, end_ms in bounds]
 
 
-def test_the_days_at_the_edges_of_the_calendar_are_in_whole_weeks() -> None:
+def test_days_at_the_edges_of_the_calendar_are_in_whole_weeks() -> None:
     calendar = JalaliCalendar()
     table = period_table(calendar, TEHRAN, np.array([calendar.first_day, calendar.last_day]))
     assert table["weekly_key"].to_list() == ["1200/W01", "1502/W01"]
     assert (table["weekly_end"] - table["weekly_start"]).dt.total_days().to_list() == [7, 7]
 
 
-def test_a_day_without_a_name_is_refused() -> None:
+def test_a_day_outside_the_calendar_is_refused() -> None:
     with pytest.raises(ValueError, match="outside the jalali calendar"):
         period_table(JalaliCalendar(), TEHRAN, np.array([0, JalaliCalendar.last_day + 1]))

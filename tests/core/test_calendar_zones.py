@@ -35,7 +35,7 @@ def digest_of(path: Path, calendar: str = "gregorian") -> str:
         return rules_digest(ZoneInfo.from_file(content), calendar_named(calendar))
 
 
-def test_the_digest_does_not_depend_on_the_form_of_the_file(tmp_path: Path, missing: Missing) -> None:
+def test_the_digest_does_not_depend_on_the_file_format(tmp_path: Path, missing: Missing) -> None:
     slim, fat = (compiled(tmp_path, SHOP, missing, form) for form in ("slim", "fat"))
     assert slim.stat().st_size < fat.stat().st_size
     assert digest_of(slim) == digest_of(fat)
@@ -64,20 +64,20 @@ def test_the_digest_does_not_depend_on_the_version_of_the_file(tmp_path: Path, m
         ("1:00 S\n", "0:30 S\n"),
     ],
 )
-def test_every_other_rule_has_another_digest(tmp_path: Path, missing: Missing, old: str, new: str) -> None:
+def test_changed_rules_change_the_digest(tmp_path: Path, missing: Missing, old: str, new: str) -> None:
     assert old in SHOP
     changed = compiled(tmp_path, SHOP.replace(old, new), missing)
     assert digest_of(changed) != digest_of(compiled(tmp_path, SHOP, missing))
 
 
-def test_rules_for_days_without_a_name_do_not_matter(tmp_path: Path, missing: Missing) -> None:
+def test_rules_outside_the_calendar_do_not_change_the_digest(tmp_path: Path, missing: Missing) -> None:
     one, other = (compiled(tmp_path, SHOP.replace("max", end), missing) for end in ("2150", "2160"))
     assert digest_of(one, "jalali") == digest_of(other, "jalali")
     assert digest_of(one, "gregorian") != digest_of(other, "gregorian")
 
 
 @pytest.mark.parametrize("name", ["Asia/Tehran", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia"])
-def test_each_change_of_the_offset_is_found_to_the_second(name: str) -> None:
+def test_each_utc_offset_change_is_found_to_the_second(name: str) -> None:
     zone = ZoneInfo(name)
 
     def offset_at(second: int) -> int:
@@ -113,9 +113,7 @@ def shown(system: Path | None, **env: str) -> list[str]:
     return ended.stdout.split()
 
 
-def test_the_pinned_rules_go_before_those_of_the_system_and_pythontzpath_before_both(
-    tmp_path: Path, missing: Missing
-) -> None:
+def test_pythontzpath_overrides_pinned_rules_which_override_system_rules(tmp_path: Path, missing: Missing) -> None:
     other = tz_database(tmp_path / "other", "Zone Asia/Tehran 4:00 - +04\n", missing)
     pinned = rules_digest_here("Asia/Tehran", "jalali")
     start_ms = 20_000 * DAY_S * 1000
@@ -126,7 +124,7 @@ def test_the_pinned_rules_go_before_those_of_the_system_and_pythontzpath_before_
     assert int(start) == start_ms - 14_400_000
 
 
-def test_rules_are_named_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_zone_rules_have_a_readable_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONTZPATH", raising=False)
     assert rules_source().startswith("tzdata 20")
     monkeypatch.setenv("PYTHONTZPATH", "/srv/zones")
@@ -134,7 +132,7 @@ def test_rules_are_named_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Asia", "Asia/Nowhere", "../tzdata/zones", "/etc/localtime", "zones", "a/b/c"])
-def test_what_is_no_zone_is_refused(name: str) -> None:
+def test_an_unknown_time_zone_is_refused(name: str) -> None:
     with pytest.raises((KeyError, ValueError)):
         zone_named(name)
     assert rules_digest_here(name, "jalali") is None

@@ -14,7 +14,7 @@ def every_error(base: type[ServiceError] = ServiceError) -> list[type[ServiceErr
     return [base] + [error for child in base.__subclasses__() for error in every_error(child)]
 
 
-def test_every_error_is_drawn_at_the_top_of_the_file() -> None:
+def test_the_hierarchy_in_the_docstring_lists_every_error() -> None:
     assert errors.__doc__ is not None
     assert {error.__name__ for error in every_error()} <= set(errors.__doc__.replace("─", " ").split())
 
@@ -37,20 +37,20 @@ def test_every_error_is_drawn_at_the_top_of_the_file() -> None:
         (errors.Interrupted(signal.SIGTERM, "SIGTERM"), 143),
     ],
 )
-def test_exit_codes(error: ServiceError, code: int) -> None:
+def test_each_error_has_its_exit_code(error: ServiceError, code: int) -> None:
     assert exit_code_of(error) == code
 
 
-def test_an_error_bears_its_sentence_and_its_hint() -> None:
+def test_an_error_has_its_message_and_hint() -> None:
     error = errors.StoreUnavailable("the disk is full", "Make room.")
     assert (error.sentence, error.hint, str(error)) == ("the disk is full", "Make room.", "the disk is full")
 
 
-def test_damage_names_the_file_the_offset_and_the_reason() -> None:
+def test_a_damaged_source_error_names_file_offset_and_reason() -> None:
     error = SourceDamaged("shop.bson.gz", 4096, "the gzip data is truncated")
     assert error.sentence == "shop.bson.gz is damaged at byte 4096: the gzip data is truncated"
     assert "Nothing was published" in error.hint
 
 
-def test_an_interruption_names_the_signal() -> None:
+def test_an_interruption_error_names_the_signal() -> None:
     assert Interrupted(15, "SIGTERM").sentence == "stopped by SIGTERM, nothing was published"

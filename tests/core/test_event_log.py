@@ -46,13 +46,13 @@ def test_lines_have_the_fields_of_the_bound_context(capsys: pytest.CaptureFixtur
     assert after.keys() == {"time", "level", "event"}
 
 
-def test_what_a_line_says_itself_goes_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_of_a_line_override_the_bound_context(capsys: pytest.CaptureFixture[str]) -> None:
     with bound_context(channel="sms"):
         log_event("x", channel="email")
     assert json.loads(capsys.readouterr().out)["channel"] == "email"
 
 
-def test_the_context_of_one_thread_is_not_that_of_another() -> None:
+def test_the_logging_context_is_per_thread() -> None:
     seen: list[object] = []
     token = bind_context(request_id="a")
     thread = threading.Thread(target=lambda: seen.append(dict(current_context())))
@@ -64,7 +64,7 @@ def test_the_context_of_one_thread_is_not_that_of_another() -> None:
 
 
 @pytest.mark.usefixtures("_own_logging")
-def test_lines_of_libraries_say_it_too_and_go_where_the_others_go(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_of_libraries_have_the_context_and_same_destination(capsys: pytest.CaptureFixture[str]) -> None:
     take_over_logging("WARNING", on_stderr=True)
     with bound_context(run_id=7):
         logging.getLogger("some.library").warning("slow %s", "disk")

@@ -41,7 +41,7 @@ def percent_encoded(text: str, times: int) -> str:
         TOKEN[:40],
     ],
 )
-def test_a_key_in_whatever_form_is_left_out(text: str) -> None:
+def test_api_keys_in_any_form_are_redacted(text: str) -> None:
     line = log_line({"path": text, "other": {"query": [text]}}).decode()
     assert SECRET[5:15].lower() not in line.lower()
     assert "tss_[redacted]" in line
@@ -49,11 +49,11 @@ def test_a_key_in_whatever_form_is_left_out(text: str) -> None:
     assert not looks_like_key(redacted(text).replace("tss_[redacted]", ""))
 
 
-def test_text_around_a_key_stays() -> None:
+def test_text_around_a_redacted_key_stays() -> None:
     assert redacted(f"/a?key={TOKEN}&limit=5") == "/a?key=tss_[redacted]&limit=5"
 
 
-def test_a_line_without_a_key_is_written_as_it_is() -> None:
+def test_a_line_without_a_key_is_unchanged() -> None:
     fields = {"path": "/api/transactions/summary", "query": "mode=daily&merchant_id=فروشگاه", "status": 200}
     assert json.loads(log_line(fields)) == fields
 
@@ -67,7 +67,7 @@ def test_any_text_becomes_one_line_of_json(fields: dict[str, str]) -> None:
     json.loads(line)
 
 
-def test_text_that_is_no_unicode_is_written_as_question_marks() -> None:
+def test_invalid_unicode_is_written_as_question_marks() -> None:
     assert json.loads(log_line({"path": "/\udcff"})) == {"path": "/?"}
 
 
@@ -90,7 +90,7 @@ def read_until_closed(reader: int) -> list[bytes]:
         return file.readlines()
 
 
-def test_lines_of_many_threads_do_not_mix(pipe: tuple[int, int]) -> None:
+def test_concurrent_log_lines_do_not_interleave(pipe: tuple[int, int]) -> None:
     write = LineWriter(pipe[1])
     lines = [f"{number:04d}\n".encode() * 50 for number in range(200)]
     with ThreadPoolExecutor(4) as threads:
@@ -100,7 +100,7 @@ def test_lines_of_many_threads_do_not_mix(pipe: tuple[int, int]) -> None:
     assert sorted(read_until_closed(pipe[0])) == [line for piece in lines for line in piece.splitlines(keepends=True)]
 
 
-def test_a_stalled_reader_blocks_no_writer_and_learns_how_many_lines_were_dropped(pipe: tuple[int, int]) -> None:
+def test_a_stalled_log_reader_blocks_no_writer_and_dropped_lines_are_counted(pipe: tuple[int, int]) -> None:
     write = LineWriter(pipe[1], most_bytes=200_000)
     for _ in range(4000):
         write(b"a" * 99 + b"\n")
@@ -120,7 +120,7 @@ def test_a_stalled_reader_blocks_no_writer_and_learns_how_many_lines_were_droppe
 
 
 @pytest.mark.parametrize("end", [0, 1], ids=["its reader has gone", "it is closed"])
-def test_a_failing_file_does_not_fail_the_program(pipe: tuple[int, int], end: int) -> None:
+def test_a_failing_log_file_does_not_fail_the_program(pipe: tuple[int, int], end: int) -> None:
     os.close(pipe[end])
     write = LineWriter(pipe[1])
     write(b"lost\n")

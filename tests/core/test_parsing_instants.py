@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
         ("2024-06-24t12:00:01z", 1000),
     ],
 )
-def test_an_expiry_is_a_duration_from_now_or_a_day_or_a_time_with_its_offset(text: str, after_ms: int) -> None:
+def test_an_expiry_is_a_duration_a_day_or_a_time_with_offset(text: str, after_ms: int) -> None:
     assert parse_expiry(text, NOW_MS) == NOW_MS + after_ms
 
 
@@ -38,7 +38,7 @@ def test_an_expiry_in_the_past_is_refused(text: str) -> None:
     ["", "0d", "d", "-1d", "1.5h", "3w", "100000d", "soon", "2024-13-01", "2024-06-24T12:00:00", "20240624", "2024-06",
      "2024-06-24T25:00Z", "2024-06-24T12:00:00+25:00", "1719230400", "۲۰۲۴-۰۶-۲۴"],
 )  # fmt: skip
-def test_what_is_no_instant_is_named_with_its_option(text: str) -> None:
+def test_an_invalid_instant_is_reported_with_its_option(text: str) -> None:
     with pytest.raises(UsageError, match=r"--from .* is not an instant") as refused:
         parse_instant("--from", text)
     with pytest.raises(UsageError, match=r"--expires .* is not an instant") as refused_too:

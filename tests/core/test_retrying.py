@@ -16,7 +16,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError)
 
 
-def test_the_pauses_double_up_to_the_longest_and_are_never_the_same_for_all() -> None:
+def test_backoff_doubles_up_to_a_maximum_with_jitter() -> None:
     waited: list[list[float]] = [[], []]
     for pauses in waited:
         with pytest.raises(OSError, match="down"):
@@ -25,7 +25,7 @@ def test_the_pauses_double_up_to_the_longest_and_are_never_the_same_for_all() ->
     assert waited[0][:3] != waited[1][:3]
 
 
-def test_what_succeeds_at_the_last_try_is_returned() -> None:
+def test_the_result_of_a_successful_last_retry_is_returned() -> None:
     calls = iter([OSError, OSError, OSError, OSError, None])
 
     def call() -> str:
@@ -36,14 +36,14 @@ def test_what_succeeds_at_the_last_try_is_returned() -> None:
     assert retry(call, is_transient, FOUR, lambda _: None) == "done"
 
 
-def test_an_error_that_does_not_pass_is_raised_at_once() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     waited: list[float] = []
     with pytest.raises(ZeroDivisionError):
         retry(lambda: 1 // 0, is_transient, FOUR, waited.append)
     assert waited == []
 
 
-def test_an_iteration_goes_on_and_each_item_ends_the_failures_in_a_row() -> None:
+def test_each_item_of_a_retried_iteration_resets_the_retry_count() -> None:
     given: list[int] = []
     failures = iter([3, 4, 4, 0])
     left = [next(failures)]
@@ -60,7 +60,7 @@ def test_an_iteration_goes_on_and_each_item_ends_the_failures_in_a_row() -> None
     assert list(retry_iteration(begin, is_transient, FOUR, lambda _: None)) == [0, 1, 2]
 
 
-def test_an_iteration_that_is_given_up_is_closed() -> None:
+def test_an_abandoned_retried_iteration_is_closed() -> None:
     closed: list[bool] = []
 
     def begin() -> Generator[int]:
@@ -75,7 +75,7 @@ def test_an_iteration_that_is_given_up_is_closed() -> None:
     assert closed == [True]
 
 
-def test_a_generator_is_begun_again_and_can_be_given_up() -> None:
+def test_a_generator_is_restarted_on_retry_and_can_be_closed() -> None:
     begun: list[int] = []
 
     def items() -> Generator[int]:

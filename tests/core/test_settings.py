@@ -17,7 +17,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_defaults() -> None:
+def test_settings_have_their_documented_defaults() -> None:
     assert read_settings() == Settings(
         store_url="sqlite:///summaries.db",
         time_zone="Asia/Tehran",
@@ -29,11 +29,11 @@ def test_defaults() -> None:
     )
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_variables_bear_the_name_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_are_the_upper_case_names(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "STORE_URL": "mongodb://db/x",
         "TIME_ZONE": "Europe/Berlin",
@@ -73,7 +73,7 @@ def test_variables_bear_the_name_in_capitals(monkeypatch: pytest.MonkeyPatch) ->
         ("STORE_TIMEOUT_S", "nan", "a number, more than 0"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_named_with_what_is(
+def test_an_invalid_value_is_reported_with_the_allowed_ones(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, allowed: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -84,14 +84,14 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(
     assert "environment variable" in refusal.value.hint
 
 
-def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_variable_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALENDAR", "persian")
     monkeypatch.setenv("THREADS", "many")
     with pytest.raises(SettingsError, match=r"^CALENDAR is 'persian': .*; THREADS is 'many': "):
         read_settings()
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         read_settings().threads = 5  # type: ignore[misc]
 
@@ -105,14 +105,14 @@ def test_a_wrong_url_is_shown_without_its_password(monkeypatch: pytest.MonkeyPat
     assert "memory:// or redis://host:6379/2" in str(caught.value)
 
 
-def test_a_rate_limit_of_a_channel_that_nothing_sends_over_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_limit_of_a_channel_without_sender_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SENDERS", "sms=print")
     monkeypatch.setenv("NOTIFY_RATE_LIMITS", "sms=1/second,smss=10/second,email=1/minute")
     with pytest.raises(SettingsError, match=r"^NOTIFY_RATE_LIMITS is .*: NOTIFY_SENDERS has no channel email, smss$"):
         read_settings()
 
 
-def test_a_rate_limit_is_not_blamed_for_senders_that_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_senders_cause_no_second_error_about_rate_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SENDERS", "sms")
     monkeypatch.setenv("NOTIFY_RATE_LIMITS", "sms=10/second")
     with pytest.raises(SettingsError) as refusal:

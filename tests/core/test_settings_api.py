@@ -9,13 +9,13 @@ from core.settings import read_settings
 
 
 @pytest.mark.parametrize("rate", ["1/second", "6000/minute", "100 / hour", "999999999999/day"])
-def test_a_rate_is_a_number_and_a_time(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+def test_a_rate_limit_is_a_number_per_time(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
     monkeypatch.setenv("API_RATE_LIMIT", rate)
     assert read_settings().api_rate_limit == rate
 
 
 @pytest.mark.parametrize("rate", ["", "100", "0/second", "-1/second", "1.5/second", "5/fortnight", "1/second;9/day"])
-def test_another_rate_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+def test_an_invalid_rate_limit_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
     monkeypatch.setenv("API_RATE_LIMIT", rate)
     with pytest.raises(SettingsError) as refusal:
         read_settings()
@@ -35,7 +35,7 @@ def test_another_rate_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch
         ),
     ],
 )
-def test_origins_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch, origins: str, allowed: list[str]) -> None:
+def test_cors_origins_are_comma_separated(monkeypatch: pytest.MonkeyPatch, origins: str, allowed: list[str]) -> None:
     monkeypatch.setenv("CORS_ORIGINS", origins)
     assert read_settings().allowed_origins == allowed
 
@@ -44,7 +44,7 @@ def test_origins_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch, origins
     "wrong",
     ["*", "app.example", "https://app.example/", "https://*.example", "ftp://app.example", "https://u@app.example"],
 )
-def test_what_is_no_origin_is_named_although_others_are(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+def test_an_invalid_cors_origin_is_reported_among_valid_ones(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("CORS_ORIGINS", f"https://app.example,{wrong}")
     with pytest.raises(SettingsError) as refusal:
         read_settings()

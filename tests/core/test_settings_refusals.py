@@ -64,7 +64,7 @@ MAY_BE_EMPTY: Final = {"store_url", "api_bind", "notify_senders"}
 
 
 @pytest.mark.parametrize("options", ["--help", "--where status=paid -h", "--version"])
-def test_options_that_end_a_refresh_before_it_begins_are_refused(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+def test_options_that_would_prevent_a_refresh_are_refused(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
     monkeypatch.setenv("REFRESH_OPTIONS", options)
     with pytest.raises(SettingsError, match=r"REFRESH_OPTIONS is .*: it must be options of a refresh, but -"):
         read_settings()
@@ -119,7 +119,7 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
     assert re.search(r": .{10,}", refusal.value.sentence), "what is allowed"
 
 
-def test_every_variable_is_tried() -> None:
+def test_every_variable_has_a_case_in_this_test() -> None:
     tried = {name for name, _ in _wrong_values()}
     assert set(Settings.model_fields) - tried == VALIDATED_WHERE_USED - {"quarantine_dir"}
 
@@ -133,11 +133,11 @@ def test_the_default_is_allowed_when_it_is_given(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if field.annotation is float])
-def test_no_number_is_infinite(name: str) -> None:
+def test_infinite_numbers_are_refused(name: str) -> None:
     assert math.isfinite(getattr(Settings(), name))
 
 
-def test_a_secret_that_is_refused_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", "amqp://user:s3cret@queue/s3cret")
     monkeypatch.setenv("CELERY_RESULT_BACKEND", "s3cret")
     monkeypatch.setenv("SOURCE_URL", "user:s3cret@host://x")

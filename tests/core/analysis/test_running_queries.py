@@ -32,7 +32,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_every_query_answers_the_same_over_every_store(stores: Stores) -> None:
+def test_every_query_gives_the_same_result_on_every_store(stores: Stores) -> None:
     publish(stores, SALES)
     answers = {query.name: run_query(stores.summaries, query.name, {}).height for query in all_queries()}
     assert answers == {
@@ -47,7 +47,7 @@ def test_every_query_answers_the_same_over_every_store(stores: Stores) -> None:
     assert top.select("merchant_id", "amount", "count").rows() == [(SHOP, 2**63 - 1, 2)]
 
 
-def test_a_merchant_with_a_name_full_of_quotes_is_only_a_name(stores: Stores) -> None:
+def test_parameters_with_quotes_cause_no_sql_injection(stores: Stores) -> None:
     publish(stores, SALES)
     answer = run_query(stores.summaries, "month_to_date", {"merchant-id": SHOP})
     assert answer["amount_to_date"].to_list() == [2**62, 2**63 - 1]
@@ -85,7 +85,7 @@ class Publishing:
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_query_is_repeated_after_a_publication_so_that_no_result_mixes_two(stores: Stores, times: int) -> None:
+def test_a_query_is_retried_if_a_publication_overtakes_it(stores: Stores, times: int) -> None:
     publish(stores, {"a": {"1403/04/01": (1, 1)}})
     assert asked_while(Publishing(stores, times)).rows() == [(4, 4)]
 
@@ -95,13 +95,13 @@ def asked_while(publishing: Any) -> pl.DataFrame:
     return run_query(publishing, "month_to_date").select("amount", "count")
 
 
-def test_a_store_that_others_keep_publishing_to_is_said_to_be_busy(stores: Stores) -> None:
+def test_constant_publications_give_a_store_busy_error(stores: Stores) -> None:
     publish(stores, {"a": {"1403/04/01": (1, 1)}})
     with pytest.raises(StoreBusy, match="other runs published during each of the"):
         asked_while(Publishing(stores, 100))
 
 
-def test_an_unknown_query_is_an_error_that_names_those_there_are() -> None:
+def test_an_unknown_query_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="there is no query 'bottom'") as raised:
         query_named("bottom")
     assert "top_merchants" in raised.value.hint
@@ -112,13 +112,13 @@ def bound(query: str, given: dict[str, Value] | None = None) -> dict[str, Any]:
     return bind(query_named(query), given or {}, JALALI).row(0, named=True)
 
 
-def test_defaults_follow_what_is_published() -> None:
+def test_parameter_defaults_follow_the_published_range() -> None:
     assert bound("weekday_profile") == {"from": "1403/03/30", "to": "1403/04/02", "merchant_id": None}
     assert bound("monthly_growth") == {"from": "1403/03", "to": "1403/04", "merchant_id": None}
     assert bound("top_merchants") == {"period": "1403/04", "by": "amount", "limit": 10, "locale": "fa"}
 
 
-def test_keys_are_understood_in_persian_digits_and_by_their_place() -> None:
+def test_period_keys_accept_persian_digits_and_are_positional() -> None:
     assert bound("weekday_profile", {"from": "first", "to": "۱۴۰۳/۰۴/۰۱"}) == {
         "from": "1403/03/30",
         "to": "1403/04/01",
@@ -134,7 +134,7 @@ def test_keys_are_understood_in_persian_digits_and_by_their_place() -> None:
         ("top_merchants", "period", "1403/04/04"),
     ],
 )
-def test_a_gregorian_date_is_understood_as_elsewhere(query: str, name: str, key: str) -> None:
+def test_a_gregorian_date_is_accepted_as_a_parameter(query: str, name: str, key: str) -> None:
     assert bound(query, {name: "2024-06-24"})[name] == key
 
 
@@ -143,7 +143,7 @@ def test_a_range_that_ends_before_it_begins_is_refused_and_not_empty() -> None:
         bound("weekday_profile", {"from": "2024-06-24", "to": "1403/04/03"})
 
 
-def test_numbers_have_their_types() -> None:
+def test_numeric_parameters_are_typed() -> None:
     frame = bind(query_named("unusual_days"), {"weeks": "3", "deviations": 2}, JALALI)
     assert [str(frame.schema[name]) for name in ("from", "weeks", "deviations")] == ["String", "Int64", "Float64"]
 
@@ -165,13 +165,13 @@ def test_numbers_have_their_types() -> None:
         ("monthly_growth", {"to": "2024-06"}, "a key of the jalali calendar, such as 1403/04, or a Gregorian date"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_allowed(query: str, given: dict[str, Value], hint: str) -> None:
+def test_a_wrong_value_is_refused_with_the_allowed_ones(query: str, given: dict[str, Value], hint: str) -> None:
     with pytest.raises(UsageError, match="is not a value of") as raised:
         bound(query, given)
     assert hint in raised.value.hint
 
 
-def test_an_unknown_parameter_is_refused_with_those_there_are() -> None:
+def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="the query top_merchants has no parameter top") as raised:
         bound("top_merchants", {"top": 3})
     assert raised.value.hint == "Its parameters are: period, by, limit, locale."
@@ -187,7 +187,7 @@ def test_every_day_is_in_the_table_of_days_with_its_week_and_month() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sql")), ids=lambda path: path.stem)
-def test_a_header_says_what_the_query_is_for_and_describes_all(path: Any) -> None:
+def test_a_header_describes_purpose_parameters_and_columns(path: Any) -> None:
     query = parse(path.stem, path.read_text("utf-8"))
     assert query.purpose.endswith(".")
     assert query.reads
@@ -220,16 +220,14 @@ columns:
         ("", r"it does not begin with a comment /\* … \*/"),
     ],
 )
-def test_a_header_of_another_form_is_said_to_be_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, reason: str
-) -> None:
+def test_an_invalid_header_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, reason: str) -> None:
     (tmp_path / "own.sql").write_text(wrong + "SELECT key AS day FROM daily", "utf-8")
     monkeypatch.setattr("core.analysis.queries.FOLDER", tmp_path)
     with pytest.raises(ServiceError, match=r"the header of sql/analysis/own.sql cannot be read: " + reason):
         query_named("own")
 
 
-def test_a_series_is_of_all_merchants_where_the_query_does_not_ask_for_one(
+def test_without_a_merchant_parameter_a_query_covers_all_merchants(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(stores, SALES)
@@ -239,7 +237,9 @@ def test_a_series_is_of_all_merchants_where_the_query_does_not_ask_for_one(
     assert run_query(stores.summaries, "own").rows() == [("1403/03", 1), ("1403/04", 3)]
 
 
-def test_a_file_put_into_the_folder_is_a_query(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_queries_folder_is_a_query(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(stores, {"a": {"1403/04/01": 1}})
     (tmp_path / "own.sql").write_text(HEADER + "SELECT DISTINCT key AS day FROM daily", "utf-8")
     monkeypatch.setattr("core.analysis.queries.FOLDER", tmp_path)

@@ -17,7 +17,7 @@ from core.notifications.model import BUILT_IN_CHANNELS
     ["09123456789", "+98 912 345 6789", "00989123456789", "۰۹۱۲۳۴۵۶۷۸۹", "٠٩١٢٣٤٥٦٧٨٩", "9123456789",
      "\u200e+98 (912) 345-6789 "],
 )  # fmt: skip
-def test_a_phone_number_is_stored_as_e164_however_it_is_written(written: str) -> None:
+def test_phone_numbers_are_normalized_to_e164(written: str) -> None:
     assert normalised("sms", written) == "+989123456789"
 
 
@@ -40,7 +40,7 @@ def test_a_phone_number_of_another_country_is_stored() -> None:
         ("0" * 3000, "longer than"),
     ],
 )
-def test_what_is_no_mobile_number_is_refused(written: str, reason: str | None) -> None:
+def test_an_invalid_mobile_number_is_refused(written: str, reason: str | None) -> None:
     if reason is None:
         assert normalised("sms", written) == "+989123456789"
         return
@@ -65,7 +65,7 @@ def test_an_email_address_is_stored_with_its_domain_in_ascii(written: str, store
     ["nobody", "a@b@example.com", "a@example", "a@[127.0.0.1]", "a b@example.com", "نام@example.com",
      "a@example.com\r\nBcc: x@example.com", "Reader <a@example.com>", "a@example.com, b@example.com"],
 )  # fmt: skip
-def test_what_is_no_email_address_is_refused(written: str) -> None:
+def test_an_invalid_email_address_is_refused(written: str) -> None:
     with pytest.raises(BadAddress):
         normalised("email", written)
 
@@ -79,12 +79,12 @@ def test_what_is_no_email_address_is_refused(written: str) -> None:
         ("@shop_news", "@shop_news"),
     ],
 )
-def test_a_telegram_chat_is_a_number_or_a_name(written: str, stored: str) -> None:
+def test_a_telegram_chat_is_an_id_or_a_username(written: str, stored: str) -> None:
     assert normalised("telegram", written) == stored
 
 
 @pytest.mark.parametrize("written", ["0", "@abc", "shop_news", "@1shop", "12.5", "9" * 17, "@shop/../x", "1e5"])
-def test_what_is_no_telegram_chat_is_refused(written: str) -> None:
+def test_an_invalid_telegram_chat_is_refused(written: str) -> None:
     with pytest.raises(BadAddress):
         normalised("telegram", written)
 
@@ -98,7 +98,7 @@ def test_what_is_no_telegram_chat_is_refused(written: str) -> None:
         ("https://[2001:db8::1]/x", "https://[2001:db8::1]/x"),
     ],
 )
-def test_a_webhook_is_stored_in_ascii(written: str, stored: str) -> None:
+def test_a_webhook_url_is_stored_in_ascii(written: str, stored: str) -> None:
     assert normalised("webhook", written) == stored
     assert normalised("webhook", stored) == stored
 
@@ -111,13 +111,13 @@ def test_a_webhook_is_stored_in_ascii(written: str, stored: str) -> None:
      "https://ho oks.example/", "https://hooks_.exa mple/", "https://[::1", "https://-x.example/",
      "javascript:alert(1)", "https://hooks.example/\r\nHost: evil"],
 )  # fmt: skip
-def test_what_is_no_webhook_is_refused(written: str) -> None:
+def test_an_invalid_webhook_url_is_refused(written: str) -> None:
     with pytest.raises(BadAddress):
         normalised("webhook", written)
 
 
 @given(st.sampled_from(["sms", "email", "telegram", "webhook", "pager"]), st.text(max_size=60))
-def test_any_text_is_either_stored_in_a_form_that_stays_or_refused(channel: str, text: str) -> None:
+def test_normalizing_an_address_is_idempotent(channel: str, text: str) -> None:
     with contextlib.suppress(BadAddress):
         stored = normalised(channel, text)
         assert normalised(channel, stored) == stored
@@ -143,11 +143,11 @@ def test_a_masked_address_is_recognised_only_by_its_owner(channel: str, address:
 
 
 @given(st.sampled_from(["sms", "email", "telegram", "webhook", "pager"]), st.text(max_size=30))
-def test_a_mask_never_shows_a_whole_address(channel: str, address: str) -> None:
+def test_a_masked_address_never_shows_the_whole_address(channel: str, address: str) -> None:
     assert "***" in masked(channel, address)
 
 
-def test_every_channel_of_the_program_knows_its_addresses_and_one_of_a_plug_in_takes_any_text() -> None:
+def test_built_in_channels_validate_addresses_and_plug_ins_accept_any_text() -> None:
     for channel in BUILT_IN_CHANNELS:
         with pytest.raises(BadAddress):
             normalised(channel, "no address")

@@ -21,7 +21,7 @@ def _app(file: Path | str, broker: str = "memory://") -> Celery:
     return app
 
 
-def test_a_pulse_makes_the_file_or_makes_it_young(tmp_path: Path) -> None:
+def test_a_heartbeat_creates_or_touches_the_file(tmp_path: Path) -> None:
     app = _app(tmp_path / "pulse")
     touch_heartbeat_file(app)
     os.utime(tmp_path / "pulse", (0, 0))
@@ -29,20 +29,20 @@ def test_a_pulse_makes_the_file_or_makes_it_young(tmp_path: Path) -> None:
     assert (tmp_path / "pulse").stat().st_mtime > 0
 
 
-def test_without_a_file_nothing_is_touched_and_one_that_cannot_be_stops_nothing(tmp_path: Path) -> None:
+def test_an_unset_or_unwritable_heartbeat_file_is_ignored(tmp_path: Path) -> None:
     touch_heartbeat_file(_app(""))
     touch_heartbeat_file(_app(tmp_path / "missing" / "pulse"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_beat_pulses_when_the_broker_has_taken_a_task(tmp_path: Path) -> None:
+def test_beat_touches_the_heartbeat_file_after_queueing_a_task(tmp_path: Path) -> None:
     scheduler = HeartbeatScheduler(_app(tmp_path / "pulse"))
     scheduler.apply_async(scheduler.schedule["sweep"])
     scheduler.close()
     assert (tmp_path / "pulse").exists()
 
 
-def test_beat_does_not_pulse_for_a_task_that_the_broker_did_not_take(tmp_path: Path) -> None:
+def test_beat_does_not_touch_the_heartbeat_file_if_queueing_fails(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = taken.getsockname()[1]
     app = _app(tmp_path / "pulse", f"redis://127.0.0.1:{nobody}/0")

@@ -116,7 +116,7 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
 
 @pytest.mark.parametrize("kind", EventKind)
 @pytest.mark.parametrize("state_name", WAYS)
-def test_each_event_leads_where_the_table_says_or_is_refused(state_name: str, kind: EventKind) -> None:
+def test_each_event_follows_the_transition_table_or_is_refused(state_name: str, kind: EventKind) -> None:
     state = fold_events(CREATED_AT_MS, history(*WAYS[state_name]))
     wanted = NEXT[state_name].get(kind)
     assert is_possible(state, kind) == (wanted is not None)
@@ -128,13 +128,13 @@ def test_each_event_leads_where_the_table_says_or_is_refused(state_name: str, ki
 
 
 @pytest.mark.parametrize("number", [-1, 0, 1, 3])
-def test_only_the_next_number_can_follow(number: int) -> None:
+def test_only_the_next_event_number_is_accepted(number: int) -> None:
     sending = fold_events(CREATED_AT_MS, history(A))
     with pytest.raises(NotPossible):
         apply_event(sending, event(number, S))
 
 
-def test_a_new_log_is_due_when_it_was_created() -> None:
+def test_a_new_delivery_is_due_at_its_creation() -> None:
     state = initial_state(CREATED_AT_MS)
     assert (state.status, state.number, state.attempts) == (LogStatus.PENDING, 0, 0)
     assert state.due_at_ms == CREATED_AT_MS
@@ -149,12 +149,12 @@ def test_an_attempt_is_due_when_its_lease_ends_and_a_failure_when_the_next_attem
 
 
 @pytest.mark.parametrize("kind", EventKind)
-def test_an_event_that_lacks_its_instant_or_has_one_too_many_cannot_be_made(kind: EventKind) -> None:
+def test_an_event_with_missing_or_extra_instants_is_invalid(kind: EventKind) -> None:
     with pytest.raises(ValueError, match="until_ms"):
         Event(1, kind, 0, until_ms=None if kind in TIMED else 1)
 
 
-def test_the_error_of_the_last_event_that_had_one_is_shown_until_it_succeeds() -> None:
+def test_the_last_error_is_shown_until_a_success() -> None:
     failed = fold_events(0, [event(1, A), event(2, F, "busy")])
     assert failed.error_message == "busy"
     sending = apply_event(failed, event(3, A))
@@ -165,7 +165,7 @@ def test_the_error_of_the_last_event_that_had_one_is_shown_until_it_succeeds() -
     assert apply_event(failed, event(3, C)).error_message == "busy"
 
 
-def test_an_attempt_that_fails_after_it_was_cancelled_is_not_repeated() -> None:
+def test_an_attempt_that_fails_after_cancellation_is_not_retried() -> None:
     state = fold_events(0, [event(1, A), event(2, C)])
     assert state.cancelling
     assert state.due_at_ms == event(1, A).until_ms, "its lease still runs"
@@ -183,7 +183,7 @@ def test_retrying_resets_the_attempt_count_and_the_last_error() -> None:
     assert apply_event(retried, event(6, A)).attempts == 3
 
 
-def test_the_reference_is_that_of_the_last_attempt() -> None:
+def test_the_gateway_reference_is_that_of_the_last_attempt() -> None:
     failed = fold_events(0, [event(1, A), event(2, F, reference="r1")])
     assert failed.reference == "r1"
     sending = apply_event(failed, event(3, A))
@@ -192,7 +192,7 @@ def test_the_reference_is_that_of_the_last_attempt() -> None:
     assert apply_event(unknown, event(5, S)).reference == "r2"
 
 
-def test_a_log_is_finished_since_its_last_event() -> None:
+def test_a_delivery_is_finished_since_its_last_event() -> None:
     unknown = fold_events(0, history(A, U))
     assert unknown.finished_at_ms == event(2, U).at_ms
     assert apply_event(unknown, event(3, S)).finished_at_ms == event(3, S).at_ms
@@ -221,7 +221,7 @@ def states(events: list[Event]) -> Iterator[tuple[LogState, list[Event]]]:
 
 
 @given(histories())
-def test_every_history_folds_to_a_state_that_agrees_with_it(events: list[Event]) -> None:
+def test_every_event_history_folds_to_a_consistent_state(events: list[Event]) -> None:
     for state, happened in states(events):
         kinds = [found.kind for found in happened]
         retried_at = max((number for number, kind in enumerate(kinds) if kind is R), default=-1)
@@ -239,7 +239,7 @@ def test_every_history_folds_to_a_state_that_agrees_with_it(events: list[Event])
 
 
 @given(histories())
-def test_each_attempt_has_at_most_one_outcome_and_begins_after_that_of_the_one_before(events: list[Event]) -> None:
+def test_attempts_are_sequential_with_at_most_one_outcome_each(events: list[Event]) -> None:
     waiting = False
     for found in events:
         if found.kind is A:
@@ -251,14 +251,14 @@ def test_each_attempt_has_at_most_one_outcome_and_begins_after_that_of_the_one_b
 
 
 @given(histories())
-def test_what_succeeded_or_was_cancelled_stays_so(events: list[Event]) -> None:
+def test_success_and_cancelled_are_final(events: list[Event]) -> None:
     for state, happened in states(events):
         if state.status in (LogStatus.SUCCESS, LogStatus.CANCELLED):
             assert happened == events
 
 
 @given(histories())
-def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_cancelled_or_printed(events: list[Event]) -> None:
+def test_after_an_ambiguous_attempt_the_status_is_never_dead_cancelled_or_printed(events: list[Event]) -> None:
     for state, happened in states(events):
         kinds = [found.kind for found in happened]
         retried_at = max((number for number, kind in enumerate(kinds) if kind is R), default=-1)
@@ -267,7 +267,7 @@ def test_what_the_gateway_may_have_since_the_last_retry_is_never_dead_cancelled_
 
 
 @given(histories(), st.integers(0, 30))
-def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
+def test_an_event_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
     if gap < len(events) - 1:
         with pytest.raises(NotPossible):
             fold_events(CREATED_AT_MS, events[:gap] + events[gap + 1 :])
@@ -276,12 +276,12 @@ def test_a_history_with_a_gap_is_refused(events: list[Event], gap: int) -> None:
             fold_events(CREATED_AT_MS, [*events, replace(events[-1])])
 
 
-def test_the_word_of_earlier_versions_for_a_log_that_is_tried_again_is_still_read() -> None:
+def test_the_retry_status_of_earlier_versions_is_still_read() -> None:
     assert LogStatus("failed") is LogStatus.RETRYING
     assert "failed" not in list(LogStatus)
 
 
-def test_an_edition_begins_when_something_dead_is_sent_again_and_not_when_something_unknown_is() -> None:
+def test_retrying_dead_begins_a_new_edition_and_retrying_unknown_does_not() -> None:
     events = history(D, R, A, U, R, D, R)
     editions = [fold_events(CREATED_AT_MS, events[:count]).editions for count in range(1, 8)]
     assert editions == [0, 1, 1, 1, 1, 1, 2]

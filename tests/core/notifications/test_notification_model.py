@@ -24,7 +24,7 @@ OPEN = (LogStatus.PENDING, LogStatus.SENDING, LogStatus.RETRYING)
 
 
 @pytest.mark.parametrize("logs", list(itertools.combinations_with_replacement(LogStatus, 3)), ids=",".join)
-def test_the_status_of_a_notification_follows_from_its_logs(logs: tuple[LogStatus, ...]) -> None:
+def test_the_status_of_a_notification_follows_from_its_deliveries(logs: tuple[LogStatus, ...]) -> None:
     if any(log in OPEN for log in logs):
         wanted = NotificationStatus.PENDING
     elif all(log is LogStatus.SUCCESS for log in logs):
@@ -39,37 +39,37 @@ def test_the_status_of_a_notification_follows_from_its_logs(logs: tuple[LogStatu
 
 
 @pytest.mark.parametrize("log", LogStatus)
-def test_the_statuses_with_a_log_are_those_that_notifications_with_it_can_have(log: LogStatus) -> None:
+def test_notification_statuses_are_derived_from_delivery_statuses(log: LogStatus) -> None:
     others = itertools.chain.from_iterable(itertools.combinations(LogStatus, number) for number in range(3))
     assert statuses_with([log]) == {status_of([log, *rest]) for rest in others}
     assert statuses_with([log, LogStatus.DEAD]) == statuses_with([log]) | statuses_with([LogStatus.DEAD])
 
 
-def test_ids_are_26_letters_and_digits_and_differ() -> None:
+def test_ids_are_unique_and_have_26_letters_and_digits() -> None:
     ids = {new_id() for _ in range(1000)} | {derived_id("subscription", str(number)) for number in range(1000)}
     assert len(ids) == 2000
     assert all(re.fullmatch("[a-z2-7]{26}", found) for found in ids)
 
 
-def test_the_same_parts_have_the_same_id_for_ever() -> None:
+def test_ids_derived_from_the_same_parts_are_stable() -> None:
     assert derived_id("subscription", "s1", "daily", "1403/04/04") == "rojgyaxlzzafed76rg2yzukgve"
 
 
 @given(st.lists(st.text(st.characters()), max_size=4), st.lists(st.text(st.characters()), max_size=4))
-def test_other_parts_have_another_id_and_digest(one: list[str], other: list[str]) -> None:
+def test_other_parts_give_another_id_and_digest(one: list[str], other: list[str]) -> None:
     assert (derived_id(*one) == derived_id(*other)) == (one == other)
     assert (digest_of(*one) == digest_of(*other)) == (one == other)
 
 
-def test_text_that_is_cut_in_another_place_has_another_digest() -> None:
+def test_splitting_text_differently_gives_another_digest() -> None:
     cuts = [("ab", "c"), ("a", "bc"), ("abc",), ("abc", ""), ("a\0b", "c"), ("a", "b\0c"), ("1:a", "b"), ("1:a1:b",)]
     assert len({derived_id(*parts) for parts in cuts}) == len({digest_of(*parts) for parts in cuts}) == len(cuts)
 
 
-def test_text_that_utf_8_cannot_hold_has_a_digest_too() -> None:
+def test_text_that_is_not_valid_utf_8_has_a_digest() -> None:
     assert digest_of("\ud800") != digest_of("\ud801")
 
 
-def test_the_log_of_a_channel_has_the_same_id_for_ever() -> None:
+def test_the_delivery_id_of_a_channel_is_stable() -> None:
     notification = Notification("n1", "u1", "title", "body", ("sms",), "fa", 0)
     assert notification.log_id("sms") == "n1:sms"

@@ -43,24 +43,24 @@ class Clocks:
 
 
 @pytest.mark.parametrize("ahead_s", [0, 9.9, -9.9])
-def test_clocks_that_agree_within_the_limit_are_right(ahead_s: float) -> None:
+def test_clock_skew_within_the_limit_is_accepted(ahead_s: float) -> None:
     Clocks(wall_s=START_S + ahead_s).check().require()
 
 
 @pytest.mark.parametrize(
     ("ahead_s", "words"), [(3600, "3,600 s ahead of that of Redis"), (-11, "11 s behind that of Redis")]
 )
-def test_the_warning_about_a_clock_says_how_far_off_it_is(ahead_s: float, words: str) -> None:
+def test_the_warning_about_clock_skew_gives_its_size(ahead_s: float, words: str) -> None:
     with pytest.raises(ClockDiffers, match=f"the clock of this host is {words}, and NOTIFY_CLOCK_LIMIT_S allows 10 s"):
         Clocks(wall_s=START_S + ahead_s).check().require()
 
 
-def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
+def test_a_slow_response_is_not_mistaken_for_clock_skew() -> None:
     clocks = Clocks(wall_s=START_S + 12, answer_s=6)
     clocks.check().require()  # it may have answered at the beginning of those six seconds
 
 
-def test_redis_is_queried_once_per_minute_and_a_changed_clock_is_noticed_at_once() -> None:
+def test_redis_is_queried_once_per_minute_or_after_a_clock_change() -> None:
     clocks = Clocks()
     check = clocks.check()
     for _ in range(59):
@@ -77,7 +77,7 @@ def test_redis_is_queried_once_per_minute_and_a_changed_clock_is_noticed_at_once
     check.require()
 
 
-def test_a_clock_that_redis_follows_is_right_again() -> None:
+def test_clock_skew_ends_when_redis_agrees_again() -> None:
     clocks = Clocks()
     check = clocks.check()
     check.require()
@@ -86,7 +86,7 @@ def test_a_clock_that_redis_follows_is_right_again() -> None:
     check.require()
 
 
-def test_while_redis_is_away_what_was_known_last_holds_and_before_nothing_does() -> None:
+def test_while_redis_is_down_the_last_known_clock_skew_applies() -> None:
     clocks = Clocks(away=True, wall_s=START_S + 3600)
     check = clocks.check()
     check.require()
@@ -101,6 +101,6 @@ def test_while_redis_is_away_what_was_known_last_holds_and_before_nothing_does()
 
 
 @pytest.mark.parametrize(("limit_s", "lease_s", "valid_s"), [(10, 120, 10), (10, 20, 5), (60, 120, 30)])
-def test_two_workers_never_differ_by_more_than_half_a_lease(limit_s: float, lease_s: float, valid_s: float) -> None:
+def test_clock_skew_between_workers_is_at_most_half_a_lease(limit_s: float, lease_s: float, valid_s: float) -> None:
     settings = Settings(notify_clock_limit_s=limit_s, notify_lease_s=lease_s, notify_send_timeout_s=1)
     assert settings.clock_limit_s == valid_s

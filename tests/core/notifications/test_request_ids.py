@@ -10,7 +10,7 @@ from core.notifications.background_queue import BackgroundQueue
 _PATIENCE_S = 60
 
 
-def test_what_is_queued_is_about_the_request_that_offered_it() -> None:
+def test_queued_tasks_carry_the_id_of_their_request() -> None:
     sent: queue.Queue[tuple[str, object]] = queue.Queue()
     background = BackgroundQueue(lambda one: sent.put((one, current_context().get("request_id"))))
     for request_id in ("first", "second"):

@@ -23,14 +23,14 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_the_same_again_is_the_one_there_is(stores: Stores) -> None:
+def test_subscribing_again_returns_the_existing_subscription(stores: Stores) -> None:
     first = subscribe(stores.subscriptions, ASKED)
     again = subscribe(stores.subscriptions, replace(ASKED, channels=("email", "sms"), created_at_ms=2_000))
     assert (first.there_was, again) == (False, Subscribed(first.subscription, there_was=True))
     assert stores.subscriptions.all() == [first.subscription]
 
 
-def test_after_its_end_the_same_makes_another_however_often(stores: Stores) -> None:
+def test_subscribing_after_the_end_creates_a_new_subscription(stores: Stores) -> None:
     made = []
     for at_ms in (1_000, 2_000, 3_000):
         made.append(subscribe(stores.subscriptions, replace(ASKED, created_at_ms=at_ms)).subscription)
@@ -42,7 +42,7 @@ def test_after_its_end_the_same_makes_another_however_often(stores: Stores) -> N
     assert stores.subscriptions.all(active=True) == [fourth.subscription]
 
 
-def test_a_subscription_with_an_idempotency_key_is_returned_again_also_when_it_has_ended(stores: Stores) -> None:
+def test_an_idempotency_key_returns_its_subscription_even_after_its_end(stores: Stores) -> None:
     first = subscribe(stores.subscriptions, ASKED, named=True)
     assert first == Subscribed(ASKED, there_was=False)
     ended = stores.subscriptions.end("asked", 2_000)
@@ -51,14 +51,14 @@ def test_a_subscription_with_an_idempotency_key_is_returned_again_also_when_it_h
     assert subscribe(stores.subscriptions, other, named=True) == Subscribed(ended, there_was=False)
 
 
-def test_under_another_name_it_is_still_the_one_there_is(stores: Stores) -> None:
+def test_subscribing_with_another_id_returns_the_existing_subscription(stores: Stores) -> None:
     first = subscribe(stores.subscriptions, ASKED, named=True).subscription
     again = subscribe(stores.subscriptions, replace(ASKED, id="other"), named=True)
     assert again == Subscribed(first, there_was=True)
     assert subscribe(stores.subscriptions, ASKED) == again
 
 
-def test_of_many_that_ask_at_once_one_makes_it(stores: Stores, store_url: str) -> None:
+def test_concurrent_requests_create_one_subscription(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(4)
     found: list[Subscribed] = []
 

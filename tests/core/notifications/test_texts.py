@@ -26,9 +26,7 @@ CHAT = "the text is {} UTF-16 units long, and Telegram takes 4096"
         ("my_package.PigeonSender", "t", "x" * 100_000, None),
     ],
 )
-def test_a_text_is_too_long_from_the_limit_of_its_gateway_on(
-    sender: str, title: str, body: str, why: str | None
-) -> None:
+def test_a_text_over_the_limit_of_its_gateway_is_too_long(sender: str, title: str, body: str, why: str | None) -> None:
     assert too_long(sender, title, body) == why
 
 

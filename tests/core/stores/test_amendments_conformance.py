@@ -101,14 +101,14 @@ def test_an_amendment_replaces_its_periods_and_leaves_the_others(stores: Stores)
     require_holds(stores.summaries, after, 2)
 
 
-def test_a_period_without_rows_is_gone(stores: Stores) -> None:
+def test_a_replaced_period_without_rows_is_removed(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     after = amend(stores.summaries, 2, BASE, frame([]), *WEEK)
     require_holds(stores.summaries, after, 2)
     assert "1403/04/01" not in dict(stores.summaries.series(Mode.DAILY, "amount", None))
 
 
-def test_periods_come_before_between_and_after_those_there_are(stores: Stores) -> None:
+def test_periods_can_be_added_before_between_and_after_existing_ones(stores: Stores) -> None:
     some = BASE.filter(pl.col("key").is_in(DAYS[5:9] + DAYS[12:15]))
     stores.summaries.publish(publication(1, some), some)
     added = [DAYS[0], DAYS[1], DAYS[10], DAYS[20]]
@@ -117,7 +117,7 @@ def test_periods_come_before_between_and_after_those_there_are(stores: Stores) -
     require_holds(stores.summaries, amend(stores.summaries, 2, some, rows, *ranges), 2)
 
 
-def test_everything_can_be_amended_away_and_come_back(stores: Stores) -> None:
+def test_all_periods_can_be_removed_and_added_again(stores: Stores) -> None:
     everything = [KeyRange(mode, keys[0], keys[-1]) for mode, keys in KEYS.items()]
     stores.summaries.publish(publication(1, BASE), BASE)
     nothing = amend(stores.summaries, 2, BASE, frame([]), *everything)
@@ -125,7 +125,7 @@ def test_everything_can_be_amended_away_and_come_back(stores: Stores) -> None:
     require_holds(stores.summaries, amend(stores.summaries, 3, nothing, BASE, *everything), 3)
 
 
-def test_an_amendment_of_nothing_publishes_the_same_again(stores: Stores) -> None:
+def test_an_empty_amendment_publishes_the_same_rows(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     amend(stores.summaries, 2, BASE, frame([]))
     require_holds(stores.summaries, amend(stores.summaries, 3, BASE, frame([])), 3)
@@ -137,7 +137,7 @@ def test_the_first_publication_may_be_an_amendment(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10 if THOROUGH else 1))
-def test_amendments_and_publications_in_any_order_come_out_right(stores: Stores, seed: int) -> None:
+def test_amendments_and_publications_in_any_order_give_the_expected_rows(stores: Stores, seed: int) -> None:
     chance = random.Random(seed)
     held = BASE
     stores.summaries.publish(publication(1, held), held)
@@ -175,7 +175,7 @@ def test_rows_of_other_periods_are_refused(stores: Stores) -> None:
     require_rows(stores.summaries, BASE, 1)
 
 
-def test_a_second_row_of_an_amended_period_is_refused(stores: Stores) -> None:
+def test_a_duplicate_row_of_an_amended_period_is_refused(stores: Stores) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     rows = frame([row("weekly", "1403/W13", None, amount) for amount in (1, 2)])
     with pytest.raises(ConservationBroken, match="1 summaries are duplicates of a period and merchant"):
@@ -190,9 +190,7 @@ def test_ranges_that_overlap_are_refused(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("difference", [-1, 1])
-def test_an_amendment_that_would_leave_another_number_of_rows_than_announced_is_refused(
-    stores: Stores, difference: int
-) -> None:
+def test_an_amendment_with_an_unexpected_row_count_is_refused(stores: Stores, difference: int) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     rows = BASE.filter(within(WEEK))
     announced = replace(publication(2, BASE), rows=BASE.height + difference)
@@ -209,7 +207,7 @@ def test_an_amendment_that_is_not_the_next_generation_is_refused(stores: Stores,
     require_rows(stores.summaries, BASE, 1)
 
 
-def test_of_two_amendments_of_the_same_generation_one_is_published(stores: Stores, store_url: str) -> None:
+def test_of_two_concurrent_amendments_one_is_published(stores: Stores, store_url: str) -> None:
     held = uniform(0)
     stores.summaries.publish(publication(1, held), held)
     everything = KeyRange(Mode.DAILY, "1403/01/01", "1403/12/30")
@@ -238,7 +236,7 @@ def test_of_two_amendments_of_the_same_generation_one_is_published(stores: Store
         assert set(stores.summaries.rows(Mode.DAILY)["amount"]) == {found.run_id}
 
 
-def test_a_reader_in_another_process_sees_all_of_an_amendment_or_nothing(stores: Stores, store_url: str) -> None:
+def test_an_amendment_is_atomic_for_readers_in_other_processes(stores: Stores, store_url: str) -> None:
     """Two stretches of days are amended together, so that they must always tell the same."""
     held = uniform(0)
     days = [f"1403/01/{day:02d}" for day in (2, 3, 8, 9)]

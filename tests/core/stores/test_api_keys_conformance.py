@@ -33,7 +33,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_at_first_there_is_no_key(stores: Stores) -> None:
+def test_a_new_store_has_no_key(stores: Stores) -> None:
     assert stores.keys.all() == []
     assert stores.keys.get("k1") is None
 
@@ -57,12 +57,12 @@ def test_a_key_is_read_back_exactly(stores: Stores, stored: ApiKey) -> None:
     assert stores.keys.all() == [stored]
 
 
-def test_a_key_is_found_by_its_exact_id_only(stores: Stores) -> None:
+def test_a_key_is_found_only_by_its_exact_id(stores: Stores) -> None:
     stores.keys.add(key("Key"))
     assert [stores.keys.get(wrong) for wrong in ("key", "Key ", "Ke", "")] == [None] * 4
 
 
-def test_a_second_key_of_the_same_id_is_refused_and_the_first_stays(stores: Stores) -> None:
+def test_a_duplicate_key_id_is_refused(stores: Stores) -> None:
     stores.keys.add(key("k1"))
     for second in (key("k1"), key("k1", name="another")):
         with pytest.raises(ValueError, match="there is a key k1 already"):
@@ -70,7 +70,7 @@ def test_a_second_key_of_the_same_id_is_refused_and_the_first_stays(stores: Stor
     assert stores.keys.all() == [key("k1")]
 
 
-def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url: str) -> None:
+def test_of_concurrent_inserts_of_one_id_one_succeeds(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(4)
     refused: list[str] = []
 
@@ -99,7 +99,7 @@ def test_keys_are_listed_by_creation_and_then_by_id(stores: Stores) -> None:
     assert [found.id for found in stores.keys.all()] == ["d", "b", "a", "c"]
 
 
-def test_a_revoked_key_stays_with_the_instant_of_its_revocation(stores: Stores) -> None:
+def test_a_revoked_key_stays_with_its_revocation_time(stores: Stores) -> None:
     for key_id in ("k1", "k2"):
         stores.keys.add(key(key_id))
     revoked = replace(key("k1"), revoked_at_ms=NOW_MS + 5)
@@ -108,21 +108,21 @@ def test_a_revoked_key_stays_with_the_instant_of_its_revocation(stores: Stores) 
     assert stores.keys.all() == [revoked, key("k2")]
 
 
-def test_revoking_again_keeps_the_first_instant(stores: Stores) -> None:
+def test_revoking_again_keeps_the_first_revocation_time(stores: Stores) -> None:
     stores.keys.add(key("k1"))
     stores.keys.revoke("k1", NOW_MS)
     for at_ms in (NOW_MS - 1, NOW_MS + 1):
         assert stores.keys.revoke("k1", at_ms).revoked_at_ms == NOW_MS
 
 
-def test_a_key_that_is_not_there_cannot_be_revoked(stores: Stores) -> None:
+def test_an_unknown_key_cannot_be_revoked(stores: Stores) -> None:
     stores.keys.add(key("k1"))
     with pytest.raises(LookupError, match="there is no key k2"):
         stores.keys.revoke("k2", NOW_MS)
     assert stores.keys.all() == [key("k1")]
 
 
-def test_keys_outlive_publications_and_openings(stores: Stores, store_url: str) -> None:
+def test_keys_survive_publications_and_reopening(stores: Stores, store_url: str) -> None:
     stores.keys.add(key("k1"))
     for generation in (1, 2):
         rows = uniform(generation)
@@ -131,7 +131,7 @@ def test_keys_outlive_publications_and_openings(stores: Stores, store_url: str) 
         assert others.keys.get("k1") == key("k1")
 
 
-def test_what_others_add_and_revoke_is_seen_at_once(stores: Stores, store_url: str) -> None:
+def test_changes_by_other_processes_are_visible_at_once(stores: Stores, store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as others:
         others.keys.add(key("k1"))
         assert stores.keys.get("k1") == key("k1")
@@ -146,7 +146,7 @@ def test_the_digest_of_a_key_is_not_shown() -> None:
     assert "digest" not in repr(key("k1"))
 
 
-def test_keys_are_of_their_named_tenant_or_that_of_their_merchants_or_the_operator(stores: Stores) -> None:
+def test_the_tenant_of_a_key_is_named_derived_or_the_operator(stores: Stores) -> None:
     merchants = frozenset({"m2", "m1", "m3"})
     made = [
         replace(key("k1"), merchants=merchants),
@@ -167,14 +167,14 @@ def test_keys_are_of_their_named_tenant_or_that_of_their_merchants_or_the_operat
     assert all_tenants(stores.keys) >= {OPERATOR}
 
 
-def test_keys_of_tenants_may_use_no_scope_that_concerns_others(stores: Stores) -> None:
+def test_tenant_keys_cannot_have_operator_scopes(stores: Stores) -> None:
     every = replace(key("k1"), scopes=frozenset(Scope), merchants=frozenset())
     assert every.allowed_scopes == frozenset(Scope)
     assert replace(every, tenant_name="acme").allowed_scopes == {Scope.NOTIFICATIONS}
     assert replace(every, merchants=frozenset({"m1"})).allowed_scopes == {Scope.NOTIFICATIONS}
 
 
-def test_a_key_has_expired_from_its_instant_on_or_never() -> None:
+def test_a_key_is_expired_from_its_expiry_on() -> None:
     expiring = replace(key("k1"), expires_at_ms=NOW_MS)
     assert [expiring.has_expired(NOW_MS + later_ms) for later_ms in (-1, 0, 1)] == [False, True, True]
     assert [expiring.is_valid(NOW_MS + later_ms) for later_ms in (-1, 0)] == [True, False]
@@ -182,7 +182,7 @@ def test_a_key_has_expired_from_its_instant_on_or_never() -> None:
     assert key("k2").is_valid(2**52)
 
 
-def test_the_last_use_of_each_key_is_the_latest_that_anybody_noted(stores: Stores, store_url: str) -> None:
+def test_the_last_use_of_a_key_is_the_latest_recorded_one(stores: Stores, store_url: str) -> None:
     stores.key_uses.record({})
     assert stores.key_uses.all() == {}
     stores.key_uses.record({"k1": NOW_MS, "k2": NOW_MS + 7})

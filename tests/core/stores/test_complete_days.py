@@ -29,7 +29,7 @@ def day(key: str) -> int:
 
 
 @given(before=RANGES, replaced=RANGES, open_day=st.none() | DAYS, stored=st.sets(DAYS), first=DAYS, last=DAYS)
-def test_a_day_is_complete_by_the_last_run_that_replaced_it(
+def test_the_last_run_that_replaced_a_day_decides_its_completeness(
     before: list[tuple[int, int]],
     replaced: list[tuple[int, int]],
     open_day: int | None,
@@ -57,14 +57,14 @@ def test_a_day_is_complete_by_the_last_run_that_replaced_it(
     assert all(one[1] + 1 < other[0] for one, other in zip(known.ranges, known.ranges[1:], strict=False))
 
 
-def test_keys_are_read_back_as_they_were_written() -> None:
+def test_completeness_is_read_back_as_written() -> None:
     known = CompleteDays.of(replace(publication(1, ROWS), complete_days=KNOWN), None)
 
     assert known.ranges == ((day("1403/01/01"), day("1403/03/31")), (day("1403/04/02"), day("1403/04/03")))
     assert known.keys(CALENDAR) == KNOWN
 
 
-def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_complete() -> None:
+def test_days_before_the_bookmark_of_an_earlier_version_are_complete() -> None:
     tehran_midnight_ms = NOW_MS - NOW_MS % 86_400_000 - 12_600_000  # of 1403/04/04, 20:30 UTC of the day before
 
     published = replace(publication(1, ROWS), complete_until_ms=tehran_midnight_ms)
@@ -74,12 +74,12 @@ def test_of_an_earlier_version_the_days_before_the_instant_that_it_kept_are_comp
     assert CompleteDays.of(earlier, None).keys(CALENDAR) == (DayRange("1403/01/02", "1403/04/02"),)
 
 
-def test_nothing_is_complete_where_nothing_is_known() -> None:
+def test_without_records_no_day_is_complete() -> None:
     assert not CompleteDays.of(publication(1, ROWS), None).ranges
 
 
 @pytest.mark.parametrize("known", [None, (), KNOWN])
-def test_publications_and_runs_keep_them(known: tuple[DayRange, ...] | None, store_url: str) -> None:
+def test_publications_and_runs_store_completeness(known: tuple[DayRange, ...] | None, store_url: str) -> None:
     published = replace(publication(1, ROWS), complete_days=known)
     with open_stores(store_url, timeout_s=10) as stores:
         stores.summaries.publish(published, ROWS)
@@ -90,7 +90,7 @@ def test_publications_and_runs_keep_them(known: tuple[DayRange, ...] | None, sto
         assert stores.runs.get(1) == ended
 
 
-def test_the_latest_run_that_found_a_publication_unchanged_knows_better(store_url: str) -> None:
+def test_the_latest_run_without_changes_updates_completeness(store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as stores:
 
         def known() -> tuple[DayRange, ...]:

@@ -80,7 +80,7 @@ def test_failures_in_a_row_degrade_the_state_until_a_success(stores: Stores) -> 
     assert (found.state, found.failures) == ("ok", ())
 
 
-def test_a_state_is_degraded_by_all_that_is_wrong_at_once(stores: Stores) -> None:
+def test_every_reason_for_a_degraded_state_is_listed(stores: Stores) -> None:
     stores.summaries.publish(PUBLISHED, ROWS)
     rejecting = replace(refresh(5, FIVE[4]), counts=Counts(read=3, counted=2, rejected=1))
     add(stores, [refresh(6, FIVE[4] + EVERY_MS, FAILED), rejecting, *every(*FIVE[:4])])
@@ -88,25 +88,25 @@ def test_a_state_is_degraded_by_all_that_is_wrong_at_once(stores: Stores) -> Non
     assert found.degraded_by == ("rejects", "failures", "missed_refreshes", "age")
 
 
-def test_where_nothing_is_published_the_state_is_empty_whatever_failed(stores: Stores) -> None:
+def test_without_a_publication_the_state_is_empty(stores: Stores) -> None:
     add(stores, [refresh(2, 1000, FAILED), refresh(1, 0, FAILED)])
     found = condition(stores, 5000, max_age_s=1)
     assert (found.state, found.degraded_by, len(found.failures), found.freshness) == ("empty", (), 2, None)
 
 
 class TestFailures:
-    def test_an_active_run_does_not_count_as_failure_and_does_not_end_the_failures(self) -> None:
+    def test_an_active_run_neither_adds_nor_clears_failures(self) -> None:
         runs = [refresh(3, 3000, RunStatus.RUNNING), refresh(2, 2000, FAILED), refresh(1, 0)]
         assert [one.id for one in failures_of(runs, PUBLISHED, NOW_MS + 4000)] == [2]
 
-    def test_a_run_without_a_sign_of_life_has_died(self) -> None:
+    def test_a_run_with_an_old_heartbeat_is_dead(self) -> None:
         silent = refresh(2, 2000, RunStatus.RUNNING)
         limit_ms = round(HEARTBEAT_LIMIT_S * 1000)
         assert failures_of([silent], PUBLISHED, NOW_MS + 2000 + limit_ms) == ()
         (found,) = failures_of([silent], PUBLISHED, NOW_MS + 2001 + limit_ms)
         assert (found.status, found.ended_at_ms) == (RunStatus.DIED, silent.heartbeat_at_ms)
 
-    def test_one_that_published_before_it_fell_silent_has_not_failed(self) -> None:
+    def test_a_silent_run_that_published_has_not_failed(self) -> None:
         silent = refresh(1, 0, RunStatus.RUNNING)
         assert failures_of([silent], PUBLISHED, NOW_MS + 10**9) == ()
 
@@ -117,25 +117,25 @@ class TestSchedule:
         [(0, EVERY_MS, 2 * EVERY_MS), (0, 10_000, 90_000, 95_000, 600_000), (0, 6000, 12_000, 18_000, 24_000)],
         ids=["two intervals only", "by hand now and then", "by hand one after another"],
     )
-    def test_without_a_usual_interval_none_is_known(self, instants_ms: tuple[int, ...]) -> None:
+    def test_too_few_refreshes_give_no_usual_interval(self, instants_ms: tuple[int, ...]) -> None:
         assert refreshes_of(every(*instants_ms)) is None
 
-    def test_an_outage_a_jitter_and_one_by_hand_change_no_usual_interval(self) -> None:
+    def test_outages_jitter_and_manual_refreshes_do_not_change_the_usual_interval(self) -> None:
         usual = [0, 300_900, 599_000, 901_000, 1_200_000, 1_230_000, 1_500_000, 20_000_000, 20_300_000]
         found = refreshes_of(every(*usual))
         assert found is not None
         assert found.every_s == pytest.approx(300, abs=3)
 
-    def test_a_new_schedule_is_known_after_six_refreshes(self) -> None:
+    def test_a_new_schedule_is_detected_after_six_refreshes(self) -> None:
         nightly = [number * 86_400_000 for number in range(10)]
         often = [nightly[-1] + number * EVERY_MS for number in range(1, 7)]
         assert refreshes_of(every(*nightly, *often)) == Refreshes(300, NOW_MS + often[-1], NOW_MS + often[-1])
 
-    def test_refreshes_that_fail_are_of_the_schedule_but_have_read_nothing(self) -> None:
+    def test_failed_refreshes_count_for_the_schedule_but_not_for_freshness(self) -> None:
         runs = [refresh(6, FIVE[-1] + EVERY_MS, FAILED), *every(*FIVE)]
         assert refreshes_of(runs) == Refreshes(300, NOW_MS + FIVE[-1] + EVERY_MS, NOW_MS + FIVE[-1])
 
-    def test_other_runs_are_not(self) -> None:
+    def test_runs_that_are_no_refreshes_do_not_count_for_the_schedule(self) -> None:
         repair = replace(run(at_ms=NOW_MS + FIVE[-1] + 1), id=9, days_changed=2).ended(
             RunStatus.PUBLISHED, NOW_MS + 10**7
         )
@@ -145,13 +145,13 @@ class TestSchedule:
     @pytest.mark.parametrize(
         ("source", "expected"), [(LIVE, True), ("mongodb+srv://db/shop", True), ("mongodb.bson", False), ("-", False)]
     )
-    def test_none_are_expected_once_an_export_replaced_everything(self, source: str, expected: bool) -> None:
+    def test_no_refresh_is_expected_after_a_full_rebuild_from_an_export(self, source: str, expected: bool) -> None:
         at_ms = NOW_MS + FIVE[-1] + 1000
         rebuilt = replace(run(at_ms=at_ms), id=9, sources=(source,)).ended(RunStatus.PUBLISHED, at_ms + 5000)
         found = refreshes_of([rebuilt, *every(*FIVE)])
         assert found == (Refreshes(300, at_ms, at_ms) if expected else None)
 
-    def test_the_setting_goes_before_the_ledger_and_needs_no_refresh_before(self) -> None:
+    def test_the_schedule_setting_overrides_the_ledger(self) -> None:
         assert refreshes_of(every(*FIVE), 60) == Refreshes(60, NOW_MS + FIVE[-1], NOW_MS + FIVE[-1])
         rebuilt = replace(run(), id=1).ended(RunStatus.PUBLISHED, NOW_MS + 5000)
         assert refreshes_of([rebuilt], 60) == Refreshes(60, NOW_MS, NOW_MS)
@@ -161,12 +161,12 @@ class TestSchedule:
         long = replace(refresh(1, 0), ended_at_ms=NOW_MS + 600_000)
         assert refreshes_of([long], 60) == Refreshes(600, NOW_MS, NOW_MS)
 
-    def test_a_clock_that_was_put_back_misses_none(self) -> None:
+    def test_a_clock_set_back_causes_no_missed_refresh(self) -> None:
         assert Refreshes(60, NOW_MS, NOW_MS).missed(NOW_MS - 10**9) == 0
 
 
 class TestRuns:
-    def test_a_run_records_its_duration_and_its_rate(self) -> None:
+    def test_a_run_has_a_duration_and_a_rate(self) -> None:
         ended = replace(refresh(1, 0), counts=Counts(read=500, counted=500), ended_at_ms=NOW_MS + 2500)
         assert (ended.duration_s, ended.documents_per_s) == (2.5, 200)
         under_way = replace(run(), heartbeat_at_ms=NOW_MS + 4000, counts=Counts(read=100, counted=100))

@@ -18,7 +18,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_nothing_is_known_of_a_user_at_first(stores: Stores) -> None:
+def test_an_unknown_user_has_no_contacts(stores: Stores) -> None:
     assert stores.contacts.get("u1") == {}
 
 
@@ -31,12 +31,12 @@ def test_addresses_are_read_back_exactly_after_reopening_the_store(stores: Store
         assert others.contacts.get("u2") == {"sms": "+989123456780"}
 
 
-def test_a_user_is_found_by_the_exact_id_only(stores: Stores) -> None:
+def test_a_user_is_found_only_by_the_exact_id(stores: Stores) -> None:
     stores.contacts.replace("User", {"sms": "1"})
     assert [stores.contacts.get(wrong) for wrong in ("user", "User ", "Use", "")] == [{}] * 4
 
 
-def test_replacing_leaves_nothing_of_what_was_before(stores: Stores) -> None:
+def test_replacing_contacts_removes_all_previous_ones(stores: Stores) -> None:
     stores.contacts.replace("u1", {"sms": "1", "email": "a@shop.example"})
     stores.contacts.replace("u1", {"telegram": "42", "sms": "2"})
     assert stores.contacts.get("u1") == {"telegram": "42", "sms": "2"}
@@ -44,7 +44,7 @@ def test_replacing_leaves_nothing_of_what_was_before(stores: Stores) -> None:
     assert stores.contacts.get("u1") == {}
 
 
-def test_an_address_is_moved_only_from_where_it_is(stores: Stores) -> None:
+def test_moving_an_address_is_a_compare_and_set(stores: Stores) -> None:
     stores.contacts.replace("u1", {"sms": "1", "telegram": "42"})
     stores.contacts.replace("u2", {"telegram": "42"})
     assert stores.contacts.move("u1", "telegram", "42", "-1001")
@@ -56,7 +56,7 @@ def test_an_address_is_moved_only_from_where_it_is(stores: Stores) -> None:
     assert stores.contacts.get("nobody") == {}
 
 
-def test_a_replacement_at_the_moment_of_a_move_is_never_undone(stores: Stores, store_url: str) -> None:
+def test_a_concurrent_move_never_undoes_a_replacement(stores: Stores, store_url: str) -> None:
     """As a user changes the contact while a gateway says that its address has moved; each round is another user."""
     users = [f"u{number}" for number in range(100 if THOROUGH else 15)]
     for user in users:
@@ -78,7 +78,7 @@ def test_a_replacement_at_the_moment_of_a_move_is_never_undone(stores: Stores, s
     assert [stores.contacts.get(user) for user in users] == [{"email": "new@shop.example"}] * len(users)
 
 
-def test_addresses_that_are_moved_at_once_are_all_moved(stores: Stores, store_url: str) -> None:
+def test_concurrent_moves_of_different_channels_all_succeed(stores: Stores, store_url: str) -> None:
     channels = [f"c{number}" for number in range(4)]
     stores.contacts.replace("u1", dict.fromkeys(channels, "old"))
     barrier, moved = threading.Barrier(4), []
@@ -97,7 +97,7 @@ def test_addresses_that_are_moved_at_once_are_all_moved(stores: Stores, store_ur
     assert stores.contacts.get("u1") == dict.fromkeys(channels, "new")
 
 
-def test_an_address_may_move_back_and_the_one_before_be_set_again(stores: Stores) -> None:
+def test_a_moved_address_can_move_back_or_be_set_again(stores: Stores) -> None:
     stores.contacts.replace("u1", {"telegram": "42"})
     assert stores.contacts.move("u1", "telegram", "42", "43")
     assert stores.contacts.move("u1", "telegram", "43", "42")
@@ -107,12 +107,12 @@ def test_an_address_may_move_back_and_the_one_before_be_set_again(stores: Stores
     assert stores.contacts.get("u1") == {"telegram": "42"}
 
 
-def test_text_that_utf_8_cannot_hold_is_spelled_out(stores: Stores) -> None:
+def test_text_that_is_not_valid_utf_8_is_escaped(stores: Stores) -> None:
     stores.contacts.replace("u\ud800", {"sms": "\udcff"})
     assert stores.contacts.get("u\ud800") == {"sms": "\\udcff"}
 
 
-def test_of_many_that_replace_at_once_one_is_kept_whole(stores: Stores, store_url: str) -> None:
+def test_concurrent_replacements_do_not_mix(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(4)
     written = [{"sms": str(number), "email": str(number)} for number in range(4)]
 
@@ -129,7 +129,7 @@ def test_of_many_that_replace_at_once_one_is_kept_whole(stores: Stores, store_ur
     assert stores.contacts.get("u1") in written
 
 
-def test_users_of_one_id_in_several_tenants_have_nothing_in_common(stores: Stores) -> None:
+def test_equal_user_ids_in_different_tenants_are_separate(stores: Stores) -> None:
     tenants = ("operator", "acme", "acm", "merchants:x", "فروشگاه")
     for number, tenant in enumerate(tenants):
         stores.contacts.replace("u1", {"telegram": "42", "sms": str(number)}, tenant=tenant)
@@ -154,7 +154,7 @@ def test_users_of_one_id_in_several_tenants_have_nothing_in_common(stores: Store
     assert stores.contacts.tenants_of("nobody") == frozenset()
 
 
-def test_a_user_of_the_operator_may_be_called_like_the_key_of_another(stores: Stores) -> None:
+def test_user_ids_cannot_collide_with_keys_of_other_tenants(stores: Stores) -> None:
     stores.contacts.replace("u1", {"sms": "1"}, tenant="acme")
     for user_id in ("acme", "acmeu1", "acme:u1", '{"tenant": "acme", "user_id": "u1"}'):
         stores.contacts.replace(user_id, {"sms": "2"})
@@ -162,7 +162,7 @@ def test_a_user_of_the_operator_may_be_called_like_the_key_of_another(stores: St
     assert stores.contacts.get("u1") == {}
 
 
-def test_a_change_of_some_channels_leaves_the_others(stores: Stores) -> None:
+def test_changing_some_channels_keeps_the_others(stores: Stores) -> None:
     assert stores.contacts.change("u1", {"sms": "1", "email": None}) == {"sms": "1"}
     assert stores.contacts.change("u1", {"email": "a@shop.example"}) == {"sms": "1", "email": "a@shop.example"}
     assert stores.contacts.change("u1", {"sms": None, "telegram": "42"}, tenant="acme") == {"telegram": "42"}
@@ -173,7 +173,7 @@ def test_a_change_of_some_channels_leaves_the_others(stores: Stores) -> None:
     assert stores.contacts.get("u1", tenant="acme") == {"telegram": "42"}
 
 
-def test_a_user_of_whom_the_last_address_was_removed_is_no_user_of_the_tenant(stores: Stores) -> None:
+def test_removing_the_last_address_removes_the_user(stores: Stores) -> None:
     stores.contacts.replace("u1", {})
     stores.contacts.change("u1", {"sms": "1"})
     stores.contacts.replace("u1", {"sms": "2"}, tenant="acme")
@@ -182,7 +182,7 @@ def test_a_user_of_whom_the_last_address_was_removed_is_no_user_of_the_tenant(st
     assert stores.contacts.tenants_of("u1") == {"operator"}
 
 
-def test_changes_of_different_channels_at_once_are_all_kept(stores: Stores, store_url: str) -> None:
+def test_concurrent_changes_of_different_channels_are_all_stored(stores: Stores, store_url: str) -> None:
     channels = [f"c{number}" for number in range(4)]
     barrier = threading.Barrier(4)
 
@@ -199,7 +199,7 @@ def test_changes_of_different_channels_at_once_are_all_kept(stores: Stores, stor
     assert stores.contacts.get("u1") == dict.fromkeys(channels, "new")
 
 
-def test_users_are_listed_by_tenant_in_pages_with_the_addresses_that_they_have_now(stores: Stores) -> None:
+def test_users_are_listed_by_tenant_in_pages_with_current_addresses(stores: Stores) -> None:
     contacts = stores.contacts
     for user_id in ("c", "کاربر", "a", "b", "B"):
         contacts.replace(user_id, {"sms": f"1{user_id}"})

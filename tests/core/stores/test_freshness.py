@@ -32,23 +32,23 @@ def known(*runs: Run) -> int | None:
     return complete_until_ms(PUBLISHED, runs[::-1])
 
 
-def test_without_runs_the_publication_gives_its_freshness() -> None:
+def test_without_runs_freshness_comes_from_the_publication() -> None:
     assert known() == NOW_MS - DAY_MS
     assert known(ended(1), ended(2, RunStatus.FAILED)) == NOW_MS - DAY_MS
 
 
-def test_a_later_refresh_that_found_no_changes_gives_a_later_freshness() -> None:
+def test_a_refresh_without_changes_renews_freshness() -> None:
     assert known(ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.UNCHANGED)) == NOW_MS + 3 * HOUR_MS
 
 
 @pytest.mark.parametrize(
     "changes", [{"generation": 2}, {"generation": None}, {"incremental": False}, {"status": RunStatus.DIED}]
 )
-def test_what_found_another_right_or_was_no_refresh_does_not(changes: dict[str, Any]) -> None:
+def test_only_refreshes_of_this_publication_renew_freshness(changes: dict[str, Any]) -> None:
     assert known(replace(ended(2, RunStatus.UNCHANGED), **changes)) == NOW_MS - DAY_MS
 
 
-def test_the_run_that_published_confirms_whatever_the_ledger_says_yet() -> None:
+def test_the_publishing_run_counts_before_its_ledger_row_is_closed() -> None:
     assert confirms(ended(1, RunStatus.DIED, generation=None), PUBLISHED)
     assert not confirms(ended(2, RunStatus.PUBLISHED, generation=2), PUBLISHED)
 
@@ -77,7 +77,7 @@ def test_without_a_publication_there_is_no_freshness(stores: Stores) -> None:
     assert Freshness.read(stores) is None
 
 
-def test_it_knows_who_published_and_who_last_found_it_right(stores: Stores) -> None:
+def test_freshness_names_the_publishing_and_the_last_confirming_run(stores: Stores) -> None:
     stores.summaries.publish(PUBLISHED, ROWS)
     add(stores, ended(1), ended(2, RunStatus.UNCHANGED), ended(3, RunStatus.FAILED))
     freshness = freshness_of(stores)
@@ -89,7 +89,7 @@ def test_it_knows_who_published_and_who_last_found_it_right(stores: Stores) -> N
     assert freshness.age_s(freshness.as_of_ms - 1) == 0
 
 
-def test_without_a_known_reading_time_the_publication_time_is_used(stores: Stores) -> None:
+def test_without_a_reading_time_the_publication_time_is_used(stores: Stores) -> None:
     stores.summaries.publish(replace(PUBLISHED, complete_until_ms=None), ROWS)
     freshness = freshness_of(stores)
     assert (freshness.publisher, freshness.confirmed_by) == (None, None)

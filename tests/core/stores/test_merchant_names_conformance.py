@@ -27,20 +27,20 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_no_merchant_has_a_name_at_first(stores: Stores) -> None:
+def test_a_new_store_has_no_merchant_names(stores: Stores) -> None:
     names = stores.merchant_names.read()
     assert (names.version, names.by_merchant) == ("", {})
     assert stores.merchant_names.version() == ""
 
 
-def test_names_are_read_back_exactly_by_another_who_opens_the_store(stores: Stores, store_url: str) -> None:
+def test_names_are_read_back_exactly_after_reopening(stores: Stores, store_url: str) -> None:
     assert stores.merchant_names.replace(NAMES, after="", now_ms=1_719_540_000_000)
     with open_stores(store_url, timeout_s=10, create=False) as others:
         assert others.merchant_names.read().by_merchant == NAMES
         assert others.merchant_names.read().version == others.merchant_names.version() != ""
 
 
-def test_replacing_leaves_nothing_of_what_was_before_and_changes_the_version(stores: Stores) -> None:
+def test_replacing_removes_all_previous_names_and_changes_the_version(stores: Stores) -> None:
     versions = [""]
     replacements: list[Names] = [NAMES, {"42": {"fa": "دیگر"}}, {}]
     for names in replacements:
@@ -50,7 +50,7 @@ def test_replacing_leaves_nothing_of_what_was_before_and_changes_the_version(sto
     assert len(set(versions)) == 4
 
 
-def test_names_that_were_changed_concurrently_are_not_replaced(stores: Stores) -> None:
+def test_names_changed_concurrently_are_not_overwritten(stores: Stores) -> None:
     assert stores.merchant_names.replace(NAMES, after="", now_ms=5)
     version = stores.merchant_names.version()
     assert not stores.merchant_names.replace({"1": {"fa": "یک"}}, after="", now_ms=6)
@@ -58,7 +58,7 @@ def test_names_that_were_changed_concurrently_are_not_replaced(stores: Stores) -
     assert stores.merchant_names.version() == version
 
 
-def test_of_several_who_replace_the_same_names_at_once_one_does(stores: Stores, store_url: str) -> None:
+def test_of_concurrent_replacements_one_succeeds(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(3)
     done = []
 
@@ -77,7 +77,7 @@ def test_of_several_who_replace_the_same_names_at_once_one_does(stores: Stores, 
     assert [stores.merchant_names.read().by_merchant] == done
 
 
-def test_who_reads_while_names_are_replaced_sees_one_version_of_all(stores: Stores, store_url: str) -> None:
+def test_a_concurrent_reader_sees_one_version_of_all_names(stores: Stores, store_url: str) -> None:
     merchants = [str(number) for number in range(60)]
     ended = threading.Event()
 
@@ -100,7 +100,7 @@ def test_who_reads_while_names_are_replaced_sees_one_version_of_all(stores: Stor
     assert set(seen) == {(len(merchants), 1)}
 
 
-def test_publications_keep_names_and_names_keep_publications(stores: Stores) -> None:
+def test_publications_and_names_do_not_affect_each_other(stores: Stores) -> None:
     stores.merchant_names.replace(NAMES, after="", now_ms=5)
     rows = frame([row("daily", "1403/01/01", "42", 7)])
     first = publication(1, rows)

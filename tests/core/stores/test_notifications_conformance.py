@@ -57,7 +57,7 @@ def status_in_list(store: NotificationStore, wanted: Notification) -> Notificati
     return next(found.status for found in store.listed(limit=100) if found.notification.id == wanted.id)
 
 
-def test_at_first_there_is_nothing(store: NotificationStore) -> None:
+def test_a_new_store_has_no_notifications(store: NotificationStore) -> None:
     assert store.get("n1") is None
     assert store.due(FAR_MS, 10) == []
     assert store.listed(limit=10) == []
@@ -66,9 +66,7 @@ def test_at_first_there_is_nothing(store: NotificationStore) -> None:
     store.postpone([], NOW_MS, FAR_MS)
 
 
-def test_a_notification_is_stored_exactly_with_a_pending_log_for_each_channel(
-    store: NotificationStore, store_url: str
-) -> None:
+def test_a_notification_is_stored_with_a_pending_delivery_per_channel(store: NotificationStore, store_url: str) -> None:
     full = Notification(
         id="a" * 26,
         user_id='کاربر\u200c۱"',
@@ -93,7 +91,7 @@ def test_a_notification_is_stored_exactly_with_a_pending_log_for_each_channel(
         ]
 
 
-def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) -> None:
+def test_text_that_is_not_valid_utf_8_is_escaped(store: NotificationStore) -> None:
     broken = replace(notification(), user_id="u\ud800", title="t\ud800", body="\udcff")
     added = store.add(broken, NOW_MS)
     assert (added.notification.user_id, added.notification.body) == ("u\\ud800", "\\udcff")
@@ -106,7 +104,7 @@ def test_text_that_utf_8_cannot_hold_is_spelled_out(store: NotificationStore) ->
     assert stored_in(store, broken).log("sms").state == state
 
 
-def test_of_two_notifications_under_one_id_the_first_stays_as_it_is(store: NotificationStore) -> None:
+def test_a_duplicate_id_keeps_the_first_notification(store: NotificationStore) -> None:
     first = notification(1, "sms", "email")
     store.add(first, NOW_MS)
     happen(store, first, A, channel="email")
@@ -138,7 +136,7 @@ def test_events_are_read_back_exactly(store: NotificationStore) -> None:
     assert stored.logs == (Log("sms", events, state), Log("email", (), initial_state(NOW_MS)))
 
 
-def test_more_events_than_nine_are_in_the_order_of_their_numbers(store: NotificationStore) -> None:
+def test_ten_or_more_events_are_in_numeric_order(store: NotificationStore) -> None:
     one = store.add(notification(), NOW_MS).notification
     happen(store, one, *[A, F] * 6, A, S)
     log = stored_in(store, one).log("sms")
@@ -146,7 +144,7 @@ def test_more_events_than_nine_are_in_the_order_of_their_numbers(store: Notifica
     assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 7)
 
 
-def test_an_event_that_comes_too_late_changes_nothing(store: NotificationStore) -> None:
+def test_a_stale_event_changes_nothing(store: NotificationStore) -> None:
     one = notification()
     pending = store.add(one, NOW_MS).log("sms").state
     claim = event(1, A)
@@ -157,7 +155,7 @@ def test_an_event_that_comes_too_late_changes_nothing(store: NotificationStore) 
     assert status_in_list(store, one) is NotificationStatus.PENDING
 
 
-def test_an_event_that_cannot_follow_is_refused(store: NotificationStore) -> None:
+def test_an_invalid_transition_is_refused(store: NotificationStore) -> None:
     one = notification()
     stored = store.add(one, NOW_MS)
     for wrong in (event(1, S), event(2, A), event(1, R)):
@@ -166,7 +164,7 @@ def test_an_event_that_cannot_follow_is_refused(store: NotificationStore) -> Non
     assert stored_in(store, one) == stored
 
 
-def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
+def test_the_listed_status_follows_the_deliveries(store: NotificationStore) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS).notification
     steps = [
         ("sms", A, NotificationStatus.PENDING),
@@ -187,7 +185,7 @@ def test_the_status_in_lists_follows_the_logs(store: NotificationStore) -> None:
     assert status_in_list(store, other) is NotificationStatus.CANCELLED
 
 
-def test_what_was_only_printed_is_listed_and_counted_as_that_and_may_be_sent_again(store: NotificationStore) -> None:
+def test_printed_notifications_are_listed_counted_and_can_be_retried(store: NotificationStore) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS).notification
     happen(store, one, A, EventKind.PRINTED)
     happen(store, one, A, S, channel="email")
@@ -200,7 +198,7 @@ def test_what_was_only_printed_is_listed_and_counted_as_that_and_may_be_sent_aga
     assert status_in_list(store, one) is NotificationStatus.SENT
 
 
-def test_what_is_due_is_given_in_the_order_of_waiting_each_once(store: NotificationStore) -> None:
+def test_due_notifications_are_returned_once_longest_waiting_first(store: NotificationStore) -> None:
     ids = {}
     for number, queue_at_ms in enumerate((30, 10, 20, 40, 20), 1):
         one = notification(number, "sms", "email")
@@ -214,7 +212,7 @@ def test_what_is_due_is_given_in_the_order_of_waiting_each_once(store: Notificat
     assert store.due(NOW_MS + 40, 0) == []
 
 
-def test_a_log_is_due_when_its_lease_or_its_wait_has_ended_and_not_once_it_is_finished(
+def test_a_delivery_is_due_after_its_lease_or_wait_until_finished(
     store: NotificationStore,
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -232,7 +230,7 @@ def test_a_log_is_due_when_its_lease_or_its_wait_has_ended_and_not_once_it_is_fi
     assert store.due(FAR_MS, 10) == []
 
 
-def test_only_logs_that_are_due_are_postponed(store: NotificationStore) -> None:
+def test_only_due_deliveries_are_postponed(store: NotificationStore) -> None:
     one, other = notification(1, "sms", "email"), notification(2)
     for each in (one, other):
         store.add(each, NOW_MS)
@@ -246,7 +244,7 @@ def test_only_logs_that_are_due_are_postponed(store: NotificationStore) -> None:
     assert store.due(FAR_MS, 10) == sorted([one.id, other.id])
 
 
-def test_a_postponed_log_to_which_something_happens_is_given_when_it_is_due(store: NotificationStore) -> None:
+def test_an_event_ends_the_postponement_of_a_delivery(store: NotificationStore) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS).notification
     store.postpone([one.id], NOW_MS, FAR_MS)
     happen(store, one, A)
@@ -256,7 +254,7 @@ def test_a_postponed_log_to_which_something_happens_is_given_when_it_is_due(stor
     assert store.due(FAR_MS, 10) == [one.id]
 
 
-def test_repaired_logs_are_returned_when_they_are_due_but_not_before_the_given_instant(
+def test_repaired_deliveries_are_returned_when_due(
     store: NotificationStore,
 ) -> None:
     one = store.add(notification(1, "sms", "email", "telegram"), FAR_MS).notification
@@ -276,7 +274,7 @@ def test_repaired_logs_are_returned_when_they_are_due_but_not_before_the_given_i
     assert store.due(FAR_MS, 10) == [], "nothing is open"
 
 
-def test_repairing_with_an_old_state_changes_nothing(store: NotificationStore) -> None:
+def test_repairing_with_a_stale_state_changes_nothing(store: NotificationStore) -> None:
     one = store.add(notification(), NOW_MS).notification
     old = stored_in(store, one)
     happen(store, one, A)
@@ -288,7 +286,7 @@ def test_repairing_with_an_old_state_changes_nothing(store: NotificationStore) -
     assert status_in_list(store, one) is NotificationStatus.SENT
 
 
-def test_pages_hold_each_notification_once_also_when_others_come_in_between(store: NotificationStore) -> None:
+def test_pages_hold_each_notification_once_despite_inserts(store: NotificationStore) -> None:
     expected = []
     for number in range(12):
         one = notification(number, user_id=f"u{number % 2}", created_at_ms=NOW_MS + number // 4)
@@ -321,7 +319,7 @@ def test_pages_hold_each_notification_once_also_when_others_come_in_between(stor
     assert store.listed(NotificationFilter(user_id="nobody"), limit=5) == []
 
 
-def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> None:
+def test_deliveries_are_counted_by_channel_and_status(store: NotificationStore) -> None:
     ones = [store.add(notification(number, "sms", "email"), NOW_MS).notification for number in range(4)]
     happen(store, ones[0], A, S)
     happen(store, ones[1], A, S)
@@ -335,7 +333,7 @@ def test_logs_are_counted_by_channel_and_status(store: NotificationStore) -> Non
     ]
 
 
-def test_the_newest_notifications_are_counted_by_the_states_of_their_logs(store: NotificationStore) -> None:
+def test_the_newest_notifications_are_counted_by_delivery_status(store: NotificationStore) -> None:
     made = [notification(number, "sms", "email", created_at_ms=NOW_MS + number) for number in range(4)]
     mine = replace(notification(4, "sms", user_id="u2", created_at_ms=NOW_MS + 4), tenant="acme")
     theirs = replace(notification(5, created_at_ms=NOW_MS + 5), announces=True, merchant_id="m1")
@@ -374,7 +372,7 @@ def test_the_newest_notifications_are_counted_by_the_states_of_their_logs(store:
     assert counts(logs=LogFilter(frozenset({LogStatus.DEAD}))) == counts(status=NotificationStatus.FAILED) == dead
 
 
-def test_notifications_that_are_due_are_counted_once_each_whether_or_not_they_are_postponed(
+def test_due_notifications_are_counted_once_even_if_postponed(
     store: NotificationStore,
 ) -> None:
     for number in (1, 2, 3):
@@ -386,7 +384,7 @@ def test_notifications_that_are_due_are_counted_once_each_whether_or_not_they_ar
     assert [store.due_count(at_ms) for at_ms in (NOW_MS, NOW_MS + LEASE_MS)] == [2, 3]
 
 
-def test_the_oldest_due_is_counted_from_when_it_was_due_whenever_it_is_queued(store: NotificationStore) -> None:
+def test_the_age_of_the_oldest_due_does_not_depend_on_queueing(store: NotificationStore) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS + 500).notification
     other = store.add(notification(2, created_at_ms=NOW_MS + 100), NOW_MS).notification
     assert store.oldest_due_ms(NOW_MS - 1) is None
@@ -401,7 +399,7 @@ def test_the_oldest_due_is_counted_from_when_it_was_due_whenever_it_is_queued(st
     assert store.oldest_due_ms(NOW_MS + LEASE_MS) == NOW_MS + LEASE_MS
 
 
-def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(store: NotificationStore) -> None:
+def test_pages_can_be_limited_to_a_tenant_and_merchants(store: NotificationStore) -> None:
     made = [
         replace(
             notification(number, user_id="u1" if number % 2 else "u2", created_at_ms=NOW_MS + number // 3),
@@ -433,7 +431,7 @@ def test_pages_are_of_one_tenant_and_of_announcements_of_some_merchants_only(sto
         assert found == expected
 
 
-def test_lists_are_of_notifications_with_a_log_of_some_status_and_channel_made_in_an_interval(
+def test_lists_can_be_filtered_by_delivery_status_channel_and_interval(
     store: NotificationStore,
 ) -> None:
     made = [notification(number, "sms", "email", created_at_ms=NOW_MS + number) for number in range(5)]

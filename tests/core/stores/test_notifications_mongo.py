@@ -64,7 +64,7 @@ def stored_in(store: NotificationStore, wanted: Notification) -> StoredNotificat
     return found
 
 
-def test_a_copy_that_is_behind_keeps_its_due_time_and_is_repaired(
+def test_a_stale_copy_keeps_its_due_time_and_is_repaired(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -80,9 +80,7 @@ def test_a_copy_that_is_behind_keeps_its_due_time_and_is_repaired(
     assert store.get(one.id) == stored
 
 
-def test_a_copy_that_an_update_overwrote_is_made_right_by_the_next_event(
-    store: NotificationStore, db: PyMongoDatabase[Document]
-) -> None:
+def test_the_next_event_repairs_an_overwritten_copy(store: NotificationStore, db: PyMongoDatabase[Document]) -> None:
     one = store.add(notification(1, "sms", "email"), NOW_MS).notification
     before = db["notifications"].find_one() or {}
     happen(store, one, A, S)
@@ -104,7 +102,7 @@ CRASHES: tuple[tuple[tuple[EventKind, ...], EventKind, int, int], ...] = (
 """The way to where a log stood, the event, the write after which the process died, how many events it made."""
 
 
-def test_whatever_write_a_process_dies_after_its_log_is_found_and_its_copy_never_ahead(
+def test_after_a_crash_at_any_write_the_delivery_is_found(
     store: NotificationStore, mongo_database_url: str, db: PyMongoDatabase[Document]
 ) -> None:
     ones = [store.add(notification(number), NOW_MS).notification for number in range(len(CRASHES))]
@@ -127,7 +125,7 @@ def test_whatever_write_a_process_dies_after_its_log_is_found_and_its_copy_never
     }
 
 
-def test_a_copy_that_changed_since_it_was_read_is_not_overwritten(
+def test_a_concurrently_changed_copy_is_not_overwritten(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -139,14 +137,14 @@ def test_a_copy_that_changed_since_it_was_read_is_not_overwritten(
     assert store.due(FAR_MS, 10) == []
 
 
-def test_a_driver_that_retries_finds_its_own_event(db_as_read: PyMongoDatabase[Document]) -> None:
+def test_a_driver_retry_recognises_its_own_event(db_as_read: PyMongoDatabase[Document]) -> None:
     claim = event_document(notification(), "sms", event(1, A))
     assert _insert(db_as_read, claim)
     assert _insert(db_as_read, claim)
     assert not _insert(db_as_read, event_document(notification(), "sms", event(1, A)))
 
 
-def test_after_a_server_death_reading_again_shows_whether_an_event_was_stored(
+def test_after_a_server_crash_a_read_shows_whether_an_event_was_stored(
     mortal_server: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     url, process = mortal_server
@@ -186,7 +184,7 @@ def attempt_until_it_fails(stores: Stores, one: Notification) -> int:
     raise AssertionError
 
 
-def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_by_index(
+def test_a_store_from_before_notifications_gets_them_with_indexes(
     mongo_database_url: str, db: PyMongoDatabase[Document]
 ) -> None:
     db["summary_meta"].insert_one({"_id": "schema", "version": 1})
@@ -200,7 +198,7 @@ def test_a_store_from_before_there_were_notifications_takes_them_and_finds_them_
 
 
 @pytest.mark.parametrize("migrated", [0, 1, 3])
-def test_copies_in_which_what_is_tried_again_was_called_failed_are_migrated_also_after_a_kill_midway(
+def test_the_migration_of_the_failed_status_resumes_after_a_kill(
     mongo_database_url: str, db: PyMongoDatabase[Document], migrated: int
 ) -> None:
     ones = [notification(number, "sms", "email") for number in range(3)]
@@ -233,7 +231,7 @@ def test_copies_in_which_what_is_tried_again_was_called_failed_are_migrated_also
     assert (db["summary_meta"].find_one() or {})["version"] == SCHEMA_VERSION
 
 
-def test_instants_are_dates_and_the_copy_of_a_log_shows_its_status(
+def test_instants_are_bson_dates_and_copies_show_the_status(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -246,7 +244,7 @@ def test_instants_are_dates_and_the_copy_of_a_log_shows_its_status(
     assert (db["notification_events"].find_one({"_id": f"{one.id}:sms:2"}) or {})["kind"] == "failed"
 
 
-def test_a_retry_that_the_copies_do_not_know_of_keeps_a_notification_from_being_removed(
+def test_a_retry_missing_in_the_copies_prevents_pruning(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -257,7 +255,7 @@ def test_a_retry_that_the_copies_do_not_know_of_keeps_a_notification_from_being_
     assert stored_in(store, one).status is NotificationStatus.PENDING
 
 
-def test_a_removal_that_was_broken_off_takes_nothing_away_and_is_completed_by_the_next(
+def test_an_interrupted_removal_is_completed_by_the_next(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification
@@ -304,7 +302,7 @@ def test_a_retry_of_a_concurrently_removed_notification_fails_and_leaves_nothing
     assert db["notification_events"].count_documents({}) == 0
 
 
-def test_an_event_left_of_a_removed_one_is_not_read_by_the_next_of_its_id_and_gives_way(
+def test_orphaned_events_are_ignored_when_an_id_is_reused(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     _insert(db, event_document(notification(), "sms", event(3, R)))
@@ -319,7 +317,7 @@ def test_an_event_left_of_a_removed_one_is_not_read_by_the_next_of_its_id_and_gi
     assert stored_in(store, again).status is NotificationStatus.SENT
 
 
-def test_an_event_of_a_removed_one_does_not_take_the_place_of_one_of_the_next(
+def test_an_orphaned_event_does_not_block_events_of_a_reused_id(
     db_as_read: PyMongoDatabase[Document],
 ) -> None:
     assert _insert(db_as_read, event_document(notification(created_at_ms=NOW_MS + 1), "sms", event(1, A)))
@@ -327,7 +325,7 @@ def test_an_event_of_a_removed_one_does_not_take_the_place_of_one_of_the_next(
     assert (db_as_read["notification_events"].find_one() or {})["of_at"] == DatetimeMS(NOW_MS + 1)
 
 
-def test_events_without_an_owner_are_read_as_before(
+def test_events_of_earlier_versions_without_an_owner_are_read(
     store: NotificationStore, db_as_read: PyMongoDatabase[Document]
 ) -> None:
     one = store.add(notification(), NOW_MS).notification

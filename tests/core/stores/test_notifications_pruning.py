@@ -54,7 +54,7 @@ def finished(store: NotificationStore, before_ms: int = LATER_MS, *, unknown: bo
     return {found.id for found in store.finished(before_ms, unknown=unknown, limit=100)}
 
 
-def test_what_came_to_any_end_before_an_instant_is_finished_and_what_is_open_never_is(store: NotificationStore) -> None:
+def test_notifications_that_ended_before_an_instant_are_prunable(store: NotificationStore) -> None:
     ends = [add(store, number, *kinds) for number, kinds in enumerate([(A, S), (A, D), (C,), (D,)])]
     for number, kinds in enumerate([(), (A,), (A, F), (D, R), (A, U, R)], start=10):
         add(store, number, *kinds)
@@ -62,7 +62,7 @@ def test_what_came_to_any_end_before_an_instant_is_finished_and_what_is_open_nev
     assert finished(store, FAR_MS, unknown=True) == set(ends)
 
 
-def test_what_ended_at_that_instant_or_later_is_not_finished_however_long_ago_it_was_made(
+def test_prunability_depends_on_the_end_and_not_the_creation(
     store: NotificationStore,
 ) -> None:
     one = add(store, 1, A, S, at_ms=LATER_MS)
@@ -70,7 +70,7 @@ def test_what_ended_at_that_instant_or_later_is_not_finished_however_long_ago_it
     assert finished(store, LATER_MS + 1) == {one}
 
 
-def test_one_log_that_is_open_or_ended_later_keeps_the_notification(store: NotificationStore) -> None:
+def test_one_open_or_later_delivery_keeps_the_notification(store: NotificationStore) -> None:
     both = notification(1, "sms", "email")
     store.add(both, NOW_MS)
     happen(store, both, A, S, channel="sms")
@@ -80,7 +80,7 @@ def test_one_log_that_is_open_or_ended_later_keeps_the_notification(store: Notif
     assert finished(store, LATER_MS + 1) == {both.id}
 
 
-def test_notifications_with_unknown_outcome_are_finished_only_on_request(store: NotificationStore) -> None:
+def test_notifications_with_unknown_outcome_are_prunable_only_on_request(store: NotificationStore) -> None:
     one = add(store, 1, A, U)
     assert finished(store) == set()
     assert finished(store, unknown=True) == {one}
@@ -88,7 +88,7 @@ def test_notifications_with_unknown_outcome_are_finished_only_on_request(store: 
     assert store.remove([one], LATER_MS, unknown=True) == 1
 
 
-def test_they_are_given_in_pages_the_oldest_first(store: NotificationStore) -> None:
+def test_prunable_notifications_are_returned_in_pages_oldest_first(store: NotificationStore) -> None:
     for number in range(5):
         stored = replace(notification(number), created_at_ms=NOW_MS - number // 2)
         store.add(stored, NOW_MS)
@@ -104,9 +104,7 @@ def test_they_are_given_in_pages_the_oldest_first(store: NotificationStore) -> N
     assert store.finished(LATER_MS, unknown=False, limit=0) == []
 
 
-def test_what_is_removed_is_gone_with_all_that_happened_to_it_and_nothing_else_is(
-    store: NotificationStore, store_url: str
-) -> None:
+def test_pruning_removes_a_notification_with_its_events_only(store: NotificationStore, store_url: str) -> None:
     gone = [add(store, number, A, F, A, S) for number in (1, 2)]
     stays = add(store, 3, A, S)
     assert store.remove([*gone, "nosuch"], LATER_MS, unknown=False) == 2
@@ -118,7 +116,7 @@ def test_what_is_removed_is_gone_with_all_that_happened_to_it_and_nothing_else_i
     assert store.remove(gone, LATER_MS, unknown=False) == 0
 
 
-def test_what_is_not_finished_any_more_stays(store: NotificationStore) -> None:
+def test_a_notification_reopened_before_pruning_is_kept(store: NotificationStore) -> None:
     one = add(store, 1, A, D)
     assert finished(store) == {one}
     happen(store, notification(1), R)

@@ -46,7 +46,7 @@ def plan(path: Path, query: str, *values: object) -> list[str]:
     return [str(step[3]) for step in execute(path, f"EXPLAIN QUERY PLAN {query}", *values)]
 
 
-def test_what_is_due_is_found_by_index_without_sorting(stores: Stores, path: Path) -> None:
+def test_due_notifications_are_found_by_index_without_sorting(stores: Stores, path: Path) -> None:
     assert plan(path, _DUE, NOW_MS) == [
         "SEARCH notification_logs USING COVERING INDEX notification_logs_to_queue (queue_at_ms<?)"
     ]
@@ -55,7 +55,7 @@ def test_what_is_due_is_found_by_index_without_sorting(stores: Stores, path: Pat
     ]
 
 
-def test_the_events_of_a_notification_are_found_by_their_key_without_sorting(stores: Stores, path: Path) -> None:
+def test_events_of_a_notification_are_found_by_primary_key(stores: Stores, path: Path) -> None:
     assert plan(path, _EVENTS, "n1") == ["SEARCH notification_events USING PRIMARY KEY (notification_id=?)"]
 
 
@@ -70,7 +70,7 @@ def test_the_events_of_a_notification_are_found_by_their_key_without_sorting(sto
         ("acme", "u1", NotificationStatus.SENT, "notifications_of_user"),
     ],
 )
-def test_a_page_is_found_by_index_without_sorting_and_without_rows_of_other_tenants(
+def test_a_page_of_one_tenant_is_found_by_index_without_sorting(
     stores: Stores, path: Path, tenant: str | None, user_id: str | None, status: NotificationStatus | None, index: str
 ) -> None:
     where, values = _where(NotificationFilter(tenant, None, user_id, status), (NOW_MS, "n1"))
@@ -87,7 +87,7 @@ def test_a_page_of_users_of_one_id_in_all_tenants_is_found_by_index(stores: Stor
     assert "USING INDEX notifications_of_user (user_id=?" in plan(path, query, *values)[0]
 
 
-def test_what_was_given_up_is_found_without_reading_all_that_was_sent(stores: Stores, path: Path) -> None:
+def test_dead_deliveries_are_found_by_index(stores: Stores, path: Path) -> None:
     dead = LogFilter(frozenset({LogStatus.DEAD}))
     where, values = _where(NotificationFilter(logs=dead, from_ms=NOW_MS, before_ms=NOW_MS + 1))
     query = f"SELECT * FROM notifications {where}ORDER BY created_at_ms DESC, id DESC LIMIT 9"
@@ -96,7 +96,7 @@ def test_what_was_given_up_is_found_without_reading_all_that_was_sent(stores: St
     assert any("log USING PRIMARY KEY (notification_id=?" in step for step in others)
 
 
-def test_the_counts_stay_right_when_an_operator_removes_old_notifications(stores: Stores, path: Path) -> None:
+def test_counts_stay_correct_after_manual_deletion(stores: Stores, path: Path) -> None:
     for number in range(3):
         one = stores.notifications.add(notification(number, "sms", "email"), NOW_MS).notification
         happen(stores.notifications, one, A, S)
@@ -115,7 +115,7 @@ def test_the_table_for_analysts_has_the_status_after_each_event(stores: Stores, 
     assert execute(path, query) == [("sending", 3, 2, NOW_MS + 5, None)]
 
 
-def test_while_another_writes_nothing_happens_and_the_caller_gets_an_error(stores: Stores, path: Path) -> None:
+def test_a_locked_database_gives_an_error_and_no_change(stores: Stores, path: Path) -> None:
     one = notification()
     stored = stores.notifications.add(one, NOW_MS)
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
@@ -130,7 +130,7 @@ def test_while_another_writes_nothing_happens_and_the_caller_gets_an_error(store
     happen(stores.notifications, one, A)
 
 
-def test_a_store_in_which_what_is_tried_again_was_called_failed_is_migrated_whole(path: Path) -> None:
+def test_the_migration_of_the_failed_status_is_complete(path: Path) -> None:
     tried, gone = notification(1, "sms", "email"), notification(2)
     with closing(sqlite3.connect(path)) as connection:
         for script in sorted(SCHEMA.glob("000[1-4]*.sql")):

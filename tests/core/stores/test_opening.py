@@ -31,7 +31,7 @@ from core.stores import open_stores
         "mongodb://",
     ],
 )
-def test_what_is_no_store_url_is_refused_by_name_and_shows_no_password(url: str) -> None:
+def test_an_invalid_store_url_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match="STORE_URL") as caught:
         open_stores(url, timeout_s=0.2)
     assert caught.value.hint
@@ -39,7 +39,7 @@ def test_what_is_no_store_url_is_refused_by_name_and_shows_no_password(url: str)
     assert caught.value.__cause__ is None
 
 
-def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+def test_an_unreachable_server_is_named_without_its_password() -> None:
     with pytest.raises(StoreUnavailable, match=r"the store at mongodb://127\.0\.0\.1:1/shop does not answer") as caught:
         open_stores("mongodb://user:secret@127.0.0.1:1/shop?authSource=admin", timeout_s=0.2)
     assert "secret" not in caught.value.sentence

@@ -26,7 +26,7 @@ def table(store_url: str) -> Iterator[RecordTable]:
         yield found
 
 
-def test_all_conditions_apply_also_those_of_one_entry(table: RecordTable) -> None:
+def test_all_conditions_apply_including_those_of_one_entry(table: RecordTable) -> None:
     several: list[tuple[list[Condition], str]] = [
         ([("created_at_ms", ">", 1), ("created_at_ms", "<", 4)], "bc"),
         ([("created_at_ms", "<", 4), ("created_at_ms", ">", 1), ("created_at_ms", "=", 3)], "c"),

@@ -32,7 +32,7 @@ def test_runs_that_ended_before_an_instant_are_found(stores: Stores) -> None:
     assert stores.runs.ended_before(NOW_MS + 99, below=100) == [1, 2, 3, 4]
 
 
-def test_removed_runs_are_gone_and_the_others_stay(stores: Stores) -> None:
+def test_only_the_given_runs_are_removed(stores: Stores) -> None:
     _end_runs(stores, 4)
     assert stores.runs.remove([1, 3, 77]) == 2
     assert [found.id for found in stores.runs.recent(10)] == [4, 2]
@@ -40,7 +40,7 @@ def test_removed_runs_are_gone_and_the_others_stay(stores: Stores) -> None:
     assert stores.runs.remove([]) == 0
 
 
-def test_numbers_are_never_given_again(stores: Stores) -> None:
+def test_run_numbers_are_never_reused(stores: Stores) -> None:
     _end_runs(stores, 3)
     assert stores.runs.remove([1, 2, 3]) == 2
     assert stores.runs.begin(run()).id == 4
@@ -52,7 +52,7 @@ def test_an_active_run_is_not_removed(stores: Stores) -> None:
     assert stores.runs.get(begun.id) == begun
 
 
-def test_the_list_of_publications_forgets_all_but_the_last_two(stores: Stores) -> None:
+def test_only_the_last_two_publications_stay_listed(stores: Stores) -> None:
     for generation in range(1, 5):
         rows = uniform(generation, merchants=1, days=1)
         stores.summaries.publish(publication(generation, rows), rows)

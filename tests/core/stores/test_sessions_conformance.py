@@ -25,7 +25,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_a_session_is_read_back_exactly_and_by_its_exact_id_only(stores: Stores) -> None:
+def test_a_session_is_read_back_exactly_by_its_exact_id(stores: Stores) -> None:
     stored = replace(session("link:s1"), ended_at_ms=NOW_MS + 5)
     assert stores.sessions.get("link:s1") is None
     assert stores.sessions.add(stored)
@@ -33,13 +33,13 @@ def test_a_session_is_read_back_exactly_and_by_its_exact_id_only(stores: Stores)
     assert [stores.sessions.get(wrong) for wrong in ("s1", "link:s", "link:s1 ", "Link:s1", "")] == [None] * 5
 
 
-def test_a_second_session_of_the_same_id_is_refused_and_the_first_stays(stores: Stores) -> None:
+def test_a_duplicate_session_id_is_refused(stores: Stores) -> None:
     assert stores.sessions.add(session("s1"))
     assert not stores.sessions.add(session("s1", "another"))
     assert stores.sessions.get("s1") == session("s1")
 
 
-def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url: str) -> None:
+def test_of_concurrent_inserts_of_one_id_one_succeeds(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(4)
     added: list[str] = []
 
@@ -57,7 +57,7 @@ def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url
     assert [stores.sessions.get("s1")] == [session("s1", token) for token in added]
 
 
-def test_an_ended_session_keeps_the_first_instant_of_its_end_and_no_other_ends(stores: Stores) -> None:
+def test_ending_a_session_again_keeps_its_first_end(stores: Stores) -> None:
     stores.sessions.add(session("s1"))
     stores.sessions.add(session("s2"))
     for at_ms in (NOW_MS + 1, NOW_MS + 2):
@@ -67,14 +67,14 @@ def test_an_ended_session_keeps_the_first_instant_of_its_end_and_no_other_ends(s
     assert stores.sessions.get("s2") == session("s2")
 
 
-def test_valid_ids_are_those_of_sessions_that_can_be_used(stores: Stores) -> None:
+def test_valid_ids_are_those_of_active_sessions(stores: Stores) -> None:
     for session_id, expires_at_ms in (("s1", NOW_MS), ("s2", NOW_MS + 1), ("link:s3", NOW_MS + 2), ("s4", NOW_MS + 9)):
         stores.sessions.add(session(session_id, expires_at_ms=expires_at_ms))
     stores.sessions.end("s4", NOW_MS)
     assert stores.sessions.valid_ids(NOW_MS) == {"s2", "link:s3"}
 
 
-def test_all_are_ended_at_once_and_those_that_were_ended_keep_their_instant(stores: Stores) -> None:
+def test_ending_all_sessions_keeps_earlier_ends(stores: Stores) -> None:
     for session_id in ("s1", "s2", "s3"):
         stores.sessions.add(session(session_id))
     stores.sessions.end("s1", NOW_MS + 1)
@@ -84,7 +84,7 @@ def test_all_are_ended_at_once_and_those_that_were_ended_keep_their_instant(stor
     assert stores.sessions.valid_ids(NOW_MS) == frozenset()
 
 
-def test_pruning_removes_just_what_has_expired(stores: Stores) -> None:
+def test_pruning_removes_only_expired_sessions(stores: Stores) -> None:
     for session_id, expires_at_ms in (("s1", NOW_MS - 1), ("s2", NOW_MS), ("s3", NOW_MS + 1)):
         stores.sessions.add(session(session_id, expires_at_ms=expires_at_ms))
     stores.sessions.prune(NOW_MS)

@@ -66,9 +66,7 @@ def test_only_summaries_that_differ_are_written(stores: Stores, path: Path) -> N
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), after, check_row_order=False)
 
 
-def test_an_amendment_that_changes_much_is_published_as_a_whole(
-    stores: Stores, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_amendment_is_published_as_a_whole(stores: Stores, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amending, "MOST_IN_PLACE", 420)
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
@@ -81,9 +79,7 @@ def test_an_amendment_that_changes_much_is_published_as_a_whole(
         assert_frame_equal(pl.concat([stores.summaries.rows(mode) for mode in Mode]), everything, check_row_order=False)
 
 
-def test_what_is_not_replaced_stays_when_much_is_published_as_a_whole(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_amendment_keeps_rows_that_are_not_replaced(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amending, "MOST_IN_PLACE", 0)
     rows = frame([row(mode.value, key, "m", 1) for mode in Mode for key in ("1403/01", "1403/02", "1403/03")])
     stores.summaries.publish(publication(1, rows), rows)
@@ -93,7 +89,7 @@ def test_what_is_not_replaced_stays_when_much_is_published_as_a_whole(
     assert_frame_equal(pl.concat([stores.summaries.rows(mode) for mode in Mode]), after, check_row_order=False)
 
 
-def test_the_rows_of_a_range_and_those_that_change_are_found_by_index(stores: Stores, path: Path) -> None:
+def test_rows_of_a_range_and_changed_rows_are_found_by_index(stores: Stores, path: Path) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     for statement in (_ROWS, amending._REMOVE, amending._CHANGE):
@@ -106,7 +102,7 @@ def test_the_rows_of_a_range_and_those_that_change_are_found_by_index(stores: St
         assert not any("TEMP B-TREE" in step for step in plan)
 
 
-def test_a_store_that_was_changed_concurrently_is_not_amended(stores: Stores, path: Path) -> None:
+def test_an_amendment_after_a_concurrent_change_is_refused(stores: Stores, path: Path) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     execute(path, "CREATE TRIGGER meddling BEFORE UPDATE ON summary_transaction BEGIN SELECT raise(IGNORE); END")
@@ -133,7 +129,7 @@ def test_a_run_that_is_overtaken_while_it_reads_publishes_nothing(stores: Stores
     assert set(stores.summaries.rows(Mode.DAILY)["amount"]) == {1}
 
 
-def test_what_crashed_runs_left_is_cleared_by_an_amendment(stores: Stores, path: Path) -> None:
+def test_an_amendment_clears_leftovers_of_crashed_runs(stores: Stores, path: Path) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     for name in (generation_name(1, 9), generation_name(2, 2), generation_name(3, 9)):

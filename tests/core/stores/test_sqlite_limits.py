@@ -52,7 +52,7 @@ def no_more_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_full_disk_is_named_and_what_is_stored_is_read(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_reads_still_work(small_disk: Path) -> None:
     with open_stores(url_at(small_disk), timeout_s=1) as stores:
         publish(stores)
         fill(small_disk, leaving=0)
@@ -61,7 +61,7 @@ def test_a_full_disk_is_named_and_what_is_stored_is_read(small_disk: Path) -> No
         assert stores.summaries.series(Mode.DAILY, "amount", None)
 
 
-def test_a_disk_too_small_for_the_shared_memory_of_sqlite_is_full(small_disk: Path) -> None:
+def test_a_disk_too_small_for_the_wal_index_is_reported_as_full(small_disk: Path) -> None:
     """SQLite itself only says that there was an I/O error."""
     open_stores(url_at(small_disk), timeout_s=1).close()
     fill(small_disk, leaving=16_384)
@@ -69,7 +69,7 @@ def test_a_disk_too_small_for_the_shared_memory_of_sqlite_is_full(small_disk: Pa
         open_stores(url_at(small_disk), timeout_s=1)
 
 
-def test_a_read_only_file_system_is_named(small_disk: Path) -> None:
+def test_a_read_only_file_system_is_reported(small_disk: Path) -> None:
     open_stores(url_at(small_disk), timeout_s=1).close()
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(StoreUnavailable, match=r"its file system is read-only$"):
@@ -81,7 +81,7 @@ def test_a_read_only_file_system_is_named(small_disk: Path) -> None:
         stores.runs.begin(run())
 
 
-def test_too_few_file_descriptors_are_named(tmp_path: Path) -> None:
+def test_too_few_file_descriptors_are_reported(tmp_path: Path) -> None:
     open_stores(url_at(tmp_path), timeout_s=1).close()
     with no_more_files(), pytest.raises(StoreUnavailable, match=r"this process may not open more files$") as caught:
         open_stores(url_at(tmp_path), timeout_s=1)

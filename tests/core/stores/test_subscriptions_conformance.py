@@ -35,7 +35,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_at_first_there_is_nothing(stores: Stores) -> None:
+def test_a_new_store_has_no_subscriptions(stores: Stores) -> None:
     assert stores.subscriptions.all() == []
     assert stores.subscriptions.get("s1") is None
 
@@ -63,13 +63,13 @@ def test_modes_are_stored_in_their_order(stores: Stores) -> None:
     assert stores.subscriptions.get(stored.id) == stored
 
 
-def test_of_two_under_one_id_the_first_stays(stores: Stores) -> None:
+def test_a_duplicate_id_keeps_the_first_subscription(stores: Stores) -> None:
     first = stores.subscriptions.add(subscription())
     assert stores.subscriptions.add(replace(subscription(), user_id="u2")) == first
     assert stores.subscriptions.all() == [first]
 
 
-def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url: str) -> None:
+def test_of_concurrent_inserts_of_one_id_one_succeeds(stores: Stores, store_url: str) -> None:
     barrier = threading.Barrier(4)
     answers: list[Subscription] = []
 
@@ -86,13 +86,13 @@ def test_of_many_that_add_the_same_id_at_once_one_does(stores: Stores, store_url
     assert answers == stores.subscriptions.all() * 4
 
 
-def test_they_are_listed_by_creation_and_then_by_id(stores: Stores) -> None:
+def test_subscriptions_are_listed_by_creation_and_then_by_id(stores: Stores) -> None:
     for subscription_id, created_at_ms in (("c", 2), ("b", 1), ("a", 2), ("d", 0)):
         stores.subscriptions.add(subscription(subscription_id, created_at_ms=created_at_ms))
     assert [found.id for found in stores.subscriptions.all()] == ["d", "b", "a", "c"]
 
 
-def test_they_are_listed_by_user_and_by_whether_they_are_active(stores: Stores) -> None:
+def test_subscriptions_can_be_filtered_by_user_and_activity(stores: Stores) -> None:
     for subscription_id, user_id in (("s1", "u1"), ("s2", "u2"), ("s3", "u1"), ("s4", "u2")):
         stores.subscriptions.add(subscription(subscription_id, user_id))
     for subscription_id in ("s1", "s2"):
@@ -108,7 +108,7 @@ def test_they_are_listed_by_user_and_by_whether_they_are_active(stores: Stores) 
     assert listed("u", False) == []
 
 
-def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) -> None:
+def test_an_ended_subscription_keeps_its_first_end(stores: Stores) -> None:
     stored = stores.subscriptions.add(subscription())
     ended = replace(stored, ended_at_ms=NOW_MS + 5)
     for at_ms in (NOW_MS + 5, NOW_MS, FAR_MS):
@@ -117,7 +117,7 @@ def test_one_that_ended_stays_with_the_instant_of_its_first_end(stores: Stores) 
     assert stores.subscriptions.get(stored.id) == ended
 
 
-def test_one_that_is_removed_while_it_is_added_again_is_stored(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_subscription_added_during_its_removal_is_stored(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     stores.subscriptions.add(subscription())
     stores.subscriptions.end("s1", NOW_MS)
     get = stores.subscriptions.get
@@ -132,7 +132,7 @@ def test_one_that_is_removed_while_it_is_added_again_is_stored(stores: Stores, m
     assert stores.subscriptions.all() == [subscription()]
 
 
-def test_one_that_is_removed_when_it_has_ended_is_returned(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ending_a_removed_subscription_returns_it(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = stores.subscriptions.add(subscription())
     update = stores.subscriptions._table.update
 
@@ -146,12 +146,12 @@ def test_one_that_is_removed_when_it_has_ended_is_returned(stores: Stores, monke
     assert stores.subscriptions.all() == []
 
 
-def test_one_that_is_not_there_cannot_end(stores: Stores) -> None:
+def test_an_unknown_subscription_cannot_end(stores: Stores) -> None:
     with pytest.raises(LookupError, match="there is no subscription s2"):
         stores.subscriptions.end("s2", NOW_MS)
 
 
-def test_they_are_given_in_pages(stores: Stores) -> None:
+def test_subscriptions_are_returned_in_pages(stores: Stores) -> None:
     for subscription_id, created_at_ms in (("c", 2), ("b", 1), ("a", 2), ("d", 0), ("e", 2)):
         stores.subscriptions.add(subscription(subscription_id, created_at_ms=created_at_ms))
     stores.subscriptions.end("e", NOW_MS)
@@ -164,7 +164,7 @@ def test_they_are_given_in_pages(stores: Stores) -> None:
     assert found == ["d", "b", "a", "c"]
 
 
-def test_those_that_ended_before_an_instant_are_removed_and_no_others(stores: Stores) -> None:
+def test_only_subscriptions_that_ended_before_an_instant_are_pruned(stores: Stores) -> None:
     for subscription_id in ("s1", "s2", "s3"):
         stores.subscriptions.add(subscription(subscription_id))
     stores.subscriptions.end("s1", NOW_MS)
@@ -187,12 +187,12 @@ def test_those_that_ended_before_an_instant_are_removed_and_no_others(stores: St
         ({"locale": "en"}, False),
     ],
 )
-def test_two_are_equivalent_whatever_the_order_of_their_channels(changes: dict[str, Any], alike: bool) -> None:
+def test_the_order_of_channels_does_not_matter_for_equivalence(changes: dict[str, Any], alike: bool) -> None:
     one = replace(subscription(), channels=("sms", "email"))
     assert one.is_equivalent_to(replace(one, **changes)) is alike
 
 
-def test_pages_are_of_one_tenant_and_of_some_merchants_only(stores: Stores) -> None:
+def test_pages_can_be_limited_to_a_tenant_and_merchants(stores: Stores) -> None:
     merchants = ("m1", "m2", None)
     made = [
         replace(

@@ -97,9 +97,7 @@ def test_a_write_that_is_refused_is_reported_without_its_content(proxy: MongoPro
     assert contacts["sms"] not in "".join(traceback.format_exception(caught.value))
 
 
-def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
-    proxy: MongoProxy, db: PyMongoDatabase[Document]
-) -> None:
+def test_a_write_retried_by_the_driver_is_no_duplicate(proxy: MongoProxy, db: PyMongoDatabase[Document]) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         calls: list[Callable[[], object]] = [
             lambda: stores.runs.begin(run()),
@@ -119,7 +117,7 @@ def test_what_the_driver_repeats_because_an_answer_was_lost_is_no_duplicate(
         assert stores.keys.all() == [KEY]
 
 
-def test_an_answer_that_is_lost_at_the_moment_of_publishing_loses_no_publication(proxy: MongoProxy) -> None:
+def test_a_lost_response_at_publishing_loses_no_publication(proxy: MongoProxy) -> None:
     rows = uniform(1, merchants=2)
     with open_stores(proxy.url, timeout_s=10) as stores:
         proxy.lose_answer("insert", of="summary_transaction_")
@@ -131,7 +129,7 @@ def test_an_answer_that_is_lost_at_the_moment_of_publishing_loses_no_publication
             stores.summaries.publish(publication(1, rows, run_id=2), rows)
 
 
-def test_a_batch_that_outlives_its_time_out_is_repeated_and_whole(proxy: MongoProxy) -> None:
+def test_a_batch_that_times_out_is_retried_completely(proxy: MongoProxy) -> None:
     with open_stores(proxy.url, timeout_s=2) as stores:
         proxy.lose_answer("insert", of="summary_transaction_", breaks=False)
         stores.summaries.publish(publication(1, ROWS), ROWS)
@@ -139,7 +137,7 @@ def test_a_batch_that_outlives_its_time_out_is_repeated_and_whole(proxy: MongoPr
         assert stores.summaries.count() == stores.summaries.rows(Mode.DAILY).height == ROWS.height
 
 
-def test_a_duplicate_that_is_another_document_is_still_one(db: PyMongoDatabase[Document]) -> None:
+def test_a_duplicate_key_with_other_content_is_an_error(db: PyMongoDatabase[Document]) -> None:
     db["t"].create_index([("key", 1)], unique=True)
     insert_batch(db["t"], [{"_id": i, "key": i, "amount": 1} for i in range(5)])
     insert_batch(db["t"], [{"_id": i, "key": i, "amount": 1} for i in range(3, 8)])
@@ -155,7 +153,7 @@ def views(proxy: MongoProxy, name: str, view: str = "summary_transaction") -> li
     return [command for command in proxy.commands(name) if "viewOn" in command and command[name] == view]
 
 
-def test_without_the_right_to_change_a_view_it_is_created_all_the_same(
+def test_without_the_collmod_privilege_a_missing_view_is_created(
     proxy: MongoProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy.refuse("collMod", 13, "not authorized")
@@ -168,7 +166,7 @@ def test_without_the_right_to_change_a_view_it_is_created_all_the_same(
 
 
 @pytest.mark.parametrize(("code", "warning"), [(None, ""), (48, ""), (115, ""), (13, "not authorized")])
-def test_the_view_without_all_merchants_is_created_over_the_other_or_the_log_warns(
+def test_the_merchant_view_is_created_or_a_warning_is_logged(
     proxy: MongoProxy, caplog: pytest.LogCaptureFixture, code: int | None, warning: str
 ) -> None:
     answer = {"ok": 1.0} if code is None else {"ok": 0.0, "code": code, "errmsg": warning}
@@ -192,7 +190,7 @@ def test_the_view_without_all_merchants_is_created_over_the_other_or_the_log_war
         (115, 0, ""),
     ],
 )
-def test_a_view_that_is_there_is_changed_or_the_log_warns(
+def test_an_existing_view_is_changed_or_a_warning_is_logged(
     proxy: MongoProxy,
     db: PyMongoDatabase[Document],
     caplog: pytest.LogCaptureFixture,
@@ -216,7 +214,7 @@ def test_a_view_that_is_there_is_changed_or_the_log_warns(
     assert bool(caplog.text) == bool(warning)
 
 
-def test_a_view_that_another_creates_at_this_moment_is_changed(proxy: MongoProxy) -> None:
+def test_a_view_created_concurrently_is_changed(proxy: MongoProxy) -> None:
     proxy.refuse("create", 48)
     proxy.answer("collMod", {"ok": 1.0})
     with open_stores(proxy.url, timeout_s=10) as stores:
@@ -226,7 +224,7 @@ def test_a_view_that_another_creates_at_this_moment_is_changed(proxy: MongoProxy
 
 @ON_MONGODB
 @pytest.mark.parametrize(("may_change", "shown"), [(True, 2), (False, 1)])
-def test_the_rights_of_the_documents_are_enough(mongo_database_url: str, may_change: bool, shown: int) -> None:
+def test_the_documented_privileges_are_enough(mongo_database_url: str, may_change: bool, shown: int) -> None:
     """With the role of `docker/mongo-init.js` the view is created and moved; with ``readWrite`` it is created only."""
     name = database_of(mongo_database_url)
     client: MongoClient[Document]
@@ -255,7 +253,7 @@ def test_the_rights_of_the_documents_are_enough(mongo_database_url: str, may_cha
             db.command("dropRole", "transactionSummaries")
 
 
-def test_a_move_that_is_refused_leaves_the_store_up(mongo_database_url: str, proxy: MongoProxy) -> None:
+def test_a_refused_move_does_not_make_the_store_unavailable(mongo_database_url: str, proxy: MongoProxy) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         stores.contacts.replace("u1", {"telegram": "42"})
         proxy.answer("insert", {"ok": 0.0, "code": 14031, "errmsg": "disk full"}, of="contacts")
@@ -264,7 +262,7 @@ def test_a_move_that_is_refused_leaves_the_store_up(mongo_database_url: str, pro
         assert stores.contacts.get("u1") == {"telegram": "42"}
 
 
-def test_a_move_whose_answer_is_lost_is_made_once(proxy: MongoProxy) -> None:
+def test_a_move_whose_response_is_lost_happens_once(proxy: MongoProxy) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         stores.contacts.replace("u1", {"telegram": "42"})
         proxy.lose_answer("insert", of="contacts")
@@ -272,9 +270,7 @@ def test_a_move_whose_answer_is_lost_is_made_once(proxy: MongoProxy) -> None:
         assert stores.contacts.get("u1") == {"telegram": "-1001"}
 
 
-def test_contacts_that_an_earlier_version_wrote_are_moved_until_it_replaces_them(
-    mongo_database_url: str, db: PyMongoDatabase[Document]
-) -> None:
+def test_contacts_of_an_earlier_version_can_be_moved(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:
     def write(*addresses: tuple[str, str]) -> None:
         listed = [{"channel": channel, "address": address} for channel, address in addresses]
         db["contacts"].replace_one({"_id": "u1"}, {"addresses": listed}, upsert=True)
@@ -287,9 +283,7 @@ def test_contacts_that_an_earlier_version_wrote_are_moved_until_it_replaces_them
         assert stores.contacts.get("u1") == {"sms": "2", "telegram": "42"}
 
 
-def test_nothing_is_left_of_moves_that_a_replacement_has_overtaken(
-    mongo_database_url: str, db: PyMongoDatabase[Document]
-) -> None:
+def test_moves_overtaken_by_a_replacement_leave_nothing(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:
     with open_stores(mongo_database_url, timeout_s=10) as stores:
         stores.contacts.replace("u1", {"telegram": "42"})
         for old, new in (("42", "43"), ("43", "44")):
@@ -299,9 +293,7 @@ def test_nothing_is_left_of_moves_that_a_replacement_has_overtaken(
 
 
 @pytest.mark.parametrize("names", [None, [f"m{number:04}" for number in range(30)]])
-def test_a_page_of_several_merchants_is_sought_from_where_the_one_before_ended(
-    proxy: MongoProxy, names: list[str] | None
-) -> None:
+def test_a_page_of_several_merchants_is_found_by_keyset_pagination(proxy: MongoProxy, names: list[str] | None) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         stores.summaries.publish(publication(1, ROWS), ROWS)
         every = stores.summaries.merchant_series(Mode.DAILY, "amount", names, limit=99)

@@ -60,7 +60,7 @@ def at_once(calls: list[Callable[[], T]]) -> list[T]:
         return [future.result(timeout=60) for future in [pool.submit(run, call) for call in calls]]
 
 
-def test_of_many_that_add_different_notifications_under_one_id_one_does(
+def test_of_concurrent_inserts_under_one_id_one_succeeds(
     store: NotificationStore, store_url: str, is_slow: bool
 ) -> None:
     rounds = 3 if is_slow else 20
@@ -84,7 +84,9 @@ def test_of_many_that_add_different_notifications_under_one_id_one_does(
     assert {found.channel: found.count for found in store.counts()} == expected
 
 
-def test_of_many_that_append_the_same_number_one_does(store: NotificationStore, store_url: str, is_slow: bool) -> None:
+def test_of_concurrent_appends_of_one_event_number_one_succeeds(
+    store: NotificationStore, store_url: str, is_slow: bool
+) -> None:
     one = store.add(notification(), NOW_MS).notification
     with each_with_its_own(store_url, 8) as own:
         for number in range(1, 5 if is_slow else 31):
@@ -105,7 +107,7 @@ def test_threads_may_share_a_store(store: NotificationStore, is_slow: bool) -> N
     assert {found.status for found in store.listed(limit=10)} == {NotificationStatus.SENT}
 
 
-def test_the_status_in_lists_is_right_when_two_logs_end_at_once(
+def test_the_listed_status_is_right_when_two_deliveries_end_concurrently(
     store: NotificationStore, store_url: str, is_slow: bool
 ) -> None:
     rounds = 5 if is_slow else 30
@@ -126,7 +128,7 @@ def test_the_status_in_lists_is_right_when_two_logs_end_at_once(
 
 
 @pytest.mark.parametrize("seed", range(10 if THOROUGH else 1))
-def test_processes_that_are_killed_lose_nothing_and_claim_nothing_twice(
+def test_killed_processes_lose_no_event_and_claim_nothing_twice(
     store: NotificationStore, store_url: str, is_slow: bool, seed: int
 ) -> None:
     store.add(replace(notification(0, *CHANNELS), id=SHARED), NOW_MS)

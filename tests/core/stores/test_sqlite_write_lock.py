@@ -15,7 +15,7 @@ from core.stores import open_stores
 from core.stores.sqlite.database import Database
 
 
-def test_small_writes_get_in_during_a_large_publication(tmp_path: Path) -> None:
+def test_small_writes_succeed_during_a_large_publication(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     rows = uniform(1, 7_000, 28)
     waits_s: list[float] = []
@@ -33,7 +33,7 @@ def test_small_writes_get_in_during_a_large_publication(tmp_path: Path) -> None:
     assert len(waits_s) > rows.height // 48_000  # about one a batch at least: nobody waited for all of it
 
 
-def test_others_can_write_between_the_batches_in_which_a_retired_table_is_deleted(
+def test_others_can_write_while_a_retired_table_is_deleted_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "summaries.db"
