@@ -24,15 +24,15 @@ COVERED_TESTS := tests/core tests/jobs
 # whole jobs, truncate sources at many positions, or compare numbers with another computation; and tests of kernels, which are
 # measured when the kernels run as Python.
 UNMEASURED_TESTS := $(KERNEL_TESTS) $(wildcard tests/jobs/*/test_*kills.py tests/jobs/*/test_*signals.py) \
-    $(addprefix tests/jobs/refreshing/test_,refresh_broken.py retention.py refresh_gaps.py \
-        refresh_rejects.py days_complete.py written_meanwhile.py refresh_command.py undated.py \
+    $(addprefix tests/jobs/refreshing/test_,refresh_failures.py retention.py refresh_gaps.py \
+        refresh_rejects.py refresh_complete_days.py written_meanwhile.py refresh_command.py documents_without_date.py \
         verify_overtaken.py) \
-    $(addprefix tests/jobs/cli/test_,stored_versions.py two_rebuilds.py zone_rules.py amount_options.py bad_input.py) \
-    $(addprefix tests/jobs/sources/,test_shop_forms.py test_cut_off.py test_archives.py remote/test_remote_sources.py) \
-    $(addprefix tests/jobs/sources/live/test_live_,oldest.py broken.py) \
+    $(addprefix tests/jobs/cli/test_,stored_versions.py concurrent_rebuilds.py zone_rules.py amount_options.py bad_input.py) \
+    $(addprefix tests/jobs/sources/,test_source_formats.py test_truncated_sources.py test_archives.py remote/test_remote_sources.py) \
+    $(addprefix tests/jobs/sources/live/test_live_,oldest.py reconnect.py) \
     tests/jobs/partitions/test_partitions.py $(addprefix tests/jobs/partitions/cluster/test_cluster_,sources.py failures.py) \
-    $(addprefix tests/jobs/publish/test_,rebuild_shrinking.py replacing_meddled.py) tests/jobs/runs/test_quarantine_limit.py \
-    $(addprefix tests/jobs/test_,rebuild_at_once.py rebuild_counting.py warm.py) \
+    $(addprefix tests/jobs/publish/test_,rebuild_shrinking.py foreign_writes.py) tests/jobs/runs/test_quarantine_limit.py \
+    $(addprefix tests/jobs/test_,rebuild_concurrency.py rebuild_counting.py warm.py) \
     $(wildcard tests/core/stores/test_*_concurrency.py) $(addprefix tests/core/test_calendar_,days.py keys.py jalali.py periods.py zones.py)
 OTHER_TESTS := $(filter-out $(COVERED_TESTS) tests/image tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 # Minimum coverage of lines and branches, in percent, with CI=true. Without it, tests may be skipped because a program is missing.

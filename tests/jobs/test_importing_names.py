@@ -79,14 +79,14 @@ def parquet() -> bytes:
     ],
     ids=["csv", "csv with a mark", "csv, gzip", "json lines", "json array", "bson", "parquet"],
 )
-def test_every_form_of_file_gives_the_same_names(content: bytes, tmp_path: Path) -> None:
+def test_every_file_format_gives_the_same_names(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "names").write_bytes(content)
     found = read(tmp_path / "names")
     found.require_right()
     assert (found.rows, found.names) == (4, NAMES)
 
 
-def test_a_collection_gives_names_whose_fields_are_named(mongo_database_url: str) -> None:
+def test_names_are_read_from_a_collection_with_given_fields(mongo_database_url: str) -> None:
     documents = [{"_id": row["id"], "title": {"text": row["name"], "of": row["language"]}} for row in ROWS[1:]]
     fill(mongo_database_url, documents, "shops")
     fill(mongo_database_url, [{"_id": 7, "title": {"text": "", "of": "en"}}, {"_id": True}], "merchants")
@@ -102,7 +102,7 @@ def test_a_collection_gives_names_whose_fields_are_named(mongo_database_url: str
     }
 
 
-def test_the_columns_and_the_one_language_may_be_named_and_the_delimiter_is_seen(tmp_path: Path) -> None:
+def test_columns_and_language_are_options_and_the_delimiter_is_detected(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_text("shop;title;language\n1;یک;x\n2;دو;y\n", "utf-8")
     fields = NameFields("shop", "title", one_language="fa")
     assert read(tmp_path / "names.csv", fields).names == {"1": {"fa": "یک"}, "2": {"fa": "دو"}}
@@ -111,13 +111,13 @@ def test_the_columns_and_the_one_language_may_be_named_and_the_delimiter_is_seen
     assert read(tmp_path / "other.csv", fields, delimiter="^").names == {"1": {"en": "a,b"}}
 
 
-def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_with_the_existing_ones(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_text("id,title,language\n1,a,en\n", "utf-8")
     with pytest.raises(SourceError, match="must have each of these columns once: name; it has id, title, language"):
         read(tmp_path / "names.csv")
 
 
-def test_each_wrong_row_of_csv_is_named_with_its_line_and_reason(tmp_path: Path) -> None:
+def test_each_invalid_csv_row_is_reported_with_line_and_reason(tmp_path: Path) -> None:
     lines = [
         b"id,name,language",
         b"1,One,en",
@@ -155,7 +155,7 @@ def test_each_wrong_row_of_csv_is_named_with_its_line_and_reason(tmp_path: Path)
         found.require_right()
 
 
-def test_each_wrong_line_of_json_is_named_too(tmp_path: Path) -> None:
+def test_each_invalid_json_line_is_reported(tmp_path: Path) -> None:
     lines = [
         '{"id": 1, "name": "One", "language": "en"}',
         '{"id": 1.5, "name": "x", "language": "en"}',
@@ -185,7 +185,7 @@ def test_each_wrong_line_of_json_is_named_too(tmp_path: Path) -> None:
     }
 
 
-def test_a_source_without_rows_or_with_half_a_document_is_refused(tmp_path: Path) -> None:
+def test_an_empty_or_truncated_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("id,name,language\n", "utf-8")
     with pytest.raises(SourceError, match="has no rows"):
         read(tmp_path / "none.csv").require_right()
@@ -195,11 +195,11 @@ def test_a_source_without_rows_or_with_half_a_document_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["می\u200cخواهم", "\u200fعنوان\u200f", "Café №1 – (a/b)", "🍵"])
-def test_joiners_marks_and_any_visible_character_are_names(name: str) -> None:
+def test_names_may_contain_joiners_and_any_visible_character(name: str) -> None:
     assert checked_name(f"\t{name}\n ") == name
 
 
-def test_names_are_added_changed_and_removed_and_others_stay() -> None:
+def test_an_import_adds_changes_and_removes_only_the_given_names() -> None:
     before: dict[str, dict[Locale, str]] = {"1": {"fa": "یک", "en": "One"}, "2": {"fa": "دو"}, "3": {"en": "Three"}}
     new: dict[str, dict[Locale, str]] = {"1": {"fa": "نو"}, "4": {"en": "Four"}}
     none = frozenset[str]()
@@ -216,7 +216,7 @@ class TestChanging:
         with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as opened:
             yield opened
 
-    def test_what_changes_nothing_writes_nothing(self, stores: Stores) -> None:
+    def test_an_import_without_changes_writes_nothing(self, stores: Stores) -> None:
         change = NameChange(frozenset(), None, NAMES)
         first, _ = change_names(stores.merchant_names, change, lambda: 5, dry_run=False)
         version = stores.merchant_names.version()
@@ -226,12 +226,12 @@ class TestChanging:
         assert names == NAMES
         assert stores.merchant_names.version() == version
 
-    def test_a_trial_writes_nothing(self, stores: Stores) -> None:
+    def test_a_dry_run_writes_nothing(self, stores: Stores) -> None:
         changes, _ = change_names(stores.merchant_names, NameChange(frozenset(), None, NAMES), lambda: 5, dry_run=True)
         assert changes == (4, 0, 0, 0)
         assert stores.merchant_names.read() == MerchantNames("", {})
 
-    def test_concurrent_changes_are_kept_and_the_import_fails_if_they_never_stop(self, stores: Stores) -> None:
+    def test_an_import_retries_after_concurrent_changes_and_finally_fails(self, stores: Stores) -> None:
         """The clock is asked between reading and replacing: another import is done at that moment."""
         others: list[dict[str, dict[Locale, str]]] = [{"7": {"fa": "هفت"}}]
 

@@ -18,9 +18,7 @@ from jobs.rebuild import RebuildRequest
 
 
 @pytest.mark.parametrize("code", [121, 11000])
-def test_the_ledger_gets_one_short_sentence_without_any_summary(
-    tmp_path: Path, mongo_database_url: str, code: int
-) -> None:
+def test_a_refused_run_is_recorded_with_one_sentence(tmp_path: Path, mongo_database_url: str, code: int) -> None:
     merchants = [f"shop-{number}" for number in range(200)]
     source = write_bson(tmp_path / "shop.bson", spread(merchants, days=2, first=date(2024, 3, 16)))
     errors = [

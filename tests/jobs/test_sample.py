@@ -42,7 +42,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Counter[tuple[str, int, in
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_holds_the_same_transactions(tmp_path: Path, name: str, rows: Counter[tuple[str, int, int]]) -> None:
+def test_every_format_has_the_same_transactions(tmp_path: Path, name: str, rows: Counter[tuple[str, int, int]]) -> None:
     written = write_sample(tmp_path / name, SAMPLE)
     assert written.size == (tmp_path / name).stat().st_size
     found = read_file(tmp_path / name)
@@ -51,7 +51,7 @@ def test_every_form_holds_the_same_transactions(tmp_path: Path, name: str, rows:
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(tmp_path: Path, name: str) -> None:
+def test_the_seed_determines_the_bytes(tmp_path: Path, name: str) -> None:
     contents = []
     for folder, seed in [("one", 1), ("two", 1), ("three", 2)]:
         (tmp_path / folder).mkdir()
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(tmp_path: P
     assert contents[0] == contents[1] != contents[2]
 
 
-def test_all_of_it_lies_in_the_year_1403(rows: Counter[tuple[str, int, int]]) -> None:
+def test_the_sample_covers_the_year_1403(rows: Counter[tuple[str, int, int]]) -> None:
     half_hours = {instant // 1_800_000 for _, _, instant in rows}  # of each all is of one day in Tehran
     keys = {jalali_keys(local_date(half_hour * 1_800_000))["daily"] for half_hour in half_hours}
     assert {key[:4] for key in keys} == {"1403"}
@@ -68,14 +68,14 @@ def test_all_of_it_lies_in_the_year_1403(rows: Counter[tuple[str, int, int]]) ->
         assert len(keys) == 366
 
 
-def test_json_lines_are_those_of_mongoexport(tmp_path: Path) -> None:
+def test_json_lines_have_the_format_of_mongoexport(tmp_path: Path) -> None:
     write_sample(tmp_path / "a.jsonl", SampleRequest(50))
     write_sample(tmp_path / "a.bson", SampleRequest(50))
     lines = (tmp_path / "a.jsonl").read_text().splitlines()
     assert [loads(line) for line in lines] == bson.decode_all((tmp_path / "a.bson").read_bytes())
 
 
-def test_a_file_that_exists_is_replaced_only_on_request(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_only_on_request(tmp_path: Path) -> None:
     path = tmp_path / "a.bson"
     path.write_bytes(b"precious")
     with pytest.raises(UsageError, match="already exists"):
@@ -90,7 +90,7 @@ def test_an_unwritable_path_is_reported(tmp_path: Path) -> None:
         write_sample(tmp_path / "nowhere" / "a.bson", SampleRequest(5))
 
 
-def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
+def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     write_sample(tmp_path / "a.archive.gz", SampleRequest(5))
     assert [path.name for path in tmp_path.iterdir()] == ["a.archive.gz"]
     assert gzip.decompress((tmp_path / "a.archive.gz").read_bytes())

@@ -50,7 +50,7 @@ def _kernels() -> dict[str, Any]:
     return {f"{kernel.py_func.__module__}.{kernel.py_func.__qualname__}": kernel for kernel in found}
 
 
-def test_every_kernel_is_compiled_by_reading_every_form_of_source() -> None:
+def test_reading_every_source_format_compiles_every_kernel() -> None:
     forms = warm()
     assert forms == ["mongodump archive", "BSON", "JSON lines", "JSON array", "CSV", "Parquet"]
     kernels = _kernels()
@@ -71,7 +71,7 @@ def _run(folder: Path, *arguments: str, **variables: str) -> subprocess.Complete
     )
 
 
-def test_where_the_cache_is_read_only_a_rebuild_of_every_form_compiles_nothing(tmp_path: Path) -> None:
+def test_with_a_read_only_cache_a_rebuild_compiles_nothing(tmp_path: Path) -> None:
     cache = tmp_path / "kernels"
     variables = {"NUMBA_CACHE_DIR": str(cache), "QUARANTINE_DIR": str(tmp_path)}
     if THOROUGH:
@@ -97,7 +97,7 @@ def test_where_the_cache_is_read_only_a_rebuild_of_every_form_compiles_nothing(t
     assert sorted(cache.rglob("*")) == before
 
 
-def test_what_is_compiled_for_the_generic_processor_says_nothing_of_this_one(tmp_path: Path) -> None:
+def test_kernels_for_the_generic_cpu_are_cached_separately(tmp_path: Path) -> None:
     script = (
         "import numpy as np; from jobs.decode.csv_kernel import end_of_rows\n"
         "from numba.core.registry import cpu_target\n"

@@ -39,7 +39,7 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
 
 
 @MONGODB_IF_THOROUGH
-def test_killed_after_any_statement_to_the_store_while_days_are_replaced(jobs: CommandLine, store_url: str) -> None:
+def test_a_kill_after_any_statement_while_replacing_days_is_safe(jobs: CommandLine, store_url: str) -> None:
     """Of a whole run, at every statement, or at every few of them from a random one on; fewer until it begins."""
     coarse, fine = (1, 1) if THOROUGH else (20, 10)
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}

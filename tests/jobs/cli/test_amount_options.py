@@ -36,7 +36,7 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, STORE_URL=store_url)
 
 
-def test_amounts_are_counted_in_minor_units_and_shown_in_major_ones(jobs: CommandLine) -> None:
+def test_amounts_are_stored_in_minor_and_shown_in_major_units(jobs: CommandLine) -> None:
     said = jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD")
     assert said.code == 0, said
     assert "3 transactions, 1,019.75 USD" in said.out
@@ -69,7 +69,7 @@ def test_drift_is_shown_in_major_units(jobs: CommandLine) -> None:
     assert ["daily", "1403/04/05", "a", "1,000.00", "0.00", "1", "0"] in lines
 
 
-def test_the_options_are_a_part_of_what_the_numbers_mean(jobs: CommandLine) -> None:
+def test_amount_options_are_part_of_the_fingerprint(jobs: CommandLine) -> None:
     assert jobs("rebuild", "sales.jsonl", CURRENCY="USD", **SETTINGS).code == 0
     days = ("--from", "1403/04/04", "--to", "1403/04/04")
     assert jobs("rebuild", "sales.jsonl", *days, *OPTIONS).code == 0, "the currency is that of the store"
@@ -87,7 +87,7 @@ def test_the_options_are_a_part_of_what_the_numbers_mean(jobs: CommandLine) -> N
     said.require_failure(1, "currency is 'USD' in the store and 'IRR' now")
 
 
-def test_the_delimiter_of_csv_may_differ_from_file_to_file(jobs: CommandLine) -> None:
+def test_the_csv_delimiter_may_differ_per_file(jobs: CommandLine) -> None:
     text = "merchantId,amount,createdAt\na,5,2024-06-24T10:00:00Z\n"
     for name, delimiter in (("one.csv", ";"), ("other.csv", "\t")):
         (jobs.folder / name).write_text(text.replace(",", delimiter))
@@ -96,7 +96,7 @@ def test_the_delimiter_of_csv_may_differ_from_file_to_file(jobs: CommandLine) ->
     jobs("verify", "other.csv", "--csv-delimiter", ";").require_failure(1, "must have each of these columns once")
 
 
-def test_a_store_that_does_not_know_its_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:
+def test_a_store_without_a_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:
     assert jobs("rebuild", "sales.jsonl", *OPTIONS).code == 0
     Meddler(store_url).forget_currency()
     days = ("--from", "1403/04/04", "--to", "1403/04/04")

@@ -62,7 +62,7 @@ def require_unchanged(jobs: CommandLine) -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["rebuild", "status"])
-def test_a_store_url_that_leads_nowhere(jobs: CommandLine, url: str, code: int, sentence: str, verb: str) -> None:
+def test_an_unreachable_store_url_is_an_error(jobs: CommandLine, url: str, code: int, sentence: str, verb: str) -> None:
     arguments = ["good.bson"] if verb == "rebuild" else []
     if verb == "status" and code == 1:
         sentence = "the store at" if "////" in url else "there is no store at nowhere/s.db"
@@ -71,7 +71,7 @@ def test_a_store_url_that_leads_nowhere(jobs: CommandLine, url: str, code: int, 
     assert "se/cret" not in err
 
 
-def test_a_file_that_is_no_database(jobs: CommandLine) -> None:
+def test_a_store_file_that_is_no_database_is_an_error(jobs: CommandLine) -> None:
     (jobs.folder / "notes.db").write_bytes(b"these are my notes\n" * 500)
     for verb in (["rebuild", "good.bson"], ["status"]):
         jobs(*verb, STORE_URL="sqlite:///notes.db").require_failure(1, "it is not an SQLite database")
@@ -107,7 +107,7 @@ def test_a_store_on_a_server_of_a_newer_schema_is_not_touched(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write to everything")
-def test_a_store_that_may_not_be_written(jobs: CommandLine) -> None:
+def test_a_read_only_store_is_an_error(jobs: CommandLine) -> None:
     path = jobs.folder / "summaries.db"
     path.chmod(0o400)
     jobs("rebuild", "good.bson", "--truncate").require_failure(1, "this user may not")
@@ -115,7 +115,7 @@ def test_a_store_that_may_not_be_written(jobs: CommandLine) -> None:
     require_unchanged(jobs)
 
 
-def test_a_store_that_another_process_keeps_busy(jobs: CommandLine) -> None:
+def test_a_locked_store_is_an_error(jobs: CommandLine) -> None:
     with sqlite3.connect(jobs.folder / "summaries.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         said = jobs("rebuild", "large.bson", "--truncate", STORE_TIMEOUT_S="0.1")
@@ -127,7 +127,7 @@ def test_a_store_that_another_process_keeps_busy(jobs: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("room", [0, *([4_096, 200_000] if THOROUGH else []), 60_000])
-def test_a_full_disk_leaves_the_store_as_it_was(jobs: CommandLine, room: int) -> None:
+def test_a_full_disk_leaves_the_store_unchanged(jobs: CommandLine, room: int) -> None:
     limit = (jobs.folder / "summaries.db").stat().st_size + room
     said = jobs("rebuild", "large.bson", "--truncate", file_size_limit=limit)
     err = said.require_failure(1, "the store at summaries.db cannot be used: ")
@@ -135,7 +135,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(jobs: CommandLine, room: int) ->
     require_unchanged(jobs)
 
 
-def test_a_full_disk_of_the_quarantine(jobs: CommandLine) -> None:
+def test_a_full_quarantine_disk_is_an_error(jobs: CommandLine) -> None:
     bad = [one.document() | {"amount": "x", "note": "n" * 100_000} for one in GOOD]
     write_bson(jobs.folder / "bad.bson", bad)
     said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", file_size_limit=1_000_000)
@@ -144,14 +144,14 @@ def test_a_full_disk_of_the_quarantine(jobs: CommandLine) -> None:
     require_unchanged(jobs)
 
 
-def test_a_quarantine_that_is_no_folder(jobs: CommandLine) -> None:
+def test_a_quarantine_path_that_is_no_folder_is_an_error(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "bad.bson", [{"_id": 1}])
     said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", QUARANTINE_DIR="good.bson")
     said.require_failure(1, "the quarantine file good.bson/run-000002-")
     require_unchanged(jobs)
 
 
-def test_a_wrong_setting_names_the_variable_its_value_and_what_is_allowed(jobs: CommandLine) -> None:
+def test_an_invalid_setting_is_reported_with_variable_value_and_allowed_values(jobs: CommandLine) -> None:
     for verb in (["rebuild", "good.bson", "--truncate"], ["status"]):
         for name, value, allowed in (
             ("TIME_ZONE", "Tehran", "it must be an IANA time zone such as Asia/Tehran"),
@@ -164,7 +164,9 @@ def test_a_wrong_setting_names_the_variable_its_value_and_what_is_allowed(jobs: 
     assert len(jobs("status", "--json").json["runs"]) == 1
 
 
-def test_a_server_that_is_down(jobs: CommandLine, mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_an_unreachable_server_is_an_error(
+    jobs: CommandLine, mortal_server: tuple[str, subprocess.Popen[bytes]]
+) -> None:
     url, server = mortal_server
     there = CommandLine(jobs.folder, STORE_URL=f"{url}shop", STORE_TIMEOUT_S="0.5")
     assert there("rebuild", "good.bson").code == 0
@@ -175,7 +177,7 @@ def test_a_server_that_is_down(jobs: CommandLine, mortal_server: tuple[str, subp
         assert "Check that the server runs" in err
 
 
-def test_a_source_that_cannot_be_used(jobs: CommandLine) -> None:
+def test_an_unusable_source_is_an_error(jobs: CommandLine) -> None:
     for name, content, sentence in (
         ("empty.bson", b"", "empty.bson is empty (0 bytes)"),
         ("noise.bson", bytes(range(255, 100, -1)), "noise.bson has an unsupported format"),
@@ -191,7 +193,7 @@ def test_a_source_that_cannot_be_used(jobs: CommandLine) -> None:
     require_unchanged(jobs)
 
 
-def test_a_source_that_may_not_or_cannot_be_opened(jobs: CommandLine) -> None:
+def test_an_unreadable_source_is_an_error(jobs: CommandLine) -> None:
     (jobs.folder / "folder").mkdir()
     (jobs.folder / "folder" / "users.bson").write_bytes(b"")
     err = jobs("rebuild", "folder", "--truncate").require_failure(1, "no collection transaction or transactions")

@@ -33,7 +33,7 @@ def test_a_run_logs_its_start_phases_and_end_with_its_number(tmp_path: Path) -> 
     assert ended["level"] == ("warning" if ended["rejected"] or ended["warnings"] else "info")
 
 
-def test_a_failed_run_logs_the_reason_and_nothing_else_is_on_standard_error(tmp_path: Path) -> None:
+def test_a_failed_run_writes_only_its_reason_to_standard_error(tmp_path: Path) -> None:
     code, out, lines = _rebuild(tmp_path, str(tmp_path / "nothing.bson"), "--truncate")
     assert (code, out) == (1, "")
     *_, ended, failed = lines

@@ -58,7 +58,7 @@ def rows_of(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("mode", "ending"), [("daily", "parquet"), ("weekly", "arrow"), ("monthly", "parquet"), ("daily", "arrow")]
 )
-def test_every_merchant_and_period_is_written_once_and_exactly(
+def test_every_merchant_and_period_is_exported_once_and_exactly(
     mode: str, ending: str, full: CommandLine, out: Path
 ) -> None:
     path = out / f"{mode}.{ending}"
@@ -72,13 +72,13 @@ def test_every_merchant_and_period_is_written_once_and_exactly(
     assert f"Wrote {len(frame)} {mode} summaries of generation 1 (run 1) to {path}.\n" in said.out
 
 
-def test_rows_of_all_merchants_together_must_be_asked_for(full: CommandLine, out: Path) -> None:
+def test_overall_rows_are_exported_only_on_request(full: CommandLine, out: Path) -> None:
     assert full("export", out / "all.parquet", "--mode", "monthly", "--overall").code == 0
     assert set(rows_of(pl.read_parquet(out / "all.parquet"))) == wanted("monthly", overall=True)
     assert pq.read_schema(out / "all.parquet").field("merchant_id").nullable
 
 
-def test_a_range_is_of_keys_of_the_mode_and_inclusive(full: CommandLine, out: Path) -> None:
+def test_an_inclusive_range_of_period_keys_is_exported(full: CommandLine, out: Path) -> None:
     assert (
         full("export", out / "some.parquet", "--mode", "daily", "--from", "1402/12/12", "--to", "۱۴۰۲/۱۲/۱۴").code == 0
     )
@@ -87,7 +87,7 @@ def test_a_range_is_of_keys_of_the_mode_and_inclusive(full: CommandLine, out: Pa
     }
 
 
-def test_csv_is_safe_for_spreadsheets_and_raw_for_programs(full: CommandLine, out: Path) -> None:
+def test_csv_escapes_formulas_unless_raw_is_requested(full: CommandLine, out: Path) -> None:
     for name, options, formula in (("safe", (), f"'{FORMULA}"), ("raw", ("--raw",), FORMULA)):
         assert full("export", out / f"{name}.csv", "--mode", "daily", *options).code == 0
         with (out / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -98,7 +98,7 @@ def test_csv_is_safe_for_spreadsheets_and_raw_for_programs(full: CommandLine, ou
         assert rows[0]["period_start"].endswith(":30:00.000Z")
 
 
-def test_a_folder_of_parquet_is_partitioned_by_mode_and_year(full: CommandLine, out: Path) -> None:
+def test_a_parquet_folder_is_partitioned_by_mode_and_year(full: CommandLine, out: Path) -> None:
     said = full("export", out / "table", "--mode", "daily", "--partitioned", "--json")
     assert (said.json["rows"], said.json["currency"]) == (len(wanted("daily")), "IRR")
     files = sorted(path.relative_to(out / "table").parent for path in (out / "table").rglob("*.parquet"))
@@ -109,7 +109,7 @@ def test_a_folder_of_parquet_is_partitioned_by_mode_and_year(full: CommandLine, 
     assert json.loads((out / "table/_dictionary.json").read_text("utf-8"))["rows"] == len(frame)
 
 
-def test_the_data_dictionary_is_next_to_the_file_in_it_and_in_the_documentation(full: CommandLine, out: Path) -> None:
+def test_the_data_dictionary_is_exported_embedded_and_documented(full: CommandLine, out: Path) -> None:
     said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
     beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
     assert f"{out / 'x.parquet.dictionary.json'} describes its columns.\n" in said.out
@@ -124,7 +124,7 @@ def test_the_data_dictionary_is_next_to_the_file_in_it_and_in_the_documentation(
         assert f"| `{column.name}` | {column.type} | {column.about} |" in documentation
 
 
-def test_standard_output_can_be_piped_on(full: CommandLine) -> None:
+def test_an_export_to_standard_output_can_be_piped(full: CommandLine) -> None:
     for form in ("csv", "parquet"):
         assert full("export", "-", "--mode", "monthly", "--format", form).code == 0
     said = full.cold("export", "-", "--mode", "monthly", "--format", "csv")
@@ -134,7 +134,7 @@ def test_standard_output_can_be_piped_on(full: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "arrow", "parquet"])
-def test_a_reader_that_has_gone_is_no_defect(form: str, full: CommandLine) -> None:
+def test_a_closed_pipe_is_no_internal_error(form: str, full: CommandLine) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     running = full.start("export", "-", "--mode", "daily", "--format", form, stdout=write_end)
@@ -155,7 +155,7 @@ def test_existing_files_are_replaced_only_with_force(full: CommandLine, out: Pat
     assert sorted(path.name for path in out.iterdir()) == ["--partitioned", "csv", "csv.dictionary.json"]
 
 
-def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path) -> None:
+def test_a_failed_export_keeps_the_existing_files(full: CommandLine, out: Path) -> None:
     (out / "x.csv").write_text("before")
     said = full(
         "export", out / "x.csv", "--mode", "daily", "--force", file_size_limit=40_000
@@ -180,7 +180,7 @@ def test_what_was_there_stays_when_exporting_fails(full: CommandLine, out: Path)
         (("x.csv", "--from", "1403/02/01", "--to", "1403/01/01"), 2, "is after --to"),
     ],
 )
-def test_what_cannot_be_written_is_one_sentence(
+def test_an_unwritable_target_is_reported_in_one_sentence(
     arguments: tuple[str, ...], code: int, sentence: str, full: CommandLine
 ) -> None:
     full("export", *arguments, "--mode", "daily").require_failure(code, sentence)
@@ -193,7 +193,7 @@ def test_nothing_published_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_the_same_is_written_of_every_store(store_url: str, full: CommandLine, tmp_path: Path) -> None:
+def test_every_store_gives_the_same_export(store_url: str, full: CommandLine, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=store_url)
     write_bson(tmp_path / "shop.bson", TRANSACTIONS)
     assert jobs("rebuild", "shop.bson").code == 0

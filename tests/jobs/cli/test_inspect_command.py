@@ -33,7 +33,7 @@ def jobs(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
-def test_the_command_that_it_shows_can_be_typed(jobs: CommandLine) -> None:
+def test_the_suggested_command_runs(jobs: CommandLine) -> None:
     said = jobs("inspect", "the shop.bson")
     assert (said.code, said.err) == (0, "")
     assert "all of its 60 documents" in said.out
@@ -44,7 +44,7 @@ def test_the_command_that_it_shows_can_be_typed(jobs: CommandLine) -> None:
     assert jobs(*command[3:]).code == 0
 
 
-def test_it_fits_80_columns_however_long_names_and_values_are(jobs: CommandLine) -> None:
+def test_the_report_fits_80_columns(jobs: CommandLine) -> None:
     document = {"a_very_long_name_of_a_field_that_nobody_wants_to_type": "فروشگاه تهران " * 20, "createdAt": AT}
     write_bson(jobs.folder / "wide.bson", [document, document | {"createdAt": "text"}])
     lines = jobs("inspect", "wide.bson").out.partition("\n\n")[2].partition("\n\n")[0].splitlines()
@@ -53,7 +53,7 @@ def test_it_fits_80_columns_however_long_names_and_values_are(jobs: CommandLine)
     assert "فروشگاه" in lines[1]
 
 
-def test_machines_get_one_object(jobs: CommandLine) -> None:
+def test_json_output_is_one_object(jobs: CommandLine) -> None:
     found = jobs("inspect", "shop.csv", "--documents", "5", "--json").json
     assert (found["form"], found["documents"], found["has_more"], found["rejected"]) == ("CSV", 5, True, 0)
     assert found["fields"][1] == {
@@ -65,14 +65,14 @@ def test_machines_get_one_object(jobs: CommandLine) -> None:
     assert jobs(*found["command"][3:]).code == 0
 
 
-def test_one_line_of_standard_output_has_one_object_also_of_errors(jobs: CommandLine) -> None:
+def test_json_output_is_one_line_even_for_errors(jobs: CommandLine) -> None:
     for arguments in (("rebuild", "shop.csv"), ("inspect", "shop.csv"), ("status",), ("rebuild", "gone.csv")):
         said = jobs(*arguments, "--json")
         assert said.out.count("\n") == 1, said
         assert isinstance(said.json, dict)
 
 
-def test_what_a_run_would_reject_is_reported_with_the_option_that_allows_it(jobs: CommandLine) -> None:
+def test_expected_rejects_are_reported_with_the_option_to_allow_them(jobs: CommandLine) -> None:
     usual = {"merchantId": "m", "createdAt": AT}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": math.nan}])
     said = jobs("inspect", "some.bson").out
@@ -81,7 +81,7 @@ def test_what_a_run_would_reject_is_reported_with_the_option_that_allows_it(jobs
     assert "add --max-reject-ratio 0.25 or slightly more" in said
 
 
-def test_a_source_without_dates_has_no_command(jobs: CommandLine) -> None:
+def test_a_source_without_dates_gets_no_suggested_command(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "text.bson", [{"merchantId": "m", "amount": 5, "createdAt": "yesterday"}])
     said = jobs("inspect", "text.bson")
     assert said.code == 0
@@ -89,7 +89,7 @@ def test_a_source_without_dates_has_no_command(jobs: CommandLine) -> None:
     assert "No command can be suggested" in said.out
 
 
-def test_a_live_collection_is_inspected_whole_documents_and_without_its_password(
+def test_a_live_collection_is_inspected_without_showing_its_password(
     jobs: CommandLine, mongo_database_url: str
 ) -> None:
     fill(mongo_database_url, DOCUMENTS, "payments")
@@ -102,9 +102,7 @@ def test_a_live_collection_is_inspected_whole_documents_and_without_its_password
     assert jobs("rebuild", mongo_database_url, *shown[-8:]).code == 0
 
 
-def test_a_live_run_with_a_wrong_field_names_the_right_one_though_it_asked_for_the_wrong_one_only(
-    jobs: CommandLine, mongo_database_url: str
-) -> None:
+def test_a_live_run_with_a_wrong_field_suggests_the_right_one(jobs: CommandLine, mongo_database_url: str) -> None:
     fill(mongo_database_url, DOCUMENTS)
     said = jobs("rebuild", mongo_database_url, *OPTIONS[:2], *OPTIONS[4:])
     assert "Did you mean `--amount-field total`? " in said.require_failure(3, "60 amount: missing")
@@ -121,15 +119,13 @@ def test_a_live_run_with_a_wrong_field_names_the_right_one_though_it_asked_for_t
         ((*OPTIONS, "--where", "status=paid"), 1, "--where state=paid"),
     ],
 )
-def test_a_wrong_field_names_the_one_that_was_meant(
-    options: tuple[str, ...], code: int, meant: str, jobs: CommandLine
-) -> None:
+def test_a_wrong_field_gets_a_suggestion(options: tuple[str, ...], code: int, meant: str, jobs: CommandLine) -> None:
     said = jobs("rebuild", "the shop.bson", *options).require_failure(code)
     assert f"Did you mean `{meant}`" in said
     assert "See all fields with: python -m jobs inspect 'the shop.bson'. " in said
 
 
-def test_a_missing_column_names_the_one_that_was_meant_also_of_standard_input(jobs: CommandLine) -> None:
+def test_a_missing_column_gets_a_suggestion_for_standard_input_too(jobs: CommandLine) -> None:
     for source, content in (("shop.csv", b""), ("-", CSV.encode())):
         said = jobs("rebuild", source, "--merchant-field", "merchant", "--time-field", "created_at", stdin=content)
         assert "Did you mean `--amount-field total`?" in said.require_failure(
@@ -137,13 +133,13 @@ def test_a_missing_column_names_the_one_that_was_meant_also_of_standard_input(jo
         )
 
 
-def test_the_rejects_of_standard_input_give_the_names(jobs: CommandLine) -> None:
+def test_suggestions_for_standard_input_come_from_its_rejects(jobs: CommandLine) -> None:
     said = jobs("rebuild", "-", *OPTIONS[:4], "--json", stdin=(jobs.folder / "the shop.bson").read_bytes())
     assert "Did you mean `--time-field paidAt`? Nothing was published." in said.require_failure(3)
     assert json.loads(said.out)["error"]["exit_code"] == 3
 
 
-def test_verify_names_the_field_that_was_meant(jobs: CommandLine) -> None:
+def test_verify_suggests_the_right_field(jobs: CommandLine) -> None:
     assert jobs("rebuild", "the shop.bson", *OPTIONS).code == 0
     wrong = jobs("verify", "the shop.bson", *OPTIONS[:2], *OPTIONS[4:])
     wrong.require_failure(1, "amount_field is 'total' in the store and 'amount' now")
@@ -153,13 +149,13 @@ def test_verify_names_the_field_that_was_meant(jobs: CommandLine) -> None:
     assert "Did you mean `--amount-field sum`? See all fields with: python -m jobs inspect renamed.bson. " in said
 
 
-def test_fields_that_are_right_are_not_advised_upon(jobs: CommandLine) -> None:
+def test_correct_fields_get_no_suggestion(jobs: CommandLine) -> None:
     usual = {"merchantId": "m", "createdAt": AT, "total": 5}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}, usual | {"amount": math.nan}])
     assert "Did you mean" not in jobs("rebuild", "some.bson").require_failure(3, "1 of 2 documents were rejected")
 
 
-def test_a_source_that_cannot_be_read_is_one_sentence(jobs: CommandLine) -> None:
+def test_an_unreadable_source_is_reported_in_one_sentence(jobs: CommandLine) -> None:
     (jobs.folder / "empty.bson").touch()
     for source, sentence in (
         ("gone.bson", "cannot be read"),

@@ -48,7 +48,7 @@ def _publish(stores: Stores, generation: int) -> None:
     stores.summaries.publish(replace(publication(generation, rows), published_at_ms=OLD_MS), rows)
 
 
-def test_old_files_of_rejects_go_and_others_stay(jobs: CommandLine, tmp_path: Path) -> None:
+def test_only_old_quarantine_files_are_pruned(jobs: CommandLine, tmp_path: Path) -> None:
     _stores(tmp_path).close()
     old = _rejects(tmp_path, "run-000001-20240101T000000Z-17.jsonl", 31)
     young = _rejects(tmp_path, "run-000002-20240101T000000Z-17.jsonl", 29)
@@ -69,7 +69,7 @@ def test_old_files_of_rejects_go_and_others_stay(jobs: CommandLine, tmp_path: Pa
     assert link.is_symlink()
 
 
-def test_the_publishing_run_its_rejects_and_the_latest_runs_stay(jobs: CommandLine, tmp_path: Path) -> None:
+def test_the_publishing_run_and_the_latest_runs_are_kept(jobs: CommandLine, tmp_path: Path) -> None:
     kept = _rejects(tmp_path, "run-000002-20240101T000000Z-17.jsonl", 90)
     gone = _rejects(tmp_path, "run-000001-20240101T000000Z-17.jsonl", 90)
     with _stores(tmp_path) as stores:
@@ -90,7 +90,7 @@ def test_the_publishing_run_its_rejects_and_the_latest_runs_stay(jobs: CommandLi
         assert stores.summaries.published() is not None
 
 
-def test_publications_beyond_the_latest_go(jobs: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_publications_are_pruned(jobs: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with _stores(tmp_path) as stores:
         _publish(stores, 1)
         with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
@@ -119,6 +119,6 @@ def test_a_dry_run_removes_nothing(jobs: CommandLine, tmp_path: Path) -> None:
         assert stores.runs.get(1) is not None
 
 
-def test_there_is_nothing_to_prune_where_there_is_no_store(jobs: CommandLine, tmp_path: Path) -> None:
+def test_without_a_store_there_is_nothing_to_prune(jobs: CommandLine, tmp_path: Path) -> None:
     jobs("prune", "--older-than", "30").require_failure(1, "there is no store at summaries.db")
     assert list(tmp_path.iterdir()) == []

@@ -52,10 +52,12 @@ def require_closed(stores: Stores, killed: Run, succeeded: Run) -> None:
     assert closed.status is (RunStatus.DIED if closed.generation is None else RunStatus.PUBLISHED)
 
 
-def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
+def test_a_kill_after_any_store_statement_keeps_the_store_consistent(
+    jobs: CommandLine, stores: Stores, store_url: str
+) -> None:
     """Of a whole run, from opening to the end, at every statement, or at every few of them from a random one on.
 
-    Of some 120 to SQLite, the last 60 publish; `test_killed_while_reading` is about those before.
+    Of some 120 to SQLite, the last 60 publish; `test_a_kill_while_reading_keeps_the_store_consistent` is about those before.
     """
     coarse, fine = (1, 1) if THOROUGH else (of_store(store_url, 24, 6), of_store(store_url, 12, 3))
     expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}
@@ -94,7 +96,9 @@ def test_killed_after_any_statement_to_the_store(jobs: CommandLine, stores: Stor
     assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))
 
 
-def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: str, tmp_path: Path) -> None:
+def test_a_kill_at_a_random_moment_keeps_the_store_consistent(
+    jobs: CommandLine, stores: Stores, store_url: str, tmp_path: Path
+) -> None:
     """Also inside a statement: while pages are written, while a commit is under way."""
     large = store_url.startswith("sqlite")
     states = LARGE if large else STATES
@@ -120,7 +124,7 @@ def test_killed_at_random_moments(jobs: CommandLine, stores: Stores, store_url: 
     assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))
 
 
-def test_killed_while_reading(jobs: CommandLine, stores: Stores) -> None:
+def test_a_kill_while_reading_keeps_the_store_consistent(jobs: CommandLine, stores: Stores) -> None:
     before = stores.summaries.published()
     for number in (2, 3):
         read_end, write_end = os.pipe()
@@ -141,7 +145,7 @@ def test_killed_while_reading(jobs: CommandLine, stores: Stores) -> None:
     assert statuses == [RunStatus.PUBLISHED, RunStatus.DIED, RunStatus.DIED, RunStatus.PUBLISHED]
 
 
-def test_what_a_killed_run_left_behind_is_cleared(jobs: CommandLine, tmp_path: Path, store_url: str) -> None:
+def test_leftovers_of_a_killed_run_are_cleared(jobs: CommandLine, tmp_path: Path, store_url: str) -> None:
     """Half-filled tables would pile up in the file."""
     if not store_url.startswith("sqlite"):
         pytest.skip("the tests of the MongoDB store look for this")

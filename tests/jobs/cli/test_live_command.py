@@ -43,7 +43,7 @@ def silent_server() -> Iterator[tuple[str, socket.socket]]:
         yield f"mongodb://u:s3cret@127.0.0.1:{listener.getsockname()[1]}/shop", listener
 
 
-def test_a_live_collection_gives_the_summaries_of_its_documents(jobs: CommandLine, shop: str, tmp_path: Path) -> None:
+def test_a_live_collection_is_summarised(jobs: CommandLine, shop: str, tmp_path: Path) -> None:
     said = jobs("rebuild", shop, "--cursors", "2", "--batch-size", "7")
     assert said.code == 0, said
     assert f"Read {len(TRANSACTIONS)} documents from 1 source(s): live collection." in said.out
@@ -54,7 +54,7 @@ def test_a_live_collection_gives_the_summaries_of_its_documents(jobs: CommandLin
     assert run.counts.counted == len(TRANSACTIONS)
 
 
-def test_without_a_source_the_one_of_the_settings_is_read(jobs: CommandLine, shop: str) -> None:
+def test_without_a_source_argument_the_configured_one_is_read(jobs: CommandLine, shop: str) -> None:
     said = jobs(
         "rebuild",
         "--json",
@@ -75,7 +75,7 @@ def test_a_live_collection_and_an_export_add_up(jobs: CommandLine, shop: str, tm
     assert json.loads(said.out)["published"]["total_count"] == len(TRANSACTIONS) + 1
 
 
-def test_rejects_of_a_live_collection_are_in_the_quarantine_file_with_their_ids(jobs: CommandLine, shop: str) -> None:
+def test_the_quarantine_file_has_the_ids_of_rejected_documents(jobs: CommandLine, shop: str) -> None:
     fill(shop, [{"_id": "odd", "merchantId": "a", "amount": 1.5, "createdAt": DatetimeMS(0), "more": "x"}])
     said = jobs("rebuild", shop, "--max-reject-ratio", "0.5", "--json")
     assert said.code == 0, said
@@ -104,7 +104,7 @@ def test_no_password_is_shown_or_stored(jobs: CommandLine, tmp_path: Path) -> No
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
 
 
-def test_ctrl_c_ends_a_rebuild_whose_server_is_silent(
+def test_ctrl_c_stops_a_rebuild_while_its_server_is_silent(
     jobs: CommandLine, silent_server: tuple[str, socket.socket]
 ) -> None:
     url, listener = silent_server

@@ -26,7 +26,7 @@ def jobs(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
-def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs: CommandLine) -> None:
+def test_merchant_names_are_imported_listed_removed_and_survive_a_rebuild(jobs: CommandLine) -> None:
     said = jobs("merchants", "import", "names.csv")
     assert (said.code, said.err) == (0, "")
     assert said.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 unchanged, 0 removed.\n")
@@ -66,7 +66,7 @@ def test_names_are_imported_listed_shown_and_removed_and_outlive_a_rebuild(jobs:
     }  # fmt: skip
 
 
-def test_nothing_is_imported_of_a_source_with_a_wrong_row(jobs: CommandLine) -> None:
+def test_one_invalid_row_prevents_the_whole_import(jobs: CommandLine) -> None:
     assert jobs("merchants", "import", "names.csv").code == 0
     (jobs.folder / "wrong.csv").write_text("id,name,language\n42,New,en\n43,,en\n44,x,tr\n", "utf-8")
     said = jobs("merchants", "import", "wrong.csv", "--replace")
@@ -84,7 +84,7 @@ def test_nothing_is_imported_of_a_source_with_a_wrong_row(jobs: CommandLine) -> 
         assert stores.merchant_names.read().by_merchant["42"] == {"fa": "گلستان", "en": "Golestan"}
 
 
-def test_a_trial_of_an_import_changes_nothing(jobs: CommandLine) -> None:
+def test_a_dry_run_of_an_import_changes_nothing(jobs: CommandLine) -> None:
     assert jobs("merchants", "import", "names.csv").code == 0
     (jobs.folder / "new.csv").write_text("id,name\n42,New\n", "utf-8")
     said = jobs("merchants", "import", "new.csv", "--language", "en", "--replace", "--dry-run", "--json")
@@ -94,12 +94,12 @@ def test_a_trial_of_an_import_changes_nothing(jobs: CommandLine) -> None:
     assert "New" not in jobs("merchants", "list").out
 
 
-def test_whose_names_to_remove_must_be_said(jobs: CommandLine) -> None:
+def test_removing_names_needs_merchants_or_all(jobs: CommandLine) -> None:
     for arguments in ((), ("42", "--all")):
         jobs("merchants", "remove", *arguments).require_failure(2, "give either ids of merchants or --all")
 
 
-def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -> None:
+def test_names_are_imported_into_every_store(jobs: CommandLine, store_url: str) -> None:
     assert jobs("merchants", "import", "names.csv", "--store", store_url).code == 0
     listed = jobs("merchants", "list", "--json", "--store", store_url).json_lines
     assert [(one["id"], one["language"]) for one in listed] == [
@@ -107,9 +107,7 @@ def test_every_store_holds_what_is_imported(jobs: CommandLine, store_url: str) -
     ]  # fmt: skip
 
 
-def test_an_import_that_is_killed_after_any_statement_leaves_the_old_names_or_the_new_ones(
-    jobs: CommandLine, store_url: str
-) -> None:
+def test_a_killed_import_leaves_the_old_names_or_the_new_ones(jobs: CommandLine, store_url: str) -> None:
     """Of a whole import, at every statement, or at every few of them from a random one on."""
     stride = 1 if THOROUGH else 5
     states: dict[str, dict[str, dict[str, str]]] = {

@@ -55,7 +55,7 @@ def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tup
     return said, terminal.shown
 
 
-def test_a_terminal_shows_bytes_and_documents(jobs: CommandLine) -> None:
+def test_the_progress_bar_shows_bytes_and_documents(jobs: CommandLine) -> None:
     said, shown = on_a_terminal(jobs, "rebuild", "shop.bson")
     assert said.code == 0
     size_kb = (jobs.folder / "shop.bson").stat().st_size / 1000
@@ -64,7 +64,7 @@ def test_a_terminal_shows_bytes_and_documents(jobs: CommandLine) -> None:
     assert "Read 60 documents" in said.out
 
 
-def test_a_line_of_80_columns_is_enough_however_long_the_name_is(jobs: CommandLine) -> None:
+def test_the_progress_bar_fits_80_columns(jobs: CommandLine) -> None:
     name = "a very long name of a [red]file[bold] that holds the transactions of last year.bson"
     (jobs.folder / "shop.bson").rename(jobs.folder / name)
     said, shown = on_a_terminal(jobs, "rebuild", name, columns=80)
@@ -76,7 +76,7 @@ def test_a_line_of_80_columns_is_enough_however_long_the_name_is(jobs: CommandLi
     assert all(re.search(r"\d+\.\d/\d+\.\d kB", line) for line in read)
 
 
-def test_publishing_shows_how_many_summaries_are_written(store_url: str, jobs: CommandLine) -> None:
+def test_the_progress_bar_counts_published_summaries(store_url: str, jobs: CommandLine) -> None:
     said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--store", store_url, columns=80)
     assert said.code == 0
     published = re.search(r"Published (\d+) summaries", said.out)
@@ -84,7 +84,7 @@ def test_publishing_shows_how_many_summaries_are_written(store_url: str, jobs: C
     assert re.search(rf"publishing .*{published[1]}/{published[1]} summaries", shown)
 
 
-def test_the_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -> None:
+def test_the_progress_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -> None:
     terminal = Terminal()
     read_end, write_end = os.pipe()
     running = jobs.start("rebuild", "-", stdin=read_end, stderr=terminal.theirs, COLUMNS="120")
@@ -106,11 +106,11 @@ def test_the_progress_bar_is_removed_before_an_error_is_printed(jobs: CommandLin
     assert shown.rindex("\x1b[?25h") < error, "the cursor is shown again"
 
 
-def test_no_terminal_no_bar(jobs: CommandLine) -> None:
+def test_without_a_terminal_there_is_no_progress_bar(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson").err == ""
 
 
-def test_machines_get_no_bar_even_on_a_terminal(jobs: CommandLine) -> None:
+def test_json_output_has_no_progress_bar_even_on_a_terminal(jobs: CommandLine) -> None:
     said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--json")
     assert said.json["run"]["status"] == "published"
     assert shown == ""

@@ -53,14 +53,14 @@ def test_the_columns_of_a_table_are_aligned_with_persian_names(jobs: CommandLine
     assert len(lines[1]) > len(lines[2])  # by the character that has no width
 
 
-def test_a_name_cannot_command_the_terminal(tmp_path: Path) -> None:
+def test_terminal_escapes_in_names_are_neutralized(tmp_path: Path) -> None:
     write_bson(tmp_path / "shop.bson", [Transaction("a\x1b[2Jb\n", 5, DAYS[0])])
     jobs = CommandLine(tmp_path)
     jobs("rebuild", "shop.bson")
     assert "  a\\x1b[2Jb\\n  " in jobs("query", "top_merchants").out
 
 
-def test_a_null_is_a_dash(jobs: CommandLine) -> None:
+def test_a_null_is_shown_as_a_dash(jobs: CommandLine) -> None:
     lines = jobs("query", "monthly_growth").out.splitlines()
     assert lines[1].split() == ["1403/03", "1", "31", f"{EXACT:,}", "-", "-", "1", "-", "-"]
 
@@ -75,14 +75,14 @@ def test_json_has_exact_integers_and_nulls(jobs: CommandLine) -> None:
     ]  # fmt: skip
 
 
-def test_csv(jobs: CommandLine) -> None:
+def test_csv_has_a_header_and_exact_values(jobs: CommandLine) -> None:
     said = jobs("query", "weekday-profile", "--format", "csv", "--from", "۱۴۰۳/۰۴/۰۱")
     rows = list(csv.DictReader(io.StringIO(said.out)))
     assert [row["weekday_name"] for row in rows] == ["Saturday", "Sunday", "Monday", "Friday"]
     assert rows[3]["amount"] == str(EXACT - 7)
 
 
-def test_an_answer_without_rows_still_has_its_headings(jobs: CommandLine) -> None:
+def test_an_empty_result_has_its_headings(jobs: CommandLine) -> None:
     for form, shown in (
         ("json", "[]\n"),
         ("jsonl", ""),
@@ -109,14 +109,14 @@ def test_the_list_of_one_query_describes_it_in_full(jobs: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("option", ["--help", "-h", "--list"])
-def test_help_with_a_name_has_the_parameters_and_their_defaults(option: str, jobs: CommandLine) -> None:
+def test_help_for_a_query_lists_parameters_and_defaults(option: str, jobs: CommandLine) -> None:
     said = jobs("query", "top-merchants", option)
     assert (said.code, said.err) == (0, "")
     assert "\n  parameters, and their [defaults]\n" in said.out
     assert "\n  --limit   integer>=1    [10]      number of places to show\n" in said.out
 
 
-def test_help_without_a_name_is_that_of_the_command(jobs: CommandLine) -> None:
+def test_help_without_a_query_is_that_of_the_command(jobs: CommandLine) -> None:
     said = jobs("query", "--help")
     assert said.code == 0
     assert said.out.startswith("Usage: ")
@@ -144,7 +144,7 @@ def own(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_your_own_query_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
+def test_a_user_defined_query_is_run_by_its_name(jobs: CommandLine, own: Path) -> None:
     assert jobs("query", "how-many", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "weekday_profile", "--queries", own, "--json").json_lines == [{"merchants": 2}]
     assert jobs("query", "top_merchants", "--queries", own, "--limit", "1").code == 0
@@ -152,7 +152,7 @@ def test_your_own_query_is_run_by_its_name(jobs: CommandLine, own: Path) -> None
     assert "Its parameters are: none." in jobs("query", "how_many", "--queries", own, "--limit", "1").require_failure(2)
 
 
-def test_errors_in_your_own_query_name_its_file(jobs: CommandLine, own: Path) -> None:
+def test_errors_in_a_user_defined_query_name_its_file(jobs: CommandLine, own: Path) -> None:
     said = jobs("query", "broken", "--queries", own)
     assert f"Correct {own}/broken.sql." in said.require_failure(1, "the query broken cannot be run")
     said = jobs("query", "headless", "--queries", own)
@@ -162,7 +162,7 @@ def test_errors_in_your_own_query_name_its_file(jobs: CommandLine, own: Path) ->
     jobs("query", "nothing", "--queries", own / "gone").require_failure(2, "there is no folder")
 
 
-def test_csv_is_safe_for_spreadsheets_unless_it_is_to_be_raw(tmp_path: Path) -> None:
+def test_csv_escapes_formulas_unless_raw_is_requested(tmp_path: Path) -> None:
     names = ['=HYPERLINK("https://x.example")', "@SUM(A1)", "+98-21", "\t=1+1", "＝1", "-5", "a=b"]
     write_bson(tmp_path / "shop.bson", [Transaction(name, 5, DAYS[0]) for name in names])
     jobs = CommandLine(tmp_path)
@@ -175,7 +175,7 @@ def test_csv_is_safe_for_spreadsheets_unless_it_is_to_be_raw(tmp_path: Path) -> 
     jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is for CSV only")
 
 
-def test_the_list_for_machines(jobs: CommandLine) -> None:
+def test_the_list_is_available_as_json(jobs: CommandLine) -> None:
     [query] = jobs("query", "top_merchants", "--list", "--json").json_lines
     assert [query] == jobs("query", "top_merchants", "--list", "--format", "json").json
     assert query["parameters"][2] == {
@@ -205,7 +205,7 @@ def test_wrong_parameters_are_errors(jobs: CommandLine, arguments: tuple[str, ..
     assert said.out == ""
 
 
-def test_no_query_is_an_error_that_leads_to_the_list(jobs: CommandLine) -> None:
+def test_a_missing_query_name_is_an_error_that_mentions_the_list(jobs: CommandLine) -> None:
     assert "query --list" in jobs("query").require_failure(2, "no query name is given")
 
 

@@ -31,7 +31,7 @@ def published(jobs: CommandLine) -> dict[tuple[str, str, str | None], tuple[int,
         return dict(published_rows(stores))
 
 
-def test_it_says_what_was_read_and_published(jobs: CommandLine) -> None:
+def test_the_output_shows_what_was_read_and_published(jobs: CommandLine) -> None:
     said = jobs("rebuild", "first.bson", "second.bson")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(
@@ -42,7 +42,7 @@ def test_it_says_what_was_read_and_published(jobs: CommandLine) -> None:
     assert published(jobs) == summaries_of(FIRST + SECOND)
 
 
-def test_a_full_store_refuses_with_a_choice(jobs: CommandLine) -> None:
+def test_a_store_with_summaries_needs_truncate_or_a_range(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
     err = jobs("rebuild", "second.bson").require_failure(2, "the store already has")
     assert "--truncate" in err
@@ -52,7 +52,7 @@ def test_a_full_store_refuses_with_a_choice(jobs: CommandLine) -> None:
     assert published(jobs) == summaries_of(SECOND)
 
 
-def test_a_rebuild_that_removes_most_or_counts_nothing_needs_allow_shrink(jobs: CommandLine) -> None:
+def test_removing_most_transactions_needs_allow_shrink(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
     write_bson(jobs.folder / "less.bson", FIRST[:11])
     err = jobs("rebuild", "less.bson", "--truncate").require_failure(5, "13 of the 24 published transactions")
@@ -78,7 +78,7 @@ def test_help_lists_the_exit_codes(jobs: CommandLine) -> None:
         assert "--allow-shrink" in jobs(verb, "--help").out
 
 
-def test_a_range_in_persian_digits_or_of_gregorian_dates(jobs: CommandLine) -> None:
+def test_a_range_may_have_persian_digits_or_gregorian_dates(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
     said = jobs("rebuild", "second.bson", "--from", "۱۴۰۳/۰۱/۰۱", "--to", "2024-03-21", "--json")
     assert said.code == 0
@@ -97,17 +97,17 @@ def test_standard_input_is_a_source(jobs: CommandLine) -> None:
     assert published(jobs) == summaries_of(FIRST)
 
 
-def test_standard_input_adds_to_a_file(jobs: CommandLine) -> None:
+def test_standard_input_can_be_added_to_a_file(jobs: CommandLine) -> None:
     said = jobs("rebuild", "-", "second.bson", stdin=(jobs.folder / "first.bson").read_bytes())
     assert said.code == 0
     assert published(jobs) == summaries_of(FIRST + SECOND)
 
 
-def test_standard_input_that_is_empty_is_an_error(jobs: CommandLine) -> None:
+def test_empty_standard_input_is_an_error(jobs: CommandLine) -> None:
     jobs("rebuild", "-").require_failure(1, "standard input is empty (0 bytes)")
 
 
-def test_filters_and_field_names(jobs: CommandLine) -> None:
+def test_filters_and_field_names_are_options(jobs: CommandLine) -> None:
     documents = [
         {"shop": {"id": one.merchant}, "paid": {"sum": one.amount, "at": one.at}, "state": state}
         for one in FIRST
@@ -145,7 +145,7 @@ def test_filters_and_field_names(jobs: CommandLine) -> None:
         (["first.bson"], "first.bson is given twice"),
     ],
 )
-def test_a_call_that_means_nothing_is_refused(jobs: CommandLine, arguments: list[str], sentence: str) -> None:
+def test_contradicting_options_are_refused(jobs: CommandLine, arguments: list[str], sentence: str) -> None:
     jobs("rebuild", "first.bson", *arguments).require_failure(2, sentence)
     with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10) as stores:
         assert stores.summaries.published() is None
@@ -161,7 +161,7 @@ def test_a_call_that_means_nothing_is_refused(jobs: CommandLine, arguments: list
         ["first.bson", "--colour"],
     ],
 )
-def test_a_misspelt_call_is_a_usage_error(jobs: CommandLine, arguments: list[str]) -> None:
+def test_unknown_options_are_a_usage_error(jobs: CommandLine, arguments: list[str]) -> None:
     said = jobs("rebuild", *arguments)
     assert said.code == 2
     assert "Traceback" not in said.err
@@ -171,7 +171,7 @@ def test_a_misspelt_call_is_a_usage_error(jobs: CommandLine, arguments: list[str
     assert problem.startswith("Error: ")
 
 
-def test_rejects_stop_it_with_a_code_of_their_own(jobs: CommandLine) -> None:
+def test_too_many_rejects_have_their_own_exit_code(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "bad.bson", [*FIRST, FIRST[0].document() | {"amount": "12"}])
     err = jobs("rebuild", "bad.bson").require_failure(3, "1 of 25 documents were rejected (1 amount: text)")
     (quarantine,) = (jobs.folder / "quarantine").iterdir()
@@ -181,7 +181,7 @@ def test_rejects_stop_it_with_a_code_of_their_own(jobs: CommandLine) -> None:
     assert "1 of 25 documents were rejected" in status
 
 
-def test_allowed_rejects_are_published_and_shown_as_degraded(jobs: CommandLine) -> None:
+def test_a_run_with_allowed_rejects_is_published_as_degraded(jobs: CommandLine) -> None:
     bad = FIRST[0].document() | {"amount": "12"}
     write_bson(jobs.folder / "bad.bson", [*FIRST, bad])
     said = jobs("rebuild", "bad.bson", "--max-reject-ratio", "0.05")
@@ -195,14 +195,14 @@ def test_allowed_rejects_are_published_and_shown_as_degraded(jobs: CommandLine) 
     assert published(jobs) == summaries_of(FIRST)
 
 
-def test_the_degraded_state_is_shown_also_after_many_failed_runs(jobs: CommandLine) -> None:
+def test_the_degraded_state_is_shown_even_after_many_failed_runs(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "bad.bson", [*FIRST, FIRST[0].document() | {"amount": "12"}])
     assert jobs("rebuild", "bad.bson", "--max-reject-ratio", "0.05").code == 0
     assert jobs("rebuild", "bad.bson", "--truncate").code == 3
     assert "degraded   1 documents were rejected; see status 1" in jobs("status", "--limit", "1").out
 
 
-def test_the_quarantine_may_be_elsewhere(jobs: CommandLine, tmp_path: Path) -> None:
+def test_the_quarantine_folder_is_an_option(jobs: CommandLine, tmp_path: Path) -> None:
     write_bson(jobs.folder / "bad.bson", [FIRST[0].document() | {"amount": "12"}])
     folder = tmp_path / "deep" / "er"
     jobs("rebuild", "bad.bson", QUARANTINE_DIR=str(folder)).require_failure(3, "1 of 1 documents")
@@ -210,7 +210,7 @@ def test_the_quarantine_may_be_elsewhere(jobs: CommandLine, tmp_path: Path) -> N
     assert not (tmp_path / "quarantine").exists()
 
 
-def test_merchants_of_mixed_types_are_a_warning(jobs: CommandLine) -> None:
+def test_merchant_ids_of_mixed_types_give_a_warning(jobs: CommandLine) -> None:
     at = FIRST[0].at
     write_bson(jobs.folder / "mixed.bson", [Transaction(42, 1, at), Transaction("42", 2, at)])
     said = jobs("rebuild", "mixed.bson")
@@ -234,13 +234,13 @@ def test_other_settings_come_from_the_environment(jobs: CommandLine) -> None:
     assert "calendar is 'gregorian' in the store and 'jalali' now" in err
 
 
-def test_a_total_too_large_is_named(jobs: CommandLine) -> None:
+def test_a_total_beyond_64_bits_is_reported(jobs: CommandLine) -> None:
     huge = [Transaction("فروشگاه", bson.Int64(2**63 - 1), one.at) for one in FIRST[:1] * 2]
     write_bson(jobs.folder / "huge.bson", huge)
     jobs("rebuild", "huge.bson").require_failure(1, f"is {2**64 - 2}, which does not fit a signed 64-bit integer")
 
 
-def test_json_says_everything_exactly(jobs: CommandLine) -> None:
+def test_json_output_has_all_exact_values(jobs: CommandLine) -> None:
     exact = 2**53 + 1
     write_bson(jobs.folder / "exact.bson", [Transaction("a", bson.Int64(exact), FIRST[0].at)] * 3)
     said = jobs("rebuild", "exact.bson", "--json")
@@ -261,7 +261,7 @@ def test_json_says_everything_exactly(jobs: CommandLine) -> None:
         (["cut.bson"], 1, "SourceDamaged"),
     ],
 )
-def test_json_of_a_failure(jobs: CommandLine, arguments: list[str], code: int, kind: str) -> None:
+def test_a_failure_is_printed_as_json(jobs: CommandLine, arguments: list[str], code: int, kind: str) -> None:
     write_bson(jobs.folder / "bad.bson", [{"_id": 1}])
     (jobs.folder / "cut.bson").write_bytes((jobs.folder / "first.bson").read_bytes()[:-3])
     said = jobs("rebuild", *arguments, "--json")
@@ -271,7 +271,7 @@ def test_json_of_a_failure(jobs: CommandLine, arguments: list[str], code: int, k
     assert err == f"Error: {problem['message']}.\n{problem['hint']}\n"
 
 
-def test_the_ledger_does_not_hold_the_url_of_the_store(jobs: CommandLine) -> None:
+def test_the_ledger_does_not_contain_the_store_url(jobs: CommandLine) -> None:
     """It may bear a password."""
     url = f"sqlite:///{jobs.folder}/elsewhere.db"
     assert jobs("rebuild", "first.bson", "--truncate", "--store", url).code == 0
@@ -279,7 +279,7 @@ def test_the_ledger_does_not_hold_the_url_of_the_store(jobs: CommandLine) -> Non
     assert run["command"] == "rebuild first.bson --truncate"
 
 
-def test_a_name_that_is_no_utf_8_is_read_and_recorded(jobs: CommandLine) -> None:
+def test_a_file_name_that_is_not_valid_utf_8_is_recorded(jobs: CommandLine) -> None:
     name = os.fsdecode(b"\xff\xfe.bson")
     write_bson(jobs.folder / name, FIRST)
     said = jobs("rebuild", name, "--json")
@@ -289,7 +289,7 @@ def test_a_name_that_is_no_utf_8_is_read_and_recorded(jobs: CommandLine) -> None
     assert jobs("status", "1").code == 0
 
 
-def test_an_archive_whose_collection_is_empty_publishes_an_empty_state_on_request(jobs: CommandLine) -> None:
+def test_an_empty_archive_is_published_on_request(jobs: CommandLine) -> None:
     jobs_archive = jobs.folder / "empty.archive"
     jobs_archive.write_bytes(empty_archive())
     assert jobs("rebuild", "first.bson").code == 0

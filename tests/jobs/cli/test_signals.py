@@ -92,7 +92,7 @@ def test_a_signal_while_reading_stops_the_run(
     assert published_rows(stores) == summaries_of(NEW)
 
 
-def test_a_second_signal_does_not_spoil_the_tidying_up(stores: Stores, reading: Running) -> None:
+def test_a_second_signal_does_not_interrupt_the_cleanup(stores: Stores, reading: Running) -> None:
     for _ in range(20):
         reading.send(signal.SIGINT)
         reading.send(signal.SIGTERM)
@@ -103,9 +103,7 @@ def test_a_second_signal_does_not_spoil_the_tidying_up(stores: Stores, reading: 
     assert [run.status for run in stores.runs.recent(1)] == [RunStatus.INTERRUPTED]
 
 
-def test_a_signal_inside_a_statement_leaves_the_previous_state_or_the_new_one(
-    jobs: CommandLine, stores: Stores
-) -> None:
+def test_a_signal_inside_a_statement_leaves_the_old_or_the_new_state(jobs: CommandLine, stores: Stores) -> None:
     old, new = summaries_of(OLD), summaries_of(NEW)
     for delay_s in (0.0, 0.01, 0.03, 0.06) if THOROUGH else (0.0, 0.03):
         latest = stores.runs.recent(1)[0].id
@@ -128,7 +126,7 @@ def test_a_signal_inside_a_statement_leaves_the_previous_state_or_the_new_one(
     assert published_rows(stores) == new
 
 
-def test_a_signal_after_any_statement_to_the_store(jobs: CommandLine, stores: Stores, store_url: str) -> None:
+def test_a_signal_after_any_store_statement_is_safe(jobs: CommandLine, stores: Stores, store_url: str) -> None:
     """Also after the one that publishes, from which on the run waits for what became of it.
 
     Each while publishing and each third before; an eighth of them, unless the run is a thorough one.
@@ -168,7 +166,7 @@ def _is_publishing(stores: Stores, after_run: int) -> bool:
     return run.id > after_run and run.phase in ("publishing", "done")
 
 
-def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_during_start_up_shows_no_traceback(tmp_path: Path) -> None:
     """Also while it is still importing; what Python says before it runs a line of ours is not ours."""
     write_bson(tmp_path / "new.bson", NEW)
     for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2) if THOROUGH else (0.15, 0.4, 0.8):
@@ -188,7 +186,7 @@ def test_ctrl_c_at_any_moment_of_a_cold_start_is_no_traceback(tmp_path: Path) ->
         assert (process.returncode == 0) == out.startswith("Read 300 documents")
 
 
-def test_a_store_that_dies_while_it_is_written_is_an_error(
+def test_a_store_that_fails_during_a_write_is_an_error(
     mortal_server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     url, server = mortal_server

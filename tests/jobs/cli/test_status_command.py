@@ -19,13 +19,13 @@ def jobs(tmp_path: Path) -> CommandLine:
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["status", "1"], ["summary", "--mode", "daily", "--type", "count"]])
-def test_a_reader_of_a_missing_store_creates_nothing(tmp_path: Path, arguments: list[str]) -> None:
+def test_reading_a_missing_store_creates_nothing(tmp_path: Path, arguments: list[str]) -> None:
     err = CommandLine(tmp_path)(*arguments).require_failure(1, "there is no store at summaries.db")
     assert "rebuild" in err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_of_a_missing_store_on_a_server_creates_nothing(
+def test_reading_a_missing_store_on_a_server_creates_nothing(
     tmp_path: Path, mongo_database_url: str, mongo_url: str
 ) -> None:
     from pymongo import MongoClient
@@ -35,7 +35,7 @@ def test_a_reader_of_a_missing_store_on_a_server_creates_nothing(
         assert database_of(mongo_database_url) not in client.list_database_names()
 
 
-def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine) -> None:
+def test_status_shows_the_publication_and_the_latest_runs_first(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson").code == 0
     assert jobs("rebuild", "missing.bson", "--truncate").code == 1
     said = jobs("status")
@@ -59,7 +59,7 @@ def test_it_shows_what_is_published_and_the_latest_runs_first(jobs: CommandLine)
     assert lines[12].endswith("24         0  rebuild shop.bson")
 
 
-def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
+def test_a_success_clears_the_failure(jobs: CommandLine) -> None:
     for source in ("shop.bson", "missing.bson", "missing.bson"):
         jobs("rebuild", source, "--truncate")
     output = jobs("status", "--json").json
@@ -71,20 +71,20 @@ def test_a_failure_is_over_after_a_success(jobs: CommandLine) -> None:
     assert "degraded" not in jobs("status").out
 
 
-def test_failures_before_anything_is_published_are_reported_too(jobs: CommandLine) -> None:
+def test_failures_before_the_first_publication_are_reported(jobs: CommandLine) -> None:
     for _ in range(2):
         jobs("rebuild", "missing.bson")
     assert "2 run(s) in a row failed; see status 2\n" in jobs("status").out
     assert jobs("status", "--json").json["state"] == "empty"
 
 
-def test_it_lists_the_requested_number_of_runs(jobs: CommandLine) -> None:
+def test_the_number_of_listed_runs_is_an_option(jobs: CommandLine) -> None:
     for _ in range(3):
         jobs("rebuild", "missing.bson")
     assert [run["id"] for run in jobs("status", "--limit", "2", "--json").json["runs"]] == [3, 2]
 
 
-def test_all_about_one_run(jobs: CommandLine) -> None:
+def test_status_shows_every_detail_of_one_run(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson", "--to", "1403/01/01").code == 0
     shown = dict(line.split(None, 1) for line in jobs("status", "1").out.splitlines())
     assert shown["status"] == "published"
@@ -97,13 +97,13 @@ def test_all_about_one_run(jobs: CommandLine) -> None:
     assert shown["error"] == "-"
 
 
-def test_a_run_that_is_not_there(jobs: CommandLine) -> None:
+def test_an_unknown_run_is_an_error(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson").code == 0
     jobs("status", "7").require_failure(2, "there is no run 7")
     assert jobs("status", "7", "--json").json["error"]["type"] == "UsageError"
 
 
-def test_json_for_machines(jobs: CommandLine) -> None:
+def test_status_is_available_as_json(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson").code == 0
     everything = jobs("status", "--json").json
     assert everything["published"]["generation"] == 1
@@ -115,7 +115,7 @@ def test_json_for_machines(jobs: CommandLine) -> None:
     assert ended["documents_per_s"] == pytest.approx(24 / ended["duration_s"], abs=0.1)
 
 
-def test_a_store_of_which_nothing_is_published(jobs: CommandLine) -> None:
+def test_a_store_without_a_publication_is_shown_as_empty(jobs: CommandLine) -> None:
     jobs("rebuild", "missing.bson")
     said = jobs("status")
     assert said.code == 0
@@ -123,7 +123,7 @@ def test_a_store_of_which_nothing_is_published(jobs: CommandLine) -> None:
     assert jobs("status", "--json").json["published"] is None
 
 
-def test_a_store_given_by_option_goes_before_the_environment(jobs: CommandLine, tmp_path: Path) -> None:
+def test_the_store_option_overrides_the_environment(jobs: CommandLine, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
     assert jobs("rebuild", "shop.bson", "--store", url, STORE_URL="sqlite:///nowhere/x.db").code == 0
     assert jobs("status", STORE_URL=url).code == 0

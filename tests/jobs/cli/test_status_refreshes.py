@@ -13,7 +13,7 @@ from core.stores import open_stores, wall_clock_ms
 from core.stores.runs import RunStatus
 
 
-def test_it_shows_when_the_next_refresh_is_due_and_that_some_were_missed(tmp_path: Path) -> None:
+def test_status_shows_the_next_and_missed_refreshes(tmp_path: Path) -> None:
     jobs, now_ms, every_ms = CommandLine(tmp_path), wall_clock_ms(), 3_600_000
     rows = uniform(1, merchants=1, days=1)
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:

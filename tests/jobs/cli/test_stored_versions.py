@@ -76,14 +76,12 @@ def expected(case: tuple[Path, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_store_of_an_earlier_version_keeps_all_its_data(load: Load, expected: dict[str, Any], create: bool) -> None:
+def test_a_migration_keeps_all_data_of_an_earlier_version(load: Load, expected: dict[str, Any], create: bool) -> None:
     url = load()
     require_equal(contents(url, create=create), expected)
 
 
-def test_the_keys_of_a_store_of_an_earlier_version_are_found_by_their_tokens(
-    load: Load, expected: dict[str, Any]
-) -> None:
+def test_api_keys_of_an_earlier_version_still_work(load: Load, expected: dict[str, Any]) -> None:
     with open_stores(load(), timeout_s=10, create=False) as stores:
         for name, token in expected["tokens"].items():
             key = stores.keys.get(id_in(token) or "")
@@ -91,7 +89,7 @@ def test_the_keys_of_a_store_of_an_earlier_version_are_found_by_their_tokens(
             assert (key.name, key.digest) == (name, digest_of(token))
 
 
-def test_a_store_of_an_earlier_version_goes_on_being_written(load: Load, expected: dict[str, Any]) -> None:
+def test_a_migrated_store_can_be_written(load: Load, expected: dict[str, Any]) -> None:
     url = load()
     latest = expected["runs"][0]
     later_ms = latest["heartbeat_at_ms"] + 86_400_000
@@ -112,7 +110,7 @@ def test_a_store_of_an_earlier_version_goes_on_being_written(load: Load, expecte
 
 
 @pytest.mark.parametrize("case", MIGRATED, indirect=True)
-def test_a_migration_that_is_killed_goes_on_when_the_store_is_opened_again(
+def test_a_killed_migration_resumes_when_the_store_is_opened(
     load: Load, expected: dict[str, Any], case: tuple[Path, str], tmp_path: Path
 ) -> None:
     """Killed after every statement or message, each time from the beginning; or at a few, one after another.

@@ -39,7 +39,7 @@ def recorded(store_url: str) -> str | None:
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_process_with_another_time_zone_database_may_only_replace_everything(
+def test_with_other_time_zone_rules_only_a_full_rebuild_is_allowed(
     jobs: CommandLine, store_url: str, tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     folder = tz_database(tmp_path / "zones", OTHER, missing)
@@ -69,7 +69,7 @@ def test_a_process_with_another_time_zone_database_may_only_replace_everything(
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", "mongo"], indirect=True)
-def test_rules_that_move_no_published_day_are_refused_as_well(jobs: CommandLine, store_url: str) -> None:
+def test_other_time_zone_rules_are_refused_even_without_effect(jobs: CommandLine, store_url: str) -> None:
     Meddler(store_url).set_zone_rules("0" * 64)
     err = jobs("rebuild", "sales.bson", *DAYS).require_failure(1, "are those of tzdata 1999.1 (00000000) in the store")
     assert f"those of {rules_source()} (" in err
@@ -81,7 +81,7 @@ def test_rules_that_move_no_published_day_are_refused_as_well(jobs: CommandLine,
 @pytest.mark.parametrize(
     "command", [("rebuild", "sales.bson", *DAYS), ("verify", "sales.bson", "--repair")], ids=["rebuild", "verify"]
 )
-def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
+def test_a_store_without_time_zone_rules_adopts_them_with_a_warning(
     jobs: CommandLine, store_url: str, command: tuple[str, ...]
 ) -> None:
     """Also where nothing else changes."""
@@ -99,14 +99,14 @@ def test_a_store_without_them_adopts_the_present_rules_with_one_warning(
     assert jobs("status", "--json").json["zone_rules_agree"] is True
 
 
-def test_verify_without_repair_adopts_nothing(jobs: CommandLine, store_url: str) -> None:
+def test_verify_without_repair_records_no_time_zone_rules(jobs: CommandLine, store_url: str) -> None:
     Meddler(store_url).set_zone_rules(None)
     said = jobs("verify", "sales.bson")
     assert (said.code, said.err) == (0, "")
     assert recorded(store_url) is None
 
 
-def test_replacing_everything_records_the_rules_without_a_warning(jobs: CommandLine, store_url: str) -> None:
+def test_a_full_rebuild_records_the_time_zone_rules(jobs: CommandLine, store_url: str) -> None:
     Meddler(store_url).set_zone_rules(None)
     assert jobs("rebuild", "sales.bson", "--truncate").code == 0
     assert [run["warnings"] for run in jobs("status", "--json").json["runs"]] == [[], []]

@@ -52,7 +52,7 @@ FORMATS = pytest.mark.parametrize("write", [as_bson, as_json_lines, as_json_arra
 
 @FORMATS
 @pytest.mark.parametrize(("rows", "rejects"), [(1, 4096), (7, 4096), (32_768, 1), (10, 10)])
-def test_the_size_of_batches_changes_nothing(
+def test_the_batch_size_does_not_change_the_result(
     write: Callable[[], bytes], rows: int, rejects: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = read_as_file(write())
@@ -66,7 +66,7 @@ def test_the_size_of_batches_changes_nothing(
 
 
 @FORMATS
-def test_what_is_filtered_out_or_out_of_range_is_counted(write: Callable[[], bytes]) -> None:
+def test_filtered_and_out_of_range_rows_are_counted(write: Callable[[], bytes]) -> None:
     found = read_as_file(write(), Fields(where=(("status", "ne"),)), window=Window(0, 2**40, COUNT // 9, COUNT // 2))
     chosen = range(2, COUNT, 4)
     assert found.counts.filtered == COUNT - len(chosen)

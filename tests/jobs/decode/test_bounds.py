@@ -22,7 +22,7 @@ OTHERS = sorted({*DECODE.glob("test_*.py")} - {*JSON, Path(__file__)})
 @pytest.mark.skipif(not COMPILED or ARE_CHECKED, reason="this is the run of one kind that starts the other")
 @pytest.mark.skipif(not THOROUGH, reason="where all runs as Python, indexes are checked too")
 @pytest.mark.parametrize("tests", [[*OTHERS, DECODE.parent / "aggregate"], JSON])
-def test_no_index_is_out_of_bounds_when_every_one_is_checked(tests: list[Path]) -> None:
+def test_kernels_have_no_out_of_bounds_access(tests: list[Path]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *map(str, tests)]
     run = subprocess.run(
         command, cwd=ROOT, env=unmeasured() | CHECKED, capture_output=True, text=True, timeout=TIMEOUT_S, check=False

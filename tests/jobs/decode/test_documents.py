@@ -28,7 +28,7 @@ def written_and_read(document: Any) -> Any:
 
 @tries(300, 100)
 @given(st.data(), st.booleans())
-def test_a_bson_document_is_kept_whole_or_byte_for_byte(data: st.DataObject, raw: bool) -> None:
+def test_a_bson_document_is_stored_as_json_or_as_its_bytes(data: st.DataObject, raw: bool) -> None:
     content = to_bson(data.draw(documents(Fields(), raw=raw)))
     document = bson_document(content)
     written_and_read(document)
@@ -41,7 +41,7 @@ def test_a_bson_document_is_kept_whole_or_byte_for_byte(data: st.DataObject, raw
 
 @tries(300, 100)
 @given(st.data(), writings)
-def test_a_json_document_is_kept_whole_or_as_its_text(data: st.DataObject, writing: Writing) -> None:
+def test_a_json_document_is_stored_as_json_or_as_its_text(data: st.DataObject, writing: Writing) -> None:
     made_up = data.draw(documents(Fields(), raw=False))
     text = writing.document(made_up)
     document = json_document(text.encode())
@@ -65,7 +65,7 @@ anything = st.recursive(
 
 @tries(500, 200)
 @given(st.dictionaries(wrappers, anything, max_size=3))
-def test_json_that_only_looks_like_extended_json_is_kept_too(content: dict[str, Any]) -> None:
+def test_json_that_resembles_extended_json_is_stored_unchanged(content: dict[str, Any]) -> None:
     text = json.dumps({"d": content})
     document = json_document(text.encode())
     again = written_and_read(document)
@@ -75,15 +75,15 @@ def test_json_that_only_looks_like_extended_json_is_kept_too(content: dict[str, 
 @pytest.mark.parametrize(
     "text", ['{"a":1,"a":2}', '{"a":99999999999999999999}', '{"a":"\\ud800"}', '{"a":' + "[" * 1000 + "]" * 1000 + "}"]
 )
-def test_json_that_bson_cannot_hold_is_kept_as_text(text: str) -> None:
+def test_json_that_bson_cannot_represent_is_stored_as_text(text: str) -> None:
     assert json_document(text.encode()) == text
 
 
-def test_json_that_is_not_utf_8_is_kept_as_bytes() -> None:
+def test_json_that_is_not_valid_utf_8_is_stored_as_bytes() -> None:
     assert json_document(b'{"a":"\xff"}') == Binary(b'{"a":"\xff"}')
 
 
 @pytest.mark.parametrize("inside", [b"\x02a\0\x7f\0\0\0", b"\x06a\0", b"\x10a\0\1\0\0\0\x10a\0\2\0\0\0", b"\x14a\0"])
-def test_bson_that_would_not_be_written_the_same_is_kept_as_bytes(inside: bytes) -> None:
+def test_bson_that_does_not_round_trip_is_stored_as_bytes(inside: bytes) -> None:
     content = frame(inside)
     assert bson_document(content) == Binary(content)

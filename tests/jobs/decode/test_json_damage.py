@@ -19,7 +19,7 @@ from core.errors import SourceDamaged
         '{"m":[', '{"m":{"a"', '{"m":-Inf', '{"m":1', '{"m":t', '{"m":{"$date":', '{"m":{"$oid":"01', "\x0b",
     ],
 )  # fmt: skip
-def test_what_is_no_json_document_is_damage_with_its_place(text: str) -> None:
+def test_invalid_json_is_damage_with_its_offset(text: str) -> None:
     good = '{"m":"x","a":1,"t":{"$date":0}}\n'
     with pytest.raises(SourceDamaged) as caught:
         read_one_json(good + text)
@@ -27,7 +27,7 @@ def test_what_is_no_json_document_is_damage_with_its_place(text: str) -> None:
 
 
 @pytest.mark.parametrize("end", range(1, 31))
-def test_a_line_cut_in_two_is_damage(end: int) -> None:
+def test_a_truncated_line_is_damage(end: int) -> None:
     line = '{"m":"x","a":1,"t":{"$date":0}}'
     with pytest.raises(SourceDamaged, match="at byte"):
         read_one_json(f"{line}\n{line[:end]}\n{line[end:]}\n")
@@ -45,7 +45,7 @@ def test_the_deepest_nesting_is_read() -> None:
     ],
 )
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
-def test_what_is_no_array_and_no_row_of_documents_is_damage_with_its_place(text: str, chunk_bytes: int) -> None:
+def test_a_malformed_sequence_of_documents_is_damage_with_its_offset(text: str, chunk_bytes: int) -> None:
     with pytest.raises(SourceDamaged) as caught:
         read_as_file(text.encode(), chunk_bytes=chunk_bytes)
     assert 0 < caught.value.offset <= len(text)

@@ -41,7 +41,7 @@ def require_same(found: Decoded, expected: Decoded) -> None:
 
 @tries(200)
 @given(st.data(), st.sampled_from(FIELDS), windows, writings, CHUNKS)
-def test_json_lines_give_what_the_same_bson_gives(
+def test_json_lines_give_the_result_of_the_same_bson(
     data: st.DataObject, fields: Fields, window: Window, writing: Writing, chunk_bytes: int
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=False), max_size=6))
@@ -53,7 +53,7 @@ def test_json_lines_give_what_the_same_bson_gives(
 
 @tries(150)
 @given(st.data(), st.sampled_from(FIELDS), windows, writings, st.sampled_from(["", " ", "\n\t", "\r\n"]), CHUNKS)
-def test_arrays_and_documents_over_many_lines_give_what_the_same_bson_gives(
+def test_arrays_and_multi_line_documents_give_the_result_of_the_same_bson(
     data: st.DataObject, fields: Fields, window: Window, writing: Writing, space: str, chunk_bytes: int
 ) -> None:
     writing = replace(writing, space=space)
@@ -96,7 +96,7 @@ def require_similar_texts_distinct(texts: list[bytes], fields: Fields, chance: r
 
 @tries(80, 3)
 @given(st.data(), st.sampled_from(FIELDS), writings, st.randoms(use_true_random=False), st.booleans())
-def test_documents_that_look_alike_are_not_taken_for_one_another(
+def test_similar_documents_are_not_confused_by_the_template_cache(
     data: st.DataObject, fields: Fields, writing: Writing, chance: random.Random, array: bool
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=False), min_size=1, max_size=3))
@@ -111,19 +111,19 @@ def test_a_merchant_that_is_a_double_or_a_decimal_is_of_the_wrong_type(value: An
     assert read_one_json(document).reasons == [("merchant", "wrong type")]
 
 
-def test_the_last_of_a_repeated_name_counts() -> None:
+def test_of_duplicate_fields_the_last_counts() -> None:
     document = Writing().document([("t", DatetimeMS(0)), ("a", 1), ("m", "x"), ("a", None), ("a", 2), ("m", "y")])
     assert read_one_json(document).rows == [("y", 2, 0)]
 
 
-def test_a_repeated_parent_hides_what_was_inside_the_first() -> None:
+def test_a_duplicate_parent_hides_fields_of_the_first() -> None:
     pairs = [("t", DatetimeMS(0)), ("p", Nested([("m", "x"), ("a", 1)])), ("p", 5), ("p", Nested([("m", "y")]))]
     assert read_one_json(Writing().document(pairs), Fields("p.m", "p.a", "t")).reasons == [("amount", "missing")]
 
 
 @tries(200, 30)
 @given(st.data())
-def test_dates_that_look_alike_are_not_taken_for_one_another(data: st.DataObject) -> None:
+def test_similar_dates_are_not_confused(data: st.DataObject) -> None:
     dates = st.sampled_from(
         ["2024-02-29T23:59:59.999Z", "2024-02-29T23:59:00Z", "2023-02-29T23:59:07.5Z", "1970-01-01T00:00Z"]
     )
@@ -141,22 +141,22 @@ def test_dates_that_look_alike_are_not_taken_for_one_another(data: st.DataObject
 
 
 @pytest.mark.parametrize("merchant", ["\\ud800", "\\udc00x", "\\ud800\\u0041", "\udcff", "x\udcc0\udc80"])
-def test_a_merchant_that_is_not_unicode_text_is_rejected(merchant: str) -> None:
+def test_a_merchant_id_with_invalid_unicode_is_rejected(merchant: str) -> None:
     assert read_one_json(f'{{"m":"{merchant}","a":1,"t":{{"$date":0}}}}').reasons == [("merchant", "not UTF-8")]
 
 
-def test_escapes_longer_than_any_before_fit() -> None:
+def test_ever_longer_escapes_are_read() -> None:
     name, text = "\\u0061" * LONG, "\\n" * LONG
     found = read_one_json(f'{{"{name}":1,"m":"{text}","a":1,"t":{{"$date":0}}}}')
     assert found.rows == [("\n" * LONG, 1, 0)]
 
 
-def test_escaped_text_longer_than_any_before_fits() -> None:
+def test_ever_longer_escaped_text_is_read() -> None:
     assert read_one_json('{"m":"' + "\\n" * LONG + '","a":1,"t":{"$date":0}}').rows == [("\n" * LONG, 1, 0)]
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", 'm":"x","a', "a\tb", 'a\\"'])
-def test_a_field_name_that_json_must_escape_is_refused_or_read_rightly(name: str) -> None:
+def test_escaped_field_names_are_read_or_refused(name: str) -> None:
     document = Writing().document([("m", "x"), ("a", 1), (name, Int64(5)), ("t", DatetimeMS(0))])
     fields = Fields("m", name, "t")
     try:
@@ -177,12 +177,12 @@ HAND_WRITTEN = [
 
 @tries(80, 6)
 @given(st.data(), st.randoms(use_true_random=False))
-def test_texts_that_look_alike_are_not_taken_for_one_another(data: st.DataObject, chance: random.Random) -> None:
+def test_similar_texts_are_not_confused(data: st.DataObject, chance: random.Random) -> None:
     where = data.draw(st.sampled_from([(), (("m.$oid", "0123456789abcdef01234567"),), (("a.$numberLong", "12"),)]))
     require_similar_texts_distinct(HAND_WRITTEN, Fields("m", "a", "t", where), chance, array=False)
 
 
-def test_a_value_and_a_path_into_how_it_is_written_are_both_read_every_time() -> None:
+def test_a_value_and_a_path_into_its_extended_json_are_both_read() -> None:
     fields = Fields("m", "a", "t", (("m.$oid", "00000000000000000000000" + "1"),))
     lines = [f'{{"m":{{"$oid":"{i % 2:024x}"}},"a":{i},"t":{{"$date":0}}}}' for i in range(1, 9)]
     assert [amount for _, amount, _ in read_one_json("\n".join(lines), fields).rows] == [1, 3, 5, 7]

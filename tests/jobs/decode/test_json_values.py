@@ -48,7 +48,7 @@ from jobs.decode.plan import Fields
         ('{"$date":0}', "wrong type"),
     ],
 )
-def test_what_is_no_amount_is_rejected_with_its_reason(amount: str, reason: str) -> None:
+def test_an_invalid_amount_is_rejected_with_its_reason(amount: str, reason: str) -> None:
     assert read_one_json(f'{{"m":"x","a":{amount},"t":{{"$date":0}}}}').reasons == [("amount", reason)]
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_amount_is_rejected_with_its_reason(amount: str, reason: str)
         ('{"\\u0024number\\u0044ecimal":"1\\u0032"}', 12),
     ],
 )
-def test_every_way_to_write_an_integer_is_exact(amount: str, number: int) -> None:
+def test_every_spelling_of_an_integer_is_exact(amount: str, number: int) -> None:
     assert read_one_json(f'{{"m":"x","a":{amount},"t":{{"$date":0}}}}').rows == [("x", number, 0)]
 
 
@@ -97,7 +97,7 @@ def test_every_way_to_write_an_integer_is_exact(amount: str, number: int) -> Non
         ('{"\\u0024date":{"$number\\u004cong":"\\u002d5"}}', -5),
     ],
 )
-def test_every_way_to_write_a_date_is_the_same_instant(time: str, instant: int) -> None:
+def test_every_spelling_of_a_date_is_the_same_instant(time: str, instant: int) -> None:
     assert read_one_json(f'{{"m":"x","a":1,"t":{time}}}').rows == [("x", 1, instant)]
 
 
@@ -123,7 +123,7 @@ def test_every_way_to_write_a_date_is_the_same_instant(time: str, instant: int) 
         ("{}", "wrong type"),
     ],
 )
-def test_what_is_no_date_is_rejected_with_its_reason(time: str, reason: str) -> None:
+def test_an_invalid_date_is_rejected_with_its_reason(time: str, reason: str) -> None:
     assert read_one_json(f'{{"m":"x","a":1,"t":{time}}}').reasons == [("time", reason)]
 
 
@@ -132,7 +132,7 @@ def test_an_object_id_may_be_written_with_escapes() -> None:
         assert read_one_json(f'{{"m":{written},"a":1,"t":{{"$date":0}}}}').rows == [("0123456789abcdef01234567", 1, 0)]
 
 
-def test_values_with_escapes_are_read_one_after_another_and_between_others() -> None:
+def test_values_with_escapes_are_read_in_any_order() -> None:
     escaped = '{"m":"x\\u0079","a":{"$numberLong":"1\\u0032"},"t":{"$date":"1970-01-01T00:00\\u005a"}}\n'
     plain = '{"m":"xy","a":{"$numberLong":"12"},"t":{"$date":"1970-01-01T00:00:00Z"}}\n'
     assert read_json_lines(((escaped + plain) * 90).encode(), Fields("m", "a", "t")).rows == [("xy", 12, 0)] * 180
@@ -155,7 +155,7 @@ def test_integers_are_exact_with_any_number_of_digits() -> None:
     assert [amount for _, amount, _ in read_json_lines(lines.encode(), Fields("m", "a", "t")).rows] == numbers
 
 
-def test_a_string_of_any_length_is_read_and_a_control_character_anywhere_in_it_is_damage() -> None:
+def test_strings_of_any_length_are_read_and_control_characters_are_damage() -> None:
     fields = Fields("m", "a", "t")
     lines = [f'{{"m":"{"é" * (size % 2)}{"x" * size}","a":1,"t":{{"$date":0}}}}\n' for size in range(1, 75)]
     assert [len(name) for name, _, _ in read_json_lines("".join(lines).encode(), fields).rows] == [

@@ -13,7 +13,7 @@ from jobs.decode.plan import MAX_DEPTH, Fields, plan_paths
 
 
 @pytest.mark.parametrize("path", ["", ".", "a.", ".a", "a..b", "a\0b", ".".join("a" * (MAX_DEPTH + 1))])
-def test_what_is_no_field_path_is_refused(path: str) -> None:
+def test_an_invalid_field_path_is_refused(path: str) -> None:
     with pytest.raises(UsageError, match="is not a field path"):
         plan_paths((path,), b"\0")
 
@@ -33,7 +33,7 @@ def test_the_deepest_path_is_read() -> None:
     assert read_bson(raw, Fields("m", path, "t")).rows == [("x", 5, 0)]
 
 
-def test_62_filters_hold_together() -> None:
+def test_up_to_62_filters_are_supported() -> None:
     where = tuple((f"a long field name {i}", str(i)) for i in range(59))
     good = [("m", "x"), ("a", 5), ("t", DatetimeMS(0)), *((name, int(value)) for name, value in where)]
     fields = Fields("m", "a", "t", where)
@@ -42,7 +42,7 @@ def test_62_filters_hold_together() -> None:
     assert found.counts.filtered == 1
 
 
-def test_two_filters_on_one_path_leave_out_everything_that_is_not_both() -> None:
+def test_two_filters_on_one_path_must_both_match() -> None:
     fields = Fields("m", "a", "t", (("s", "1"), ("s", "2")))
     raw = [to_bson([("m", "x"), ("a", 5), ("t", DatetimeMS(0)), ("s", value)]) for value in ("1", "2", 1)]
     assert read_bson(b"".join(raw), fields).counts.filtered == 3
@@ -62,7 +62,7 @@ def test_two_filters_on_one_path_leave_out_everything_that_is_not_both() -> None
         ("پرداخت", ["پرداخت"]),
     ],
 )
-def test_a_filter_matches_each_type_that_its_text_can_have(text: str, holds: list[object]) -> None:
+def test_a_filter_matches_every_type_of_its_text(text: str, holds: list[object]) -> None:
     fields = Fields("m", "a", "t", (("s", text),))
     tried = [42, 42.0, 42.5, "42", "042", 2**63 - 1, "9223372036854775807", "9223372036854775808", True, "true", False]
     tried += ["false", None, "null", "", "پرداخت", [], {}, 0, 1, DatetimeMS(42)]
@@ -73,7 +73,7 @@ def test_a_filter_matches_each_type_that_its_text_can_have(text: str, holds: lis
     )
 
 
-def test_rules_know_the_slots_of_roles_that_share_a_path() -> None:
+def test_roles_can_share_a_field_path() -> None:
     fields = Fields("x", "x", "t", (("x", "1"),))
     assert fields.paths() == ("t", "x")
     assert rules_for(fields, EVER).roles.tolist() == [0, 1, 1]

@@ -54,7 +54,7 @@ def derived(daily: LocalSums) -> Derived:
 
 @tries(60, 10)
 @given(st.lists(sums, max_size=8), st.integers(1, 30))
-def test_ranges_hold_what_was_added_each_merchant_in_one_of_them_and_in_order(
+def test_ranges_hold_all_sums_sorted_with_each_merchant_in_one(
     parts: list[dict[tuple[str, int], tuple[int, int]]], size: int
 ) -> None:
     frames = [frame(rows) for rows in parts]
@@ -66,7 +66,7 @@ def test_ranges_hold_what_was_added_each_merchant_in_one_of_them_and_in_order(
     assert [part.rows() for part in found.parts()] == [part.rows() for part in found.parts()]
 
 
-def test_a_range_that_gets_large_is_divided_but_not_one_merchant() -> None:
+def test_a_large_range_is_split_but_never_within_a_merchant() -> None:
     many = frame({(f"m{number:03d}", day): (1, 1) for number in range(100) for day in range(20_000, 20_010)})
     halves = [many.filter(pl.col("day") % 2 == odd) for odd in (0, 1)]
     assert max(map(len, added([*halves, *halves], 100).parts())) < 500
@@ -76,9 +76,7 @@ def test_a_range_that_gets_large_is_divided_but_not_one_merchant() -> None:
 
 @tries(60, 10)
 @given(sums, st.integers(1, 20))
-def test_summaries_of_one_range_after_another_are_those_of_all_at_once(
-    rows: dict[tuple[str, int], tuple[int, int]], size: int
-) -> None:
+def test_summaries_by_range_equal_those_of_all_rows(rows: dict[tuple[str, int], tuple[int, int]], size: int) -> None:
     whole = frame(rows)
     found = derived(added([whole.slice(first, 9) for first in range(0, len(whole), 9)], size))
     expected = summarise(all_sums(LocalSums([whole])), CALENDAR, TEHRAN)
@@ -105,20 +103,20 @@ class Changing(LocalSums):
         return [function(one) for one in self._frames]
 
 
-def test_summaries_of_each_that_are_not_those_of_all_together_are_caught() -> None:
+def test_overall_summaries_that_do_not_match_are_detected() -> None:
     rows = {("a", 20_000): (5, 1), ("b", 20_001): (7, 1)}
     changing = Changing(frame(rows), frame(rows | {("b", 20_001): (8, 1)}))
     with pytest.raises(ConservationBroken, match=r"monthly summaries of 1403/07 of all merchants add up to 13 in 2"):
         list(derived(changing).frames())
 
 
-def test_a_total_that_does_not_fit_is_refused_before_anything_is_written() -> None:
+def test_a_total_beyond_64_bits_is_refused_before_any_write() -> None:
     rows = {("a", 20_000): (2**62, 1), ("a", 20_001): (2**62, 1), ("b", 20_001): (-(2**62), 1)}
     with pytest.raises(TotalTooLarge, match="monthly total of merchant a in 1403/07 is 9223372036854775808"):
         derived(LocalSums([frame(rows)]))
 
 
-def test_merchants_of_equally_spaced_rows_divide_them() -> None:
+def test_equally_spaced_sample_rows_give_the_range_boundaries() -> None:
     many = in_order(frame({(f"m{number:03d}", day): (1, 1) for number in range(100) for day in range(20_000, 20_010)}))
     found = ranges_of([merchant for part in (many[:500], many[500:]) for merchant in borders(part, 25)], 4)
     assert [first for first, _ in found] == [None, "m026", "m051", "m076"]

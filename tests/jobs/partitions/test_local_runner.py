@@ -66,7 +66,7 @@ def test_totals_are_equal_on_one_thread_and_several_and_with_any_chunk_size(form
         assert found.totals == totals
 
 
-def test_rejects_come_in_the_order_of_the_source(tmp_path: Path) -> None:
+def test_rejects_are_in_source_order(tmp_path: Path) -> None:
     count = 3000
     write(tmp_path / "x.bson", count, **{f"_{i}": {"amount": None} for i in range(0, count, 3)})
     found = count_file(tmp_path / "x.bson", threads=4, chunk_bytes=500)
@@ -102,7 +102,7 @@ def test_the_damage_of_the_first_damaged_source_is_reported(tmp_path: Path) -> N
         count_all(sources, threads=3, chunk_bytes=500)
 
 
-def test_damage_ends_every_thread(tmp_path: Path) -> None:
+def test_damage_stops_every_thread(tmp_path: Path) -> None:
     content = write(tmp_path / "x.bson", 2000)
     (tmp_path / "x.bson").write_bytes(content[:-1])
     with pytest.raises(SourceDamaged, match="ends in the middle of a document"):
@@ -110,7 +110,7 @@ def test_damage_ends_every_thread(tmp_path: Path) -> None:
     assert no_thread_counts()
 
 
-def test_an_interruption_ends_the_counting(tmp_path: Path) -> None:
+def test_an_interruption_stops_counting(tmp_path: Path) -> None:
 
     def tick() -> None:
         raise KeyboardInterrupt
@@ -120,7 +120,7 @@ def test_an_interruption_ends_the_counting(tmp_path: Path) -> None:
     wait_until(no_thread_counts, 40)
 
 
-def test_the_caller_receives_ticks_and_how_much_was_read(tmp_path: Path) -> None:
+def test_the_caller_receives_progress(tmp_path: Path) -> None:
     size = len(write(tmp_path / "x.bson", 10))
     ticks: list[int] = []
     state = CountingState()
@@ -130,7 +130,7 @@ def test_the_caller_receives_ticks_and_how_much_was_read(tmp_path: Path) -> None
     assert state.so_far == (size, 10)
 
 
-def test_sources_add_up(tmp_path: Path) -> None:
+def test_several_sources_add_up(tmp_path: Path) -> None:
     write(tmp_path / "x.bson", 50)
     source = open_source(str(tmp_path / "x.bson"), Fields(), None)
     found = count_all([source, source])
@@ -196,20 +196,20 @@ class MadeUpChunks:
     def close(self) -> None: ...
 
 
-def test_a_failure_of_one_partition_ends_the_others() -> None:
+def test_a_failed_partition_stops_the_others() -> None:
     failing = MadeUp(1, SourceError("the server has gone"))
     with pytest.raises(SourceError, match="the server has gone"):
         count_all([failing.source(MadeUp(10**9))])
     wait_until(no_thread_counts, 40)
 
 
-def test_a_failure_of_the_program_in_one_partition_ends_the_counting_at_once() -> None:
+def test_an_internal_error_in_a_partition_stops_counting() -> None:
     failing = MadeUp(1, MemoryError("no more"))
     with pytest.raises(MemoryError, match="no more"):
         count_all([MadeUp(10**9).source(failing)])
 
 
-def test_a_source_that_is_silent_does_not_hold_up_an_interruption() -> None:
+def test_a_silent_source_does_not_delay_an_interruption() -> None:
     answers = threading.Event()
     began = time.monotonic()
 
@@ -222,7 +222,7 @@ def test_a_source_that_is_silent_does_not_hold_up_an_interruption() -> None:
     answers.set()
 
 
-def test_partitions_are_begun_only_a_few_ahead_of_the_first_that_is_not_merged() -> None:
+def test_partitions_start_only_a_few_ahead_of_the_merge() -> None:
     answers = threading.Event()
     state = CountingState()
     held = MadeUp(1, gate=answers)
@@ -237,7 +237,7 @@ def test_partitions_are_begun_only_a_few_ahead_of_the_first_that_is_not_merged()
     assert found.counts.counted == 101
 
 
-def test_no_partition_is_begun_while_results_of_many_rows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backpressure_stops_partitions_while_many_rows_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.partitions.local_runner._AHEAD_ROWS", 3)
     answers = threading.Event()
     state = CountingState()

@@ -110,7 +110,7 @@ def every_pair(first: int, size: int) -> Iterator[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("rejects", [False, True])
-def test_bson_that_holds_documents_in_documents_may_be_cut_anywhere(tmp_path: Path, rejects: bool) -> None:
+def test_nested_bson_documents_can_be_split_anywhere(tmp_path: Path, rejects: bool) -> None:
     path = tmp_path / "x.bson"
     bad = [bson.encode(document(99, amount=0.5)), bson.encode({"_id": 5})] if rejects else []
     path.write_bytes(b"".join([*map(nesting, range(14)), *bad, *map(nesting, range(4))]))
@@ -119,7 +119,7 @@ def test_bson_that_holds_documents_in_documents_may_be_cut_anywhere(tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", ["cut off", "length", "no end"])
-def test_damage_of_bson_is_reported_where_it_is_wherever_the_file_is_cut(tmp_path: Path, damage: str) -> None:
+def test_bson_damage_has_its_true_offset_wherever_the_file_is_split(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "x.bson"
     documents = [bson.encode(document(i, text="x" * i)) for i in range(30)]
     at = sum(map(len, documents[:20]))
@@ -139,7 +139,7 @@ def test_damage_of_bson_is_reported_where_it_is_wherever_the_file_is_cut(tmp_pat
     st.data(),
 )
 @tries(150, 5)
-def test_any_documents_and_any_cuts_give_what_the_whole_file_gives(
+def test_any_documents_and_splits_give_the_result_of_the_whole_file(
     tmp_path_factory: pytest.TempPathFactory, shapes: list[Any], data: st.DataObject
 ) -> None:
     def encoded(shape: Any, number: int) -> bytes:
@@ -159,7 +159,7 @@ def test_any_documents_and_any_cuts_give_what_the_whole_file_gives(
     assert found.totals == daily_totals(plain.rows)
 
 
-def test_a_border_is_found_where_documents_are_like_those_of_a_usual_collection() -> None:
+def test_a_document_boundary_is_found_in_typical_collections() -> None:
     content = b"".join(bson.encode(document(i, record="x" * (i % 50))) for i in range(2000))
     borders = {0}
     for one in bson.decode_file_iter(__import__("io").BytesIO(content)):
@@ -171,7 +171,7 @@ def test_a_border_is_found_where_documents_are_like_those_of_a_usual_collection(
         assert start + found == min(border for border in borders if border >= start)
 
 
-def test_a_border_is_found_in_linear_time_in_content_of_which_all_could_be_documents() -> None:
+def test_a_document_boundary_is_found_in_linear_time_in_adversarial_content() -> None:
     content = b"\x05\0\0\0\0" * 100_000 + b"\xff" * 100
     reader = bson_file.BsonChunks.__new__(bson_file.BsonChunks)
     began = time.process_time()
@@ -180,13 +180,13 @@ def test_a_border_is_found_in_linear_time_in_content_of_which_all_could_be_docum
 
 
 @pytest.mark.parametrize("at_end", [True, False])
-def test_fewer_documents_than_a_chain_are_a_border_only_at_the_end_of_the_file(at_end: bool) -> None:
+def test_a_short_chain_of_documents_is_a_boundary_only_at_the_end(at_end: bool) -> None:
     content = b"\xff" * 7 + b"".join(bson.encode(document(i)) for i in range(3))
     reader = bson_file.BsonChunks.__new__(bson_file.BsonChunks)
     assert reader._first_border(content, at_end) == (7 if at_end else None)
 
 
-def test_a_range_in_which_no_document_begins_passes_its_start_on(tmp_path: Path) -> None:
+def test_a_range_without_a_document_start_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"".join(bson.encode(document(i, record="y" * 5000)) for i in range(3)))
     source, whole = listed(path)
@@ -197,7 +197,7 @@ def test_a_range_in_which_no_document_begins_passes_its_start_on(tmp_path: Path)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-def test_json_lines_may_be_cut_anywhere(tmp_path: Path, end: bytes) -> None:
+def test_json_lines_can_be_split_anywhere(tmp_path: Path, end: bytes) -> None:
     path = tmp_path / "x.jsonl"
     lines = [
         json.dumps({"merchantId": f"m{i % 3}", "amount": i if i % 5 else None, "createdAt": {"$date": i * 10**7}})
@@ -211,7 +211,7 @@ def test_json_lines_may_be_cut_anywhere(tmp_path: Path, end: bytes) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_csv_may_be_cut_anywhere_also_where_newlines_are_quoted(tmp_path: Path, newline: str) -> None:
+def test_csv_can_be_split_anywhere_even_in_quoted_newlines(tmp_path: Path, newline: str) -> None:
     path = tmp_path / "x.csv"
     rows = [
         f"{i % 3},{'' if i % 6 == 1 else i},1970-01-0{1 + i % 9}T00:00:00Z,"
@@ -224,7 +224,7 @@ def test_csv_may_be_cut_anywhere_also_where_newlines_are_quoted(tmp_path: Path, 
     assert again > 0, "no quoted newline was taken for the end of a row, so that nothing was proven"
 
 
-def test_rows_of_csv_are_numbered_through_all_ranges(tmp_path: Path) -> None:
+def test_csv_row_numbers_continue_over_all_ranges(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("merchantId,amount,createdAt\n" + "a,1,1970-01-01T00:00:00Z\n" * 50 + "a,1\n")
     source, whole = listed(path)
@@ -236,7 +236,7 @@ def test_rows_of_csv_are_numbered_through_all_ranges(tmp_path: Path) -> None:
         )
 
 
-def test_row_groups_of_parquet_are_partitions(tmp_path: Path) -> None:
+def test_parquet_row_groups_are_partitions(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -262,7 +262,7 @@ def test_row_groups_of_parquet_are_partitions(tmp_path: Path) -> None:
     ]
 
 
-def test_only_the_wanted_columns_of_parquet_are_read(tmp_path: Path) -> None:
+def test_only_the_needed_parquet_columns_are_read(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -286,7 +286,7 @@ def test_only_the_wanted_columns_of_parquet_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 10**6, 10**8, 10**9, 10**10])
-def test_ranges_cover_a_file_once_and_are_neither_tiny_nor_huge(tmp_path: Path, size: int) -> None:
+def test_ranges_cover_a_file_once_with_bounded_sizes(tmp_path: Path, size: int) -> None:
     path = tmp_path / "x.bson"
     path.touch()
     with path.open("r+b") as file:
@@ -301,7 +301,7 @@ def test_ranges_cover_a_file_once_and_are_neither_tiny_nor_huge(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("form", ["transaction.bson", "transaction.csv", "shop.archive.gz", "transaction.array.json"])
-def test_a_partition_is_counted_alike_in_another_process(form: str) -> None:
+def test_a_pickled_partition_gives_the_same_result(form: str) -> None:
     source, whole = listed(SHOP / form)
     plan = plan_of()
     there: tuple[FilePartition, CountPlan] = pickle.loads(pickle.dumps((whole, plan)))
@@ -312,7 +312,7 @@ def test_a_partition_is_counted_alike_in_another_process(form: str) -> None:
     assert outcome(lambda: found) == outcome(lambda: count_in_order(source, [whole], plan)[0])
 
 
-def test_a_failure_travels_with_the_result(tmp_path: Path) -> None:
+def test_an_error_of_a_partition_can_be_pickled(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("merchantId,amount,createdAt\na,1\n")
     (tmp_path / "x.bson").write_bytes(bson.encode(document(1))[:-1])
     for name in ("x.csv", "x.bson"):
@@ -323,7 +323,7 @@ def test_a_failure_travels_with_the_result(tmp_path: Path) -> None:
         assert (again.failure.sentence, again.failure.hint) == (result.failure.sentence, result.failure.hint)
 
 
-def test_what_can_be_read_only_once_stays_with_its_process(tmp_path: Path) -> None:
+def test_single_pass_sources_are_not_sent_to_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"")
     with path.open("rb") as file, pytest.raises(UsageError, match="pipe can be read only by this process"):
@@ -337,7 +337,7 @@ def requires_each_merchant_and_day_once(result: PartitionResult) -> None:
     assert result.daily["count"].sum() == result.counts.counted
 
 
-def test_a_merchant_of_two_kinds_has_one_row_a_day_in_the_result_of_one_thread(tmp_path: Path) -> None:
+def test_a_merchant_of_two_types_has_one_row_per_day(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"".join(bson.encode(document(i, merchantId=one)) for i, one in enumerate([42, "42", 42])))
     result = count_partition(listed(path)[1], plan_of())
@@ -346,9 +346,7 @@ def test_a_merchant_of_two_kinds_has_one_row_a_day_in_the_result_of_one_thread(t
     assert mixed_type_merchants([result.kinds]) == ["42"]
 
 
-def test_a_merchant_has_one_row_a_day_where_a_table_of_sums_was_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_merchant_has_one_row_per_day_after_a_spill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("jobs.aggregate.partial", "jobs.partitions.count_partition"):
         monkeypatch.setattr(f"{module}.MAX_ROWS", 10)
     path = tmp_path / "x.bson"
@@ -356,7 +354,7 @@ def test_a_merchant_has_one_row_a_day_where_a_table_of_sums_was_full(
     requires_each_merchant_and_day_once(count_partition(listed(path)[1], PLAN))
 
 
-def test_merchants_of_many_partitions_are_stored_once_where_few_transactions_count() -> None:
+def test_merchants_of_many_partitions_are_stored_once() -> None:
     size = 100_000
     kinds = pl.DataFrame({"merchant_id": [f"m{i}" for i in range(size)], "kind": [1] * size}, schema=KIND_SCHEMA)
     merged = Merged()
@@ -379,9 +377,7 @@ def test_merging_is_associative() -> None:
     assert source.file_format == "BSON"
 
 
-def test_a_document_longer_than_any_can_be_is_reported_where_it_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_oversized_document_is_reported_at_its_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks.WholeDocuments, "_max_document", 20_000)
     monkeypatch.setattr(chunks, "_STEP_BYTES", 512)
     path = tmp_path / "x.jsonl"

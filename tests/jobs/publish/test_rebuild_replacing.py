@@ -60,7 +60,7 @@ def test_the_first_rebuild_fills_an_empty_store(workshop: Workshop, first: Rebui
     assert outcome.publication == workshop.stores.summaries.published()
 
 
-def test_a_store_that_holds_summaries_asks_what_to_replace(
+def test_a_store_with_summaries_needs_truncate_or_a_range(
     workshop: Workshop, first: RebuildRequest, second: RebuildRequest
 ) -> None:
     workshop.rebuild(first)
@@ -81,7 +81,7 @@ def test_truncate_leaves_exactly_what_the_sources_hold(
     assert published_rows(workshop.stores) == summaries_of(SECOND)
 
 
-def test_truncate_of_an_empty_store_is_no_mistake(workshop: Workshop, first: RebuildRequest) -> None:
+def test_truncate_of_an_empty_store_is_allowed(workshop: Workshop, first: RebuildRequest) -> None:
     workshop.rebuild(replace(first, truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FIRST)
 
@@ -92,7 +92,7 @@ def test_truncate_and_a_range_contradict_one_another(workshop: Workshop, first: 
     assert workshop.stores.runs.recent(1) == []
 
 
-def test_from_and_to_replace_those_days_and_derive_their_weeks_and_months_again(
+def test_from_and_to_replace_days_and_recompute_their_weeks_and_months(
     workshop: Workshop, first: RebuildRequest, second: RebuildRequest
 ) -> None:
     workshop.rebuild(first)
@@ -131,9 +131,7 @@ def test_to_without_from_replaces_from_the_beginning(
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == (None, "1403/01/20")
 
 
-def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(
-    workshop: Workshop, first: RebuildRequest
-) -> None:
+def test_unchanged_days_are_published_again(workshop: Workshop, first: RebuildRequest) -> None:
     before = workshop.rebuild(first).publication
     outcome = workshop.rebuild(replace(first, first_key="1402/12/28", last_key="1403/01/01"))
     assert outcome.publication == replace(
@@ -143,7 +141,7 @@ def test_days_that_come_out_as_they_are_stored_are_published_all_the_same(
     assert published_rows(workshop.stores) == summaries_of(FIRST)
 
 
-def test_a_replaced_day_that_the_sources_do_not_have_is_gone(
+def test_a_replaced_day_missing_in_the_sources_is_removed(
     workshop: Workshop, first: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(first)
@@ -163,7 +161,7 @@ def test_the_borders_of_a_range_are_local_midnights(workshop: Workshop, tmp_path
     assert outcome.run.counts.out_of_range == 2
 
 
-def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop, first: RebuildRequest) -> None:
+def test_the_range_accepts_persian_digits(workshop: Workshop, first: RebuildRequest) -> None:
     outcome = workshop.rebuild(replace(first, first_key="۱۴۰۳/۰۱/۰۱", last_key="٠١٤٠٣/٠١/٠٢"[1:]))
     assert (outcome.run.first_day_key, outcome.run.last_day_key) == ("1403/01/01", "1403/01/02")
     assert published_rows(workshop.stores) == summaries_of(of_days(FIRST, date(2024, 3, 20), date(2024, 3, 21)))
@@ -178,7 +176,7 @@ def test_the_days_of_a_range_may_be_written_in_persian_digits(workshop: Workshop
         ("1403/01/02", "1403/01/01", "--from 1403/01/02 is after --to 1403/01/01"),
     ],
 )
-def test_a_range_that_is_none_is_refused(
+def test_an_invalid_range_is_refused(
     workshop: Workshop, first: RebuildRequest, first_key: str | None, last_key: str | None, sentence: str
 ) -> None:
     with pytest.raises(UsageError, match=sentence):
@@ -190,7 +188,7 @@ def test_a_range_that_is_none_is_refused(
     "changed",
     ["time zone", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("calendar", "merchant field")), "filter"],
 )
-def test_another_fingerprint_is_refused_unless_everything_is_replaced(
+def test_another_fingerprint_needs_truncate(
     workshop: Workshop, first: RebuildRequest, second: RebuildRequest, tmp_path: Path, changed: str
 ) -> None:
     workshop.rebuild(first)

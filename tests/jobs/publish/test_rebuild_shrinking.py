@@ -70,9 +70,7 @@ EMPTY: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_a_source_in_which_nothing_counts_is_an_error_and_leaves_all_as_it_is(
-    workshop: Workshop, tmp_path: Path
-) -> None:
+def test_a_source_without_counted_transactions_is_an_error(workshop: Workshop, tmp_path: Path) -> None:
     before = workshop.stores.summaries.published()
     for what, write in EMPTY.items():
         write(tmp_path / what)
@@ -93,7 +91,7 @@ def test_a_source_in_which_nothing_counts_is_an_error_and_leaves_all_as_it_is(
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)
 
 
-def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_path: Path) -> None:
+def test_an_empty_source_is_an_error_even_for_an_empty_store(stores: Stores, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
     workshop, request = Workshop(stores, tmp_path), RebuildRequest((str(tmp_path / "source"),))
     with pytest.raises(NothingCounted, match="there are no documents") as refusal:
@@ -103,7 +101,7 @@ def test_into_an_empty_store_nothing_is_an_error_as_well(stores: Stores, tmp_pat
     assert workshop.rebuild(replace(request, allow_empty=True)).publication.rows == 0
 
 
-def test_days_of_which_nothing_is_published_may_be_declared_empty(workshop: Workshop, tmp_path: Path) -> None:
+def test_unpublished_days_may_be_declared_empty(workshop: Workshop, tmp_path: Path) -> None:
     EMPTY["an empty array"](tmp_path / "source")
     workshop.rebuild(RebuildRequest((str(tmp_path / "source"),), first_key="1403/05/01", allow_empty=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS)
@@ -117,9 +115,7 @@ def test_one_of_several_sources_may_be_empty(workshop: Workshop, tmp_path: Path)
 
 
 @pytest.mark.parametrize("first_key", [None, "1403/01/01"])
-def test_more_than_half_is_removed_only_where_that_is_allowed(
-    workshop: Workshop, tmp_path: Path, first_key: str | None
-) -> None:
+def test_removing_more_than_half_needs_allow_shrink(workshop: Workshop, tmp_path: Path, first_key: str | None) -> None:
     """All of it, or of the days from the first of the year on."""
     replaced = FORTY_DAYS if first_key is None else FORTY_DAYS[8:]
     others = FORTY_DAYS[: len(FORTY_DAYS) - len(replaced)]
@@ -139,20 +135,20 @@ def test_more_than_half_is_removed_only_where_that_is_allowed(
     assert published_rows(workshop.stores) == summaries_of([*others, *less])
 
 
-def test_as_many_transactions_of_other_days_make_up_for_none(workshop: Workshop, tmp_path: Path) -> None:
+def test_transactions_of_other_days_do_not_offset_lost_ones(workshop: Workshop, tmp_path: Path) -> None:
     elsewhere = write_bson(tmp_path / "elsewhere.bson", spread(["a", 7], days=40, first=date(2020, 1, 1)))
     with pytest.raises(WouldShrink, match=r"^80 of the 80 published transactions"):
         workshop.rebuild(RebuildRequest((elsewhere,), truncate=True))
 
 
 @pytest.mark.parametrize("calendar", ["jalali", "gregorian"])
-def test_another_calendar_or_zone_removes_nothing(workshop: Workshop, tmp_path: Path, calendar: str) -> None:
+def test_changing_the_calendar_or_zone_is_no_loss(workshop: Workshop, tmp_path: Path, calendar: str) -> None:
     other = Workshop(workshop.stores, tmp_path, calendar=calendar, zone="Europe/Berlin")
     other.rebuild(RebuildRequest((str(tmp_path / "forty-days.bson"),), truncate=True))
     assert published_rows(workshop.stores) == summaries_of(FORTY_DAYS, "Europe/Berlin", calendar)
 
 
-def test_where_transactions_only_come_to_other_days_nothing_is_removed(workshop: Workshop, tmp_path: Path) -> None:
+def test_transactions_that_move_to_other_days_are_no_loss(workshop: Workshop, tmp_path: Path) -> None:
     """Those of late in the evening are of the next day further east, or by another field; fewer than half are not."""
     evening = [one._replace(at=one.at.replace(hour=18)) for one in spread(["a"], days=30, first=date(2024, 3, 1))]
     source = write_bson(tmp_path / "evening.bson", evening)

@@ -52,23 +52,23 @@ def test_the_limits_can_be_changed() -> None:
     assert not LossLimits(ratio=0.5, count=6).are_exceeded_by(6, 12)
 
 
-def test_a_day_loses_only_where_fewer_are_counted() -> None:
+def test_a_day_shrinks_only_if_fewer_transactions_are_counted() -> None:
     published = {5: 3, 1: 1, 2: 4, 3: 4}
     assert losses(published, {2: 4, 3: 3, 4: 9, 5: 4}) == [DayLoss(1, 1, 0), DayLoss(3, 4, 3)]
 
 
-def test_the_day_of_the_oldest_document_and_those_before_it_are_kept_and_no_later_one() -> None:
+def test_days_up_to_the_oldest_document_are_kept() -> None:
     published = dict.fromkeys(range(OLDEST - 2, OLDEST + 3), 20)
     protected = retention()(published, {OLDEST: 1, OLDEST + 2: 20})
     assert protected == [DayLoss(OLDEST - 2, 20, 0), DayLoss(OLDEST - 1, 20, 0), DayLoss(OLDEST, 20, 1)]
 
 
-def test_also_with_allow_shrink_they_are_kept() -> None:
+def test_allow_shrink_does_not_remove_kept_days() -> None:
     published = {OLDEST: 500, OLDEST + 1: 500}
     assert retention(allow_shrink=True)(published, {}) == [DayLoss(OLDEST, 500, 0)]
 
 
-def test_one_later_day_that_loses_too_many_stops_everything_and_is_named() -> None:
+def test_one_later_day_that_shrinks_too_much_stops_the_run() -> None:
     published = {OLDEST - 1: 500, OLDEST + 1: 500, OLDEST + 2: 500, OLDEST + 3: 500}
     with pytest.raises(WouldShrink) as refusal:
         retention()(published, {OLDEST + 1: 500, OLDEST + 2: 77, OLDEST + 3: 499})
@@ -81,7 +81,7 @@ def test_one_later_day_that_loses_too_many_stops_everything_and_is_named() -> No
     assert "--allow-shrink" in refusal.value.hint
 
 
-def test_of_many_such_days_some_are_named() -> None:
+def test_of_many_shrinking_days_a_few_are_named() -> None:
     published = dict.fromkeys(range(OLDEST + 1, OLDEST + 13), 500)
     with pytest.raises(WouldShrink, match=r"1403/01/20 \(500 published, 0 counted\) and 2 more$") as refusal:
         retention()(published, {})
@@ -106,7 +106,7 @@ def test_of_many_such_days_some_are_named() -> None:
         ([7, 7, 7, 7, 5000], [0, 0, 1, 0, 5000], "3 day(s) together would lose all their 21 transactions: 1403/01/11 "),
     ],
 )
-def test_the_limits_hold_for_all_later_days_together_and_for_those_of_which_nothing_is_left(
+def test_the_limits_apply_to_all_later_days_together(
     published: list[int], counted: list[int], refused: str | None
 ) -> None:
     before = {OLDEST - 1: 10**6, OLDEST: 10**6} | {OLDEST + 1 + i: count for i, count in enumerate(published)}
@@ -121,18 +121,18 @@ def test_the_limits_hold_for_all_later_days_together_and_for_those_of_which_noth
     assert refusal.value.sentence.startswith(refused)
 
 
-def test_where_nothing_counts_any_more_all_are_kept() -> None:
+def test_if_nothing_counts_any_more_every_day_is_kept() -> None:
     assert retention(None)({OLDEST: 500}, {}) == [DayLoss(OLDEST, 500, 0)]
 
 
-def test_without_a_loss_the_oldest_document_is_not_queried() -> None:
+def test_without_shrinking_the_oldest_document_is_not_queried() -> None:
     def fail() -> int | None:
         raise AssertionError("it costs a query")
 
     assert Retention(CALENDAR, fail, LossLimits())({OLDEST: 5}, {OLDEST: 5, OLDEST + 1: 1}) == []
 
 
-def test_the_warning_names_the_days_and_their_counts() -> None:
+def test_the_warning_names_kept_days_and_their_counts() -> None:
     assert retention().warnings([]) == ()
     (warning,) = retention().warnings([DayLoss(OLDEST - 1, 30, 0), DayLoss(OLDEST, 10, 4)])
     assert warning == (
@@ -141,7 +141,7 @@ def test_the_warning_names_the_days_and_their_counts() -> None:
     )
 
 
-def test_what_days_lose_is_a_warning_of_its_own() -> None:
+def test_lost_transactions_have_their_own_warning() -> None:
     lost = [DayLoss(OLDEST + 1, 5, 0), DayLoss(OLDEST + 3, 10, 4)]
     warning = "2 day(s) lost 11 published transactions: 1403/01/11 (5 published, 0 counted), "
     assert retention().warnings([], lost) == (f"{warning}1403/01/13 (10 published, 4 counted)",)
@@ -153,7 +153,9 @@ def test_what_days_lose_is_a_warning_of_its_own() -> None:
     ("counted", "removed"),
     [({1: 5, 2: 5}, None), ({1: 9, 2: 0, 3: 100}, 11), ({1: 10, 2: 0}, None), ({3: 20}, 20), ({}, 20)],
 )
-def test_half_of_what_is_replaced_may_be_removed_and_no_more(counted: Mapping[int, int], removed: int | None) -> None:
+def test_at_most_half_of_the_replaced_transactions_may_be_removed(
+    counted: Mapping[int, int], removed: int | None
+) -> None:
     published = {1: 10, 2: 10}
     if removed is None:
         assert require_half(published, counted) == ()
@@ -170,7 +172,7 @@ def test_the_total_counts_when_transactions_move_to_other_days() -> None:
         require_half(published, as_one_day({3: 9}))
 
 
-def test_where_nothing_is_published_nothing_can_be_removed() -> None:
+def test_without_a_publication_nothing_can_shrink() -> None:
     assert require_half({}, {}) == ()
 
 
@@ -197,7 +199,7 @@ def replace_but(stores: Stores, sums: Sums, protected: set[int], *days: tuple[in
     return change.ranges
 
 
-def test_weeks_and_months_of_kept_days_are_derived_with_what_is_stored_of_them(stores: Stores) -> None:
+def test_weeks_and_months_include_the_stored_totals_of_kept_days(stores: Stores) -> None:
     held = {(merchant, NOWRUZ + i): (100 + i, 2) for i in range(-9, 9) for merchant in "ab"}
     publish(stores, held, ALWAYS)
     new = {("a", NOWRUZ + i): (i, 1) for i in range(-2, 6)}
@@ -212,14 +214,14 @@ def test_weeks_and_months_of_kept_days_are_derived_with_what_is_stored_of_them(s
     ]
 
 
-def test_where_all_days_are_kept_nothing_changes(stores: Stores) -> None:
+def test_if_all_days_are_kept_nothing_changes(stores: Stores) -> None:
     held = {("a", NOWRUZ + i): (100 + i, 2) for i in range(5)}
     publish(stores, held, ALWAYS)
     assert replace_but(stores, {}, set(range(NOWRUZ, NOWRUZ + 5)), ALWAYS) == ()
     require_holds(stores, held)
 
 
-def test_the_counts_that_are_compared_and_the_days_that_are_kept_and_lost_are_reported(stores: Stores) -> None:
+def test_compared_counts_and_kept_and_lost_days_are_reported(stores: Stores) -> None:
     held = {(merchant, NOWRUZ + i): (100 + i, 2) for i in range(4) for merchant in "ab"}
     publish(stores, held, ALWAYS)
     counted = {("a", NOWRUZ): (1, 5), ("a", NOWRUZ + 1): (1, 1), ("a", NOWRUZ + 2): (1, 1), ("b", NOWRUZ + 2): (1, 2)}
@@ -244,7 +246,7 @@ sums_of_days = st.dictionaries(
 )
 
 
-def test_whatever_is_kept_the_store_equals_a_rebuild_of_it_and_of_what_was_counted(tmp_path: Path) -> None:
+def test_the_store_equals_a_rebuild_of_kept_and_counted_days(tmp_path: Path) -> None:
     """Each example replaces all that the one before left in the store."""
 
     @tries(40)

@@ -49,7 +49,7 @@ def insert_at(runner: JobRunner, at: datetime, amount: int = 5) -> ObjectId:
     return runner.shop.insert(Transaction("a", amount, at))[0]
 
 
-def test_into_an_empty_store_everything_is_counted(runner: JobRunner) -> None:
+def test_a_refresh_of_an_empty_store_counts_everything(runner: JobRunner) -> None:
     runner.shop.insert(*FORTY_DAYS)
     outcome = runner.refresh()
     require_right(runner)
@@ -62,7 +62,7 @@ def test_into_an_empty_store_everything_is_counted(runner: JobRunner) -> None:
     assert outcome.publication == runner.stores.summaries.published()
 
 
-def test_of_an_empty_collection_nothing_is_published_until_there_is_something(runner: JobRunner) -> None:
+def test_an_empty_collection_publishes_nothing(runner: JobRunner) -> None:
     assert runner.refresh().publication.rows == 0
     assert runner.refresh().run.status is RunStatus.UNCHANGED
     runner.shop.insert(*FORTY_DAYS)
@@ -70,7 +70,7 @@ def test_of_an_empty_collection_nothing_is_published_until_there_is_something(ru
     require_right(runner)
 
 
-def test_only_the_days_since_the_last_reading_and_those_of_the_look_back_are_read(filled: JobRunner) -> None:
+def test_only_the_days_since_the_last_read_and_the_look_back_are_read(filled: JobRunner) -> None:
     filled.now += 2 * DAY
     filled.shop.insert(*spread(["a"], days=2, first=date(2024, 3, 24)))
     outcome = filled.refresh()
@@ -104,7 +104,7 @@ def test_inserts_changes_and_deletions_inside_the_look_back_are_counted_correctl
 
 
 @pytest.mark.parametrize("look_back_days", [0, pytest.param(3, marks=pytest.mark.thorough), 5, 36_500])
-def test_weeks_and_months_that_reach_over_the_edge_come_out_right(filled: JobRunner, look_back_days: int) -> None:
+def test_weeks_and_months_across_the_window_edge_are_correct(filled: JobRunner, look_back_days: int) -> None:
     begin = filled.now - look_back_days * DAY
     for days in range(min(look_back_days, 39) + 1):
         insert_at(filled, filled.now - days * DAY, 10**6 + days)
@@ -127,7 +127,7 @@ def test_changes_that_are_older_than_the_look_back_are_left_to_verify(filled: Jo
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: JobRunner, indexed: bool) -> None:
+def test_with_an_updated_at_field_older_changed_days_are_recounted(filled: JobRunner, indexed: bool) -> None:
     shop, old = filled.shop, datetime(2024, 2, 20, 12, tzinfo=UTC)
     if indexed:
         shop.index("meta.updatedAt")
@@ -144,7 +144,7 @@ def test_with_a_field_of_the_last_change_older_days_are_counted_as_well(filled: 
     assert outcome.run.counts.read == 4 + 3 + 1 + 3 * 3 + 1
 
 
-def test_deletions_in_older_days_stay_unseen_also_with_that_field(filled: JobRunner) -> None:
+def test_deletions_in_older_days_are_not_seen_with_an_updated_at_field(filled: JobRunner) -> None:
     oldest = filled.shop.collection.find_one(sort=[("createdAt", 1)])
     assert oldest is not None
     filled.shop.delete(oldest["_id"])
@@ -161,14 +161,14 @@ def test_a_second_refresh_changes_nothing_and_publishes_nothing(filled: JobRunne
     require_right(filled)
 
 
-def test_the_next_window_begins_at_a_refresh_that_found_nothing_changed(filled: JobRunner) -> None:
+def test_a_refresh_without_changes_moves_the_window(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     assert filled.refresh().run.first_day_key == "1403/01/01"
     filled.now += HOUR
     assert filled.refresh().run.first_day_key == "1403/01/21"
 
 
-def test_a_missed_run_is_caught_up(filled: JobRunner) -> None:
+def test_the_next_refresh_catches_up_after_a_missed_one(filled: JobRunner) -> None:
     filled.shop.insert(*spread(["a"], days=60, first=date(2024, 3, 20)))
     filled.now += 60 * DAY
     filled.refresh(look_back_days=0)
@@ -177,7 +177,7 @@ def test_a_missed_run_is_caught_up(filled: JobRunner) -> None:
     require_right(filled)
 
 
-def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: JobRunner) -> None:
+def test_the_next_refresh_reads_what_a_failed_one_did_not(filled: JobRunner) -> None:
     filled.now += 10 * DAY
     insert_at(filled, filled.now - 8 * DAY)
     filled.shop.collection.insert_one({"merchantId": "a", "createdAt": filled.now})
@@ -189,7 +189,7 @@ def test_what_a_failed_refresh_did_not_read_is_read_by_the_next(filled: JobRunne
     require_right(filled)
 
 
-def test_after_the_clock_was_set_back_nothing_is_missed(filled: JobRunner) -> None:
+def test_a_clock_set_back_loses_no_transactions(filled: JobRunner) -> None:
     filled.now += 300 * DAY
     filled.refresh()
     filled.now -= 299 * DAY
@@ -199,7 +199,7 @@ def test_after_the_clock_was_set_back_nothing_is_missed(filled: JobRunner) -> No
     assert filled.stores.runs.recent(1)[0].first_day_key is None, "everything is counted"
 
 
-def test_documents_of_the_future_are_counted_and_followed(filled: JobRunner) -> None:
+def test_documents_dated_in_the_future_are_counted_and_updated(filled: JobRunner) -> None:
     late = [insert_at(filled, filled.now + span) for span in (DAY, 400 * DAY, 30_000 * DAY)]
     filled.refresh()
     require_right(filled)
@@ -209,7 +209,7 @@ def test_documents_of_the_future_are_counted_and_followed(filled: JobRunner) -> 
     require_right(filled)
 
 
-def test_documents_of_1970_are_counted_when_everything_is(runner: JobRunner) -> None:
+def test_documents_of_1970_are_counted_by_a_full_read(runner: JobRunner) -> None:
     insert_at(runner, datetime(1970, 1, 1, tzinfo=UTC))
     insert_at(runner, runner.now)
     runner.refresh()
@@ -229,7 +229,7 @@ def test_documents_outside_of_the_calendar_are_rejected(filled: JobRunner) -> No
 
 
 @pytest.mark.parametrize(("zone", "years"), [("Asia/Tehran", (1977, 2022)), ("America/St_Johns", (2000, 2012))])
-def test_changes_of_the_clocks_inside_the_look_back_are_counted_correctly(
+def test_dst_changes_inside_the_look_back_are_counted_correctly(
     shop: Shop, sqlite_stores: Stores, tmp_path: Path, zone: str, years: tuple[int, int]
 ) -> None:
     """All of them, or some by chance; read by time from the first day on, and by `updatedAt` in days of single ones."""
@@ -253,7 +253,7 @@ def test_changes_of_the_clocks_inside_the_look_back_are_counted_correctly(
     assert published_rows(sqlite_stores) == shop.summaries(zone)
 
 
-def test_a_day_of_very_many_late_documents(filled: JobRunner) -> None:
+def test_a_day_with_very_many_late_documents_is_counted(filled: JobRunner) -> None:
     number = 100_000 if THOROUGH else 1_000
     chance, midnight = random.Random(1403), datetime(2024, 3, 20, 20, 30, tzinfo=UTC)
     late = [
@@ -269,7 +269,7 @@ def test_a_day_of_very_many_late_documents(filled: JobRunner) -> None:
     require_right(filled)
 
 
-def test_few_rejects_are_set_aside_and_the_run_is_degraded(filled: JobRunner) -> None:
+def test_few_rejects_are_quarantined_and_the_run_is_degraded(filled: JobRunner) -> None:
     filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": filled.now})
     insert_at(filled, filled.now)
     outcome = filled.refresh(max_reject_ratio=0.5)
@@ -299,9 +299,7 @@ def test_a_store_with_another_fingerprint_is_refused(filled: JobRunner) -> None:
     assert [run.id for run in filled.stores.runs.recent(9)] == [1]
 
 
-def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zone_once(
-    filled: JobRunner, tmp_path: Path
-) -> None:
+def test_a_refresh_without_changes_records_the_time_zone_rules_once(filled: JobRunner, tmp_path: Path) -> None:
     Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
     adopting, again = filled.refresh(), filled.refresh()
     assert (adopting.run.status, adopting.run.days_changed) == (RunStatus.PUBLISHED, 0)
@@ -311,9 +309,7 @@ def test_a_refresh_that_finds_nothing_to_change_records_the_rules_of_the_time_zo
     assert "rules" not in "".join(again.run.warnings)
 
 
-def test_a_refresh_without_a_currency_leaves_that_of_an_earlier_store_unknown(
-    filled: JobRunner, tmp_path: Path
-) -> None:
+def test_a_refresh_without_a_currency_sets_none(filled: JobRunner, tmp_path: Path) -> None:
     Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").forget_currency()
     outcome = filled.refresh()
     assert (outcome.run.status, outcome.publication.fingerprint.currency) == (RunStatus.UNCHANGED, None)
@@ -321,7 +317,7 @@ def test_a_refresh_without_a_currency_leaves_that_of_an_earlier_store_unknown(
     assert (named.run.status, named.publication.fingerprint.currency) == (RunStatus.PUBLISHED, "USD")
 
 
-def test_only_documents_of_the_condition_are_counted(runner: JobRunner) -> None:
+def test_only_documents_that_match_the_filter_are_counted(runner: JobRunner) -> None:
     paid = Fields(where=(("status", "paid"),))
     runner.shop.insert(*FORTY_DAYS, status="paid")
     runner.refresh(fields=paid)
@@ -335,7 +331,7 @@ def test_only_documents_of_the_condition_are_counted(runner: JobRunner) -> None:
     require_right(runner)
 
 
-def test_a_missing_index_is_a_warning_with_the_command_that_makes_it(runner: JobRunner) -> None:
+def test_a_missing_index_gives_a_warning_with_the_command_to_create_it(runner: JobRunner) -> None:
     runner.shop.insert(*FORTY_DAYS)
     runner.refresh()
     warnings = {path: runner.refresh(updated_field=path).run.warnings for path in (None, "updatedAt")}
@@ -360,7 +356,7 @@ def test_a_refresh_after_a_rebuild_from_an_export_begins_with_its_last_day(runne
     require_right(runner)
 
 
-def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(filled: JobRunner) -> None:
+def test_rebuilding_some_days_does_not_move_the_bookmark(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     filled.shop.insert(*spread(["a"], days=20, first=date(2024, 3, 23)))
     filled.rebuild(first_key="1403/01/15", last_key="1403/01/24")
@@ -368,7 +364,7 @@ def test_days_that_were_rebuilt_by_themselves_are_no_reading_of_the_others(fille
     require_right(filled)
 
 
-def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: JobRunner) -> None:
+def test_a_refresh_after_a_live_rebuild_continues_from_it(filled: JobRunner) -> None:
     filled.now += 20 * DAY
     insert_at(filled, filled.now)
     filled.rebuild(truncate=True)
@@ -378,7 +374,7 @@ def test_a_refresh_after_a_rebuild_of_the_collection_begins_there(filled: JobRun
     require_right(filled)
 
 
-def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: JobRunner) -> None:
+def test_a_missing_collection_fails_and_changes_nothing(filled: JobRunner) -> None:
     before = filled.stores.summaries.published()
     with pytest.raises(SourceError):
         filled.refresh(collection="sales")
@@ -386,7 +382,7 @@ def test_a_collection_that_is_not_there_fails_and_leaves_all_as_it_is(filled: Jo
     assert filled.stores.runs.recent(1)[0].status is RunStatus.FAILED
 
 
-def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_are_published(runner: JobRunner) -> None:
+def test_with_text_times_everything_is_read_and_changed_days_published(runner: JobRunner) -> None:
     fields = Fields(formats=Formats(2, time_format="%Y/%m/%d %H:%M:%S", text_zone="Asia/Tehran", takes_earlier=True))
     for one in FORTY_DAYS:
         local = one.at.astimezone(ZoneInfo("Asia/Tehran"))
@@ -405,7 +401,7 @@ def test_with_times_as_text_the_whole_collection_is_read_and_only_changed_days_a
     assert (partial.run.counts.counted, partial.run.days_changed) == (4, 0)
 
 
-def test_a_purged_day_is_kept_with_times_as_numbers_too(runner: JobRunner) -> None:
+def test_a_purged_day_is_kept_with_numeric_times_too(runner: JobRunner) -> None:
     fields = Fields(formats=Formats(time_format="epoch-ms"))
     ids = [runner.shop.insert(one, createdAt=ms_of(one.at))[0] for one in FORTY_DAYS]
     runner.refresh(fields=fields)

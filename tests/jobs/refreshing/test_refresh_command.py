@@ -38,7 +38,7 @@ def jobs(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
 
 
-def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_the_output_shows_what_was_refreshed(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     said = jobs("refresh")
     assert (said.code, said.err) == (0, "")
     first, counted, did = said.out.splitlines()
@@ -66,7 +66,7 @@ def test_it_says_what_it_did(jobs: CommandLine, shop: Shop, sqlite_stores: Store
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
-def test_machines_get_the_run_and_what_is_published(jobs: CommandLine, shop: Shop) -> None:
+def test_json_output_has_the_run_and_the_publication(jobs: CommandLine, shop: Shop) -> None:
     assert jobs("refresh", "--json").json["run"]["incremental"] is True
     answer = jobs("refresh", "--json", shop.url).json
     assert answer["run"]["status"] == "unchanged"
@@ -84,7 +84,7 @@ def test_the_look_back_is_a_setting(jobs: CommandLine, shop: Shop, sqlite_stores
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
-def test_older_days_are_counted_in_what_it_says(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_the_output_counts_older_changed_days(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     jobs("refresh")
     for days in (7, 8, 9):
         shop.insert(Transaction("late", 5, now() - days * DAY), updatedAt=now())
@@ -92,7 +92,7 @@ def test_older_days_are_counted_in_what_it_says(jobs: CommandLine, shop: Shop, s
     assert published_rows(sqlite_stores) == shop.summaries()
 
 
-def test_a_missing_index_is_reported_with_the_command_that_makes_it(jobs: CommandLine, shop: Shop) -> None:
+def test_a_missing_index_is_reported_with_the_command_to_create_it(jobs: CommandLine, shop: Shop) -> None:
     jobs("refresh")
     shop.collection.drop_indexes()
     said = jobs("refresh")
@@ -104,7 +104,7 @@ def test_a_missing_index_is_reported_with_the_command_that_makes_it(jobs: Comman
     assert command in jobs("status", "2").out
 
 
-def test_few_rejects_degrade_it_and_more_fail_it(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_few_rejects_degrade_a_refresh_and_more_fail_it(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     jobs("refresh")
     shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": now()})
     err = jobs("refresh").require_failure(3, "1 of 9 documents were rejected (1 amount: text)")
@@ -116,7 +116,7 @@ def test_few_rejects_degrade_it_and_more_fail_it(jobs: CommandLine, shop: Shop, 
     assert [run.status for run in sqlite_stores.runs.recent(2)] == [RunStatus.UNCHANGED, RunStatus.FAILED]
 
 
-def test_a_day_that_loses_too_much_ends_it_with_a_code_of_its_own(
+def test_a_day_that_shrinks_too_much_has_its_own_exit_code(
     jobs: CommandLine, shop: Shop, sqlite_stores: Stores
 ) -> None:
     lost = shop.insert(*(Transaction("many", 1, now() - DAY) for _ in range(30)))
@@ -160,14 +160,14 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
 
 
 @pytest.mark.parametrize("source", ["export.bson", "-", "missing.bson"])
-def test_an_export_cannot_be_refreshed_from(jobs: CommandLine, sqlite_stores: Stores, source: str) -> None:
+def test_an_export_cannot_be_the_source_of_a_refresh(jobs: CommandLine, sqlite_stores: Stores, source: str) -> None:
     write_bson(jobs.folder / "export.bson", ten_days())
     err = jobs("refresh", source).require_failure(2, f"{source} is not a live collection")
     assert "use rebuild for exports" in err
     assert sqlite_stores.runs.recent(1) == []
 
 
-def test_without_a_source_it_asks_for_one(jobs: CommandLine) -> None:
+def test_a_missing_source_is_a_usage_error(jobs: CommandLine) -> None:
     jobs("refresh", SOURCE_URL="").require_failure(2, "no SOURCE is given, and SOURCE_URL is not set")
 
 
@@ -175,20 +175,20 @@ def test_without_a_source_it_asks_for_one(jobs: CommandLine) -> None:
     "options",
     [("--updated-field", "a..b"), ("--where", "paid"), ("--amount-field", "createdAt")],
 )
-def test_options_that_mean_nothing_are_refused_before_anything_runs(
+def test_meaningless_options_are_refused_before_the_run(
     jobs: CommandLine, sqlite_stores: Stores, options: tuple[str, ...]
 ) -> None:
     jobs("refresh", *options).require_failure(2)
     assert sqlite_stores.runs.recent(1) == []
 
 
-def test_other_fields_than_before_are_refused(jobs: CommandLine, sqlite_stores: Stores) -> None:
+def test_changed_field_options_are_refused(jobs: CommandLine, sqlite_stores: Stores) -> None:
     jobs("refresh")
     jobs("refresh", "--where", "status=paid").require_failure(1, "the store was built with other settings: where")
     assert len(sqlite_stores.runs.recent(9)) == 1
 
 
-def test_the_condition_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_the_filter_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("paid", 5, now()), status="paid")
     paid = ("refresh", "--where", "status=paid")
     assert "Counted 1, rejected 0, filtered out 20" in jobs(*paid).out

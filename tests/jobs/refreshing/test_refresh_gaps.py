@@ -51,21 +51,23 @@ def require_right_after_a_refresh(runner: JobRunner) -> None:
     assert published_rows(runner.stores) == runner.shop.summaries()
 
 
-def test_after_days_from_an_older_export_up_to_the_end(filled: JobRunner, export: Callable[..., str]) -> None:
+def test_a_refresh_fills_the_gap_after_days_from_an_older_export(filled: JobRunner, export: Callable[..., str]) -> None:
     filled.refresh()
     filled.rebuild(sources=(export(9),), first_key="1402/12/01")
     assert published_rows(filled.stores) != filled.shop.summaries()
     require_right_after_a_refresh(filled)
 
 
-def test_after_a_repair_by_an_older_export(filled: JobRunner, export: Callable[..., str]) -> None:
+def test_a_refresh_fills_the_gap_after_a_repair_from_an_older_export(
+    filled: JobRunner, export: Callable[..., str]
+) -> None:
     filled.refresh()
     filled.verify(sources=(export(9),), first_key="1402/12/01", repair=True)
     assert published_rows(filled.stores) != filled.shop.summaries()
     require_right_after_a_refresh(filled)
 
 
-def test_after_an_export_with_the_date_of_its_copy_and_a_transaction_of_the_future(
+def test_a_refresh_fills_the_gap_after_an_export_with_future_transactions(
     filled: JobRunner, export: Callable[..., str]
 ) -> None:
     future = Transaction("m1", 5, NOW + timedelta(days=2000))
@@ -74,13 +76,13 @@ def test_after_an_export_with_the_date_of_its_copy_and_a_transaction_of_the_futu
     require_right_after_a_refresh(filled)
 
 
-def test_after_such_an_export_and_some_recent_days(filled: JobRunner, export: Callable[..., str]) -> None:
+def test_a_refresh_fills_the_gap_after_an_export_and_recent_days(filled: JobRunner, export: Callable[..., str]) -> None:
     filled.rebuild(sources=(export(13, 0),))
     filled.rebuild(first_key="1403/01/03", last_key="1403/01/04")
     require_right_after_a_refresh(filled)
 
 
-def test_after_exports_of_several_ages(filled: JobRunner, export: Callable[..., str]) -> None:
+def test_a_refresh_fills_the_gap_after_exports_of_several_ages(filled: JobRunner, export: Callable[..., str]) -> None:
     """Each has half of the documents of every day."""
     halves = [filled.shop.transactions()[half::2] for half in (0, 1)]
     paths = []
@@ -94,9 +96,7 @@ def test_after_exports_of_several_ages(filled: JobRunner, export: Callable[..., 
     require_right_after_a_refresh(filled)
 
 
-def test_a_run_that_was_taken_over_does_not_publish_an_older_export(
-    filled: JobRunner, export: Callable[..., str]
-) -> None:
+def test_a_taken_over_run_does_not_publish_an_older_export(filled: JobRunner, export: Callable[..., str]) -> None:
     """Its successor has found right what is published, so that the next generation is still free."""
     filled.refresh()
 
@@ -113,7 +113,7 @@ def test_a_run_that_was_taken_over_does_not_publish_an_older_export(
     require_right_after_a_refresh(filled)
 
 
-def test_after_a_hundred_failures_only_what_is_missing_is_read(filled: JobRunner) -> None:
+def test_after_a_hundred_failures_only_the_missing_days_are_read(filled: JobRunner) -> None:
     filled.refresh()
     (refreshed,) = filled.stores.runs.recent(1)
     for _ in range(101):

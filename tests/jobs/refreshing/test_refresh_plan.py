@@ -55,78 +55,78 @@ def begin_key(publication: Publication, *runs: Run, look_back_days: int = 3) -> 
     return key_of(planner(look_back_days).begin_day(publication, runs[::-1], ms_of(TODAY)))
 
 
-def test_the_look_back_ends_where_what_is_published_does_and_not_now() -> None:
+def test_the_look_back_is_measured_from_the_publication_and_not_from_now() -> None:
     assert begin_key(published_of(ago(days=10))) == "1402/12/20"
     assert begin_key(published_of(ago(days=10)), look_back_days=0) == "1402/12/23"
     assert begin_key(published_of(ago(hours=1))) == "1403/01/01"
 
 
-def test_the_day_of_the_last_reading_is_that_of_the_time_zone() -> None:
+def test_the_day_of_the_last_read_is_local() -> None:
     evening = datetime(2024, 3, 22, 20, 29, tzinfo=UTC)
     assert begin_key(published_of(evening), look_back_days=0) == "1403/01/03"
     assert begin_key(published_of(evening + timedelta(minutes=1)), look_back_days=0) == "1403/01/04"
 
 
-def test_a_refresh_that_found_nothing_to_change_has_read_on() -> None:
+def test_a_refresh_without_changes_moves_the_bookmark() -> None:
     assert begin_key(published_of(ago(days=10)), unchanged(2, ago(days=7)), unchanged(3, ago(days=5))) == "1402/12/25"
 
 
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.DIED, RunStatus.INTERRUPTED, RunStatus.RUNNING])
-def test_a_refresh_that_did_not_come_to_its_end_has_not(status: RunStatus) -> None:
+def test_an_unfinished_refresh_does_not_move_the_bookmark(status: RunStatus) -> None:
     assert begin_key(published_of(ago(days=10)), unchanged(2, ago(days=1), status=status)) == "1402/12/20"
 
 
-def test_one_that_found_an_earlier_generation_right_says_nothing_of_this() -> None:
+def test_a_refresh_of_an_earlier_generation_does_not_move_the_bookmark() -> None:
     """A run that was thought dead may publish an older export after its successor has ended."""
     overtaken = unchanged(3, ago(days=1), generation=PUBLISHED.generation - 1)
     assert begin_key(published_of(ago(days=10)), overtaken) == "1402/12/20"
 
 
-def test_a_hundred_failures_since_make_no_difference() -> None:
+def test_failed_runs_do_not_change_the_bookmark() -> None:
     failed = [unchanged(number, ago(hours=1), status=RunStatus.FAILED) for number in range(2, 102)]
     assert begin_key(published_of(ago(days=10)), *failed) == "1402/12/20"
 
 
-def test_a_clock_that_was_put_right_by_a_little_is_no_reason_to_count_everything() -> None:
+def test_a_small_clock_correction_does_not_cause_a_full_read() -> None:
     assert begin_key(published_of(TODAY + timedelta(minutes=4))) == "1403/01/01"
     assert planner().begin_day(published_of(TODAY + timedelta(minutes=6)), [], ms_of(TODAY)) is None
 
 
-def test_of_five_minutes_that_a_clock_may_be_put_back_the_last_millisecond_counts() -> None:
+def test_clock_skew_of_five_minutes_is_tolerated_to_the_millisecond() -> None:
     now_ms = ms_of(TODAY)
     until = [replace(PUBLISHED, complete_until_ms=now_ms + 300_000 + more) for more in (0, 1)]
     assert [planner().begin_day(one, [], now_ms) is None for one in until] == [False, True]
 
 
-def test_what_is_known_of_later_than_now_does_not_make_the_first_day_later() -> None:
+def test_a_bookmark_in_the_future_does_not_skip_days() -> None:
     """The clock was put back over midnight."""
     evening = datetime(2024, 3, 22, 20, 28, tzinfo=UTC)  # in Tehran 23:58 of 1403/01/03
     known = published_of(evening + timedelta(minutes=4))
     assert key_of(planner(0).begin_day(known, [], ms_of(evening))) == "1403/01/03"
 
 
-def test_without_a_recorded_reading_everything_is_counted() -> None:
+def test_without_a_bookmark_everything_is_counted() -> None:
     assert planner().begin_day(published_of(None), [], ms_of(TODAY)) is None
 
 
-def test_into_a_store_without_summaries_everything_is_counted() -> None:
+def test_for_an_empty_store_everything_is_counted() -> None:
     assert planner().begin_day(replace(published_of(ago(hours=1)), rows=0), [], ms_of(TODAY)) is None
 
 
-def test_a_reading_after_the_calendar_begins_with_its_last_day() -> None:
+def test_a_bookmark_after_the_calendar_begins_with_its_last_day() -> None:
     after = (CALENDAR.last_day + 30) * DAY_MS
     publication = replace(PUBLISHED, complete_until_ms=after)
     assert planner(3).begin_day(publication, [], after) == CALENDAR.last_day
     assert planner(3).plan(CALENDAR.last_day).days == ((CALENDAR.last_day, CALENDAR.last_day),)
 
 
-def test_a_look_back_beyond_the_calendar_begins_with_it() -> None:
+def test_a_look_back_before_the_calendar_begins_with_its_first_day() -> None:
     last_reading = CALENDAR.first_day + 30
     publication = replace(PUBLISHED, complete_until_ms=last_reading * DAY_MS)
     assert planner(36_500).begin_day(publication, [], ms_of(TODAY)) == CALENDAR.first_day
 
 
-def test_without_older_changes_there_is_one_stretch_without_end() -> None:
+def test_without_older_changes_there_is_one_open_ended_range() -> None:
     begin = day_number(date(2024, 3, 20))
     plan = planner().plan(begin)
     assert plan.days == ((begin, CALENDAR.last_day),)
@@ -140,7 +140,7 @@ def plan_of(begin: int, *days: int) -> RefreshPlan:
     return planner().plan(begin, [noons[::2], noons[1::2], []])
 
 
-def test_older_days_of_changed_documents_are_counted_whole() -> None:
+def test_older_days_of_changed_documents_are_recounted_completely() -> None:
     plan = plan_of(19_800, 19_700, 19_702, 19_701, 19_000, 19_700, 19_799, 19_800, 19_900)
     assert plan.days == ((19_000, 19_000), (19_700, 19_702), (19_799, 19_799), (19_800, CALENDAR.last_day))
     assert (plan.begin_day, plan.older_days) == (19_800, 5)
@@ -150,7 +150,7 @@ def test_older_days_of_changed_documents_are_counted_whole() -> None:
     assert plan.times[3] == TimeRange(19_800 * DAY_MS - offset_ms)
 
 
-def test_the_instant_at_which_the_window_begins_is_inside_and_the_one_before_is_of_an_older_day() -> None:
+def test_the_window_includes_its_first_instant() -> None:
     begin = day_number(date(2024, 3, 20))
     begin_ms = planner().plan(begin).times[-1].start_ms
     assert planner().plan(begin, [[begin_ms]]).days == ((begin, CALENDAR.last_day),)
@@ -159,17 +159,17 @@ def test_the_instant_at_which_the_window_begins_is_inside_and_the_one_before_is_
     assert older.times == (TimeRange(begin_ms - DAY_MS, begin_ms), TimeRange(begin_ms))
 
 
-def test_the_first_instant_of_the_calendar_is_of_its_first_day_and_the_one_before_of_none() -> None:
+def test_the_calendar_includes_its_first_instant() -> None:
     first_ms, _ = LocalDays("Asia/Tehran").named_range_ms(CALENDAR)
     assert planner().plan(19_800, [[first_ms]]).days[0] == (CALENDAR.first_day, CALENDAR.first_day)
     assert planner().plan(19_800, [[first_ms - 1]]).older_days == 0
 
 
-def test_days_in_a_row_are_one_stretch_and_days_with_one_between_are_two() -> None:
+def test_consecutive_days_are_merged_into_one_range() -> None:
     assert plan_of(19_800, 19_700, 19_701, 19_703).days[:-1] == ((19_700, 19_701), (19_703, 19_703))
 
 
-def test_a_stretch_up_to_the_window_does_not_reach_into_it() -> None:
+def test_a_range_of_older_days_ends_at_the_window() -> None:
     """Also where the day that is cut comes again after the window has begun, in St. John's in 2010."""
     sunday = day_number(date(2010, 11, 7))
     newfoundland = planner(3, "America/St_Johns")
@@ -177,14 +177,14 @@ def test_a_stretch_up_to_the_window_does_not_reach_into_it() -> None:
     assert plan.days == ((sunday - 1, sunday - 1), (sunday, CALENDAR.last_day))
 
 
-def test_changed_documents_of_days_that_the_calendar_does_not_name_count_nowhere() -> None:
+def test_changed_documents_outside_the_calendar_are_ignored() -> None:
     plan = planner().plan(19_800, [[-(2**63), (CALENDAR.first_day - 2) * DAY_MS, 2**63 - 1]])
     assert plan.days == ((19_800, CALENDAR.last_day),)
 
 
 @pytest.mark.parametrize("step", [2, 3, 40])
 @pytest.mark.parametrize("days", [99, 100, 101, 1000])
-def test_scattered_days_become_few_stretches_and_none_is_lost(days: int, step: int) -> None:
+def test_scattered_days_are_merged_into_few_ranges_without_loss(days: int, step: int) -> None:
     """The last ones are further apart, so that they stay by themselves."""
     changed = list(range(10_000, 10_000 + (days - 10) * step, step))
     changed += [changed[-1] + 200 * number for number in range(1, 11)]
@@ -203,7 +203,7 @@ def begin_of(day: int, zone: str) -> int:
     return seconds[bisect_left(seconds, day, key=lambda s: day_number(local_date(s * 1000, zone)))] * 1000
 
 
-def test_days_begin_and_end_right_at_every_change_of_the_clocks_of_tehran() -> None:
+def test_ranges_of_days_are_correct_at_every_dst_change_of_tehran() -> None:
     changes = list(clock_changes("Asia/Tehran", 1977, 2022))
     assert len(changes) >= 60
     for change in changes:
@@ -221,7 +221,7 @@ def test_days_begin_and_end_right_at_every_change_of_the_clocks_of_tehran() -> N
         assert older.times[1] == TimeRange(expected[day + 1], expected[day + 2])
 
 
-def test_a_day_that_comes_again_after_the_next_has_begun_is_counted_with_that() -> None:
+def test_a_repeated_day_is_counted_together_with_the_next() -> None:
     """On 2010-11-07 at 00:01 the clocks of St. John's went back to 23:01 of the day before."""
     sunday = day_number(date(2010, 11, 7))
     newfoundland = planner(3, "America/St_Johns")
@@ -235,7 +235,7 @@ def test_a_day_that_comes_again_after_the_next_has_begun_is_counted_with_that() 
         assert plan.times[0] == TimeRange(*map(ms_of, bounds))
 
 
-def test_five_minutes_ahead_a_clock_is_still_taken_for_right_and_a_millisecond_more_for_wrong() -> None:
+def test_clock_skew_ahead_is_tolerated_up_to_five_minutes() -> None:
     limit = published_of(TODAY + timedelta(minutes=5))
     assert begin_key(limit) == "1403/01/01"
     assert limit.complete_until_ms is not None
@@ -243,25 +243,25 @@ def test_five_minutes_ahead_a_clock_is_still_taken_for_right_and_a_millisecond_m
     assert planner().begin_day(beyond, [], ms_of(TODAY)) is None
 
 
-def test_a_publication_of_one_row_is_known_and_one_of_none_is_not() -> None:
+def test_an_empty_publication_counts_as_no_publication() -> None:
     assert begin_key(replace(published_of(ago(days=10)), rows=1)) == "1402/12/20"
     assert planner().begin_day(replace(published_of(ago(days=10)), rows=0), [], ms_of(TODAY)) is None
 
 
-def test_the_first_instant_of_the_days_that_are_read_anyway_is_no_older_one_and_the_last_before_it_is() -> None:
+def test_the_edge_of_the_window_separates_older_changes() -> None:
     begin_ms = begin_of(19_800, "Asia/Tehran")
     assert planner().plan(19_800, [[begin_ms]]).days == ((19_800, CALENDAR.last_day),)
     assert planner().plan(19_800, [[begin_ms - 1]]).days == ((19_799, 19_799), (19_800, CALENDAR.last_day))
 
 
-def test_the_first_instant_that_the_calendar_names_counts_and_the_one_before_it_does_not() -> None:
+def test_changes_count_from_the_first_instant_of_the_calendar() -> None:
     first_ms, _ = LocalDays("Asia/Tehran").named_range_ms(CALENDAR)
     first = CALENDAR.first_day
     assert planner().plan(19_800, [[first_ms]]).days == ((first, first), (19_800, CALENDAR.last_day))
     assert planner().plan(19_800, [[first_ms - 1]]).days == ((19_800, CALENDAR.last_day),)
 
 
-def test_the_last_day_before_those_that_are_read_anyway_is_not_joined_with_them() -> None:
+def test_the_day_before_the_window_is_not_merged_with_it() -> None:
     """Also where that day is not a clean cut: what ends after it would be read twice."""
     sunday = day_number(date(2010, 11, 7))
     plan = planner(zone="America/St_Johns").plan(sunday, [[begin_of(sunday - 1, "America/St_Johns") + 3_600_000]])

@@ -58,14 +58,14 @@ def files(runner: JobRunner, folder: Path) -> list[str]:
     return sorted(str(path) for path in (folder / "quarantine").iterdir())
 
 
-def test_a_few_rejects_of_all_that_is_published_do_not_stop_it_however_little_it_reads(filled: JobRunner) -> None:
+def test_the_reject_limit_is_relative_to_everything_published(filled: JobRunner) -> None:
     spoil(filled, createdAt=BEYOND)
     outcome = filled.refresh(max_reject_ratio=0.01)
     assert (outcome.run.counts.read, outcome.run.counts.rejected) == (3 * 3 + 1, 1)
     assert outcome.run.degraded
 
 
-def test_more_are_refused_with_what_they_were_compared_with(filled: JobRunner) -> None:
+def test_too_many_rejects_are_refused_with_the_compared_total(filled: JobRunner) -> None:
     spoil(filled)
     spoil(filled)
     sentence = r"2 of 11 documents were rejected \(2 amount: text\), and --max-reject-ratio 0\.01 allows 1, "
@@ -73,14 +73,14 @@ def test_more_are_refused_with_what_they_were_compared_with(filled: JobRunner) -
         filled.refresh(max_reject_ratio=0.01)
 
 
-def test_what_is_published_does_not_excuse_a_source_that_has_changed(filled: JobRunner) -> None:
+def test_published_totals_do_not_excuse_a_changed_source(filled: JobRunner) -> None:
     for _ in range(15):
         spoil(filled)
     with pytest.raises(TooManyRejects, match=r"15 of 24 documents .* allows 12, "):
         filled.refresh(max_reject_ratio=0.5)
 
 
-def test_into_an_empty_store_what_is_read_decides(runner: JobRunner) -> None:
+def test_for_an_empty_store_the_reject_limit_is_relative_to_the_read_documents(runner: JobRunner) -> None:
     runner.shop.insert(*spread(["a"], days=9, first=date(2024, 3, 1)))
     spoil(runner)
     with pytest.raises(TooManyRejects, match=r"1 of 10 documents .* allows 0$"):
@@ -88,7 +88,7 @@ def test_into_an_empty_store_what_is_read_decides(runner: JobRunner) -> None:
     assert runner.refresh(max_reject_ratio=0.1).run.degraded
 
 
-def test_the_same_rejects_are_stored_once(filled: JobRunner, tmp_path: Path) -> None:
+def test_the_same_rejects_are_quarantined_once(filled: JobRunner, tmp_path: Path) -> None:
     """Although the documents around them, and so their positions, differ each time."""
     spoil(filled, createdAt=BEYOND)
     spoil(filled)
@@ -99,7 +99,7 @@ def test_the_same_rejects_are_stored_once(filled: JobRunner, tmp_path: Path) -> 
     assert len(Path(first).read_text().splitlines()) == 2
 
 
-def test_a_reused_file_of_rejects_counts_as_written_by_the_last_run(filled: JobRunner) -> None:
+def test_a_reused_quarantine_file_gets_the_time_of_the_last_run(filled: JobRunner) -> None:
     """Or what prune takes for old would be what the latest run names."""
     spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
@@ -109,7 +109,7 @@ def test_a_reused_file_of_rejects_counts_as_written_by_the_last_run(filled: JobR
     assert Path(first).stat().st_mtime > 1e9
 
 
-def test_other_rejects_get_a_file_of_their_own(filled: JobRunner, tmp_path: Path) -> None:
+def test_other_rejects_get_their_own_quarantine_file(filled: JobRunner, tmp_path: Path) -> None:
     bad = spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
     filled.shop.change(bad, amount="very much")
@@ -124,7 +124,7 @@ def test_other_rejects_get_a_file_of_their_own(filled: JobRunner, tmp_path: Path
     assert len(set(named)) == 4
 
 
-def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: JobRunner, tmp_path: Path) -> None:
+def test_a_refresh_stopped_by_rejects_quarantines_them_once(filled: JobRunner, tmp_path: Path) -> None:
     spoil(filled)
     for _ in range(3):
         filled.now += MINUTE
@@ -135,7 +135,7 @@ def test_a_refresh_that_they_stop_keeps_them_once_as_well(filled: JobRunner, tmp
     assert {run.quarantine for run in filled.stores.runs.recent(3)} == {only}
 
 
-def test_where_the_earlier_file_is_gone_there_is_a_new_one(filled: JobRunner, tmp_path: Path) -> None:
+def test_a_deleted_quarantine_file_is_written_again(filled: JobRunner, tmp_path: Path) -> None:
     spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
     assert first is not None
@@ -169,7 +169,9 @@ def written(path: Path, rejects: Sequence[tuple[int, str]]) -> Quarantine:
         ([(0, "\ud800x"), (90, "\ud800x"), (99, "y")], False),
     ],
 )
-def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple[int, str]], is_kept: bool) -> None:
+def test_rejects_are_compared_without_order_and_positions(
+    tmp_path: Path, earlier: list[tuple[int, str]], is_kept: bool
+) -> None:
     written(tmp_path / "earlier", earlier)
     later = written(tmp_path / "later", [(0, "\ud800x"), (1, "y"), (2, "y")])
     later.reuse_earlier(tmp_path / "earlier")
@@ -178,7 +180,7 @@ def test_only_order_and_positions_may_differ(tmp_path: Path, earlier: list[tuple
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n", b"\xff\n"])
-def test_a_file_that_holds_no_rejects_is_not_reused(tmp_path: Path, content: bytes) -> None:
+def test_a_quarantine_file_without_rejects_is_not_reused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "earlier").write_bytes(content)
     later = written(tmp_path / "later", [(0, "x")])
     later.reuse_earlier(tmp_path / "earlier")
@@ -186,7 +188,7 @@ def test_a_file_that_holds_no_rejects_is_not_reused(tmp_path: Path, content: byt
     assert (tmp_path / "later").exists()
 
 
-def test_what_a_run_may_still_be_writing_is_not_the_last_file(tmp_path: Path) -> None:
+def test_a_quarantine_file_still_being_written_is_not_reused(tmp_path: Path) -> None:
     statuses = {
         "under-way": RunStatus.RUNNING,
         "taken-over": RunStatus.DIED,

@@ -22,7 +22,7 @@ CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 @pytest.mark.parametrize("command", ["refresh", "verify --repair"])
-def test_a_signal_after_any_statement_leaves_no_row_open(
+def test_a_signal_after_any_statement_leaves_no_open_ledger_row(
     shop: Shop, sqlite_stores: Stores, tmp_path: Path, command: str
 ) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
@@ -48,7 +48,7 @@ def test_a_signal_after_any_statement_leaves_no_row_open(
     assert statuses == {RunStatus.PUBLISHED, RunStatus.INTERRUPTED}
 
 
-def test_a_command_that_nohup_started_goes_on_when_its_terminal_goes(shop: Shop, tmp_path: Path) -> None:
+def test_a_command_under_nohup_survives_its_terminal(shop: Shop, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}", SOURCE_URL=shop.url)
     shop.insert(Transaction("a", 1, datetime.now(UTC)))
     assert jobs("refresh", signal_after=20, number=signal.SIGHUP, ignored=signal.SIGHUP).code == 0

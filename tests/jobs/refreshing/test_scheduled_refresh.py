@@ -62,7 +62,7 @@ def silent_url(silent: socket.socket) -> str:
     return f"mongodb://127.0.0.1:{silent.getsockname()[1]}/shop"
 
 
-def test_beat_has_the_summaries_follow_the_collection(
+def test_beat_refreshes_the_summaries_from_the_collection(
     tmp_path: Path,
     shop: Collection[dict[str, Any]],
     mongo_database_url: str,
@@ -100,7 +100,7 @@ def test_beat_has_the_summaries_follow_the_collection(
         wait_until(lambda: counted() == 3, TIMEOUT_S, made.logs)
 
 
-def test_a_worker_that_receives_a_stop_signal_ends_the_refresh_and_stops(
+def test_a_stop_signal_ends_the_refresh_and_the_worker(
     tmp_path: Path, silent_url: str, missing: Callable[[str], NoReturn]
 ) -> None:
     with plant(tmp_path, missing) as made:
@@ -112,7 +112,7 @@ def test_a_worker_that_receives_a_stop_signal_ends_the_refresh_and_stops(
         assert made.stores.runs.recent(1)[0].status is RunStatus.INTERRUPTED
 
 
-def test_one_that_hangs_is_ended_publishes_nothing_and_is_in_the_ledger(store_of_here: str, silent_url: str) -> None:
+def test_a_hanging_refresh_is_stopped_and_recorded_in_the_ledger(store_of_here: str, silent_url: str) -> None:
     with open_stores(store_of_here, timeout_s=10) as stores:
         for time_limit_s in (3, 10, 30):  # a loaded machine may take longer for the start alone
             ended = refresh_once([silent_url], time_limit_s=time_limit_s)
@@ -132,7 +132,7 @@ def test_a_refresh_is_skipped_while_another_run_is_active(store_of_here: str, si
     assert f"process {os.getpid()} on " in str(event["reason"])
 
 
-def test_a_failure_is_reported_with_its_reason_and_what_to_do(store_of_here: str, tmp_path: Path) -> None:
+def test_a_failure_is_logged_with_its_reason_and_remedy(store_of_here: str, tmp_path: Path) -> None:
     """Also where the options ask for JSON themselves, and name another store."""
     options = ["no-such.bson", "--json", "--store", f"sqlite:///{tmp_path / 'other.db'}"]
     event = refresh_once(options, time_limit_s=TIMEOUT_S).as_event()
@@ -143,7 +143,7 @@ def test_a_failure_is_reported_with_its_reason_and_what_to_do(store_of_here: str
 
 
 @pytest.mark.thorough
-def test_a_refresh_that_would_remove_too_much_fails_until_its_options_allow_it(
+def test_a_refresh_that_shrinks_too_much_fails_until_allowed(
     store_of_here: str, shop: Collection[dict[str, Any]], mongo_database_url: str
 ) -> None:
     today = datetime.now(UTC)
@@ -170,9 +170,7 @@ def test_a_refresh_that_would_remove_too_much_fails_until_its_options_allow_it(
         pytest.param("one two", "Got unexpected extra argument", marks=pytest.mark.thorough),
     ],
 )
-def test_options_that_start_no_refresh_are_reported_in_one_sentence(
-    store_of_here: str, options: str, error: str
-) -> None:
+def test_invalid_refresh_options_are_reported_in_one_sentence(store_of_here: str, options: str, error: str) -> None:
     event = refresh_once(options.split(), time_limit_s=TIMEOUT_S).as_event()
     assert (event["event"], event["level"]) == ("refresh-failed", "error")
     assert str(event["error"]).startswith(error)
@@ -183,14 +181,14 @@ def test_a_killed_process_is_reported_with_its_signal() -> None:
     assert Ended(-9, {}, "", False).as_event()["exit_code"] == -9
 
 
-def test_one_that_had_just_published_when_its_time_was_over_has_refreshed() -> None:
+def test_a_refresh_that_published_before_its_time_limit_is_a_success() -> None:
     run = {"id": 3, "status": "published", "generation": 2, "days_changed": 1, "warnings": []}
     times = {"started_at_ms": 1_000, "ended_at_ms": 5_500}
     event = Ended(0, {"run": run | times}, "", timed_out=True).as_event()
     assert (event["event"], event["run_id"], event["seconds"]) == ("refreshed", 3, 4.5)
 
 
-def test_a_worker_that_is_stopped_while_it_waits_ends_the_refresh_as_well(
+def test_a_worker_stopped_while_it_waits_ends_the_refresh(
     store_of_here: str, silent: socket.socket, silent_url: str
 ) -> None:
     class Stopped(Exception):

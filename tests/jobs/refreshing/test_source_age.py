@@ -38,22 +38,22 @@ def after(
 
 
 @pytest.mark.parametrize("known_ms", [None, noon_of(DAY - 9), noon_of(DAY + 9)])
-def test_everything_from_a_live_collection_is_complete_until_it_was_read(known_ms: int | None) -> None:
+def test_a_live_collection_is_complete_until_its_read_time(known_ms: int | None) -> None:
     assert after(known_ms, as_of=noon_of(DAY + 3), sources=LIVE) == noon_of(DAY + 3)
 
 
 @pytest.mark.parametrize("known_ms", [None, noon_of(DAY - 9), noon_of(DAY + 9)])
-def test_everything_from_an_export_until_its_last_day_however_new_its_file(known_ms: int | None) -> None:
+def test_an_export_is_complete_until_its_last_day(known_ms: int | None) -> None:
     assert after(known_ms, as_of=noon_of(DAY + 3)) == TEHRAN.start_ms(DAY)
     assert after(known_ms, as_of=TEHRAN.start_ms(DAY)) == TEHRAN.start_ms(DAY)
     assert after(known_ms, as_of=noon_of(DAY - 1)) == TEHRAN.start_ms(DAY - 30)
 
 
-def test_transactions_of_the_future_make_an_export_no_newer() -> None:
+def test_future_transactions_do_not_make_an_export_newer() -> None:
     assert after(None, as_of=noon_of(DAY + 3), days=(DAY - 20, DAY + 2000)) == TEHRAN.start_ms(DAY - 20)
 
 
-def test_an_empty_export_says_nothing() -> None:
+def test_an_empty_export_gives_no_bookmark() -> None:
     assert after(noon_of(DAY), as_of=noon_of(DAY + 3), days=()) is None
 
 
@@ -67,14 +67,12 @@ def test_an_empty_export_says_nothing() -> None:
         (DAY + 2, DAY + 3, noon_of(DAY + 9), noon_of(DAY)),  # a gap stays one
     ],
 )
-def test_some_days_make_nothing_newer_and_what_they_lack_makes_it_older(
-    first: int, last: int, as_of: int, expected: int
-) -> None:
+def test_replacing_some_days_never_moves_the_bookmark_forward(first: int, last: int, as_of: int, expected: int) -> None:
     assert after(noon_of(DAY), first, last, as_of=as_of) == expected
     assert after(noon_of(DAY), first, last, as_of=as_of, sources=LIVE) == expected
 
 
-def test_days_up_to_the_end_are_as_old_as_their_source() -> None:
+def test_replacing_days_up_to_the_end_moves_the_bookmark_to_their_source() -> None:
     older = noon_of(DAY - 4)
     assert after(noon_of(DAY), DAY - 9, as_of=older, sources=LIVE) == older
     assert after(noon_of(DAY), DAY - 9, as_of=noon_of(DAY - 2), days=(DAY - 8, DAY - 4)) == TEHRAN.start_ms(DAY - 4)
@@ -84,12 +82,12 @@ def test_days_up_to_the_end_are_as_old_as_their_source() -> None:
     assert after(noon_of(DAY), DAY + 2, as_of=newer, sources=LIVE) == noon_of(DAY)  # a gap stays one
 
 
-def test_without_an_earlier_bookmark_a_part_of_the_days_gives_none() -> None:
+def test_without_a_bookmark_replacing_some_days_gives_none() -> None:
     assert after(None, DAY - 9, as_of=noon_of(DAY), sources=LIVE) is None
     assert after(None, DAY - 9, DAY, as_of=noon_of(DAY + 3), sources=LIVE) is None
 
 
-def test_of_several_sources_the_oldest_counts(tmp_path: Path) -> None:
+def test_the_oldest_of_several_sources_gives_the_bookmark(tmp_path: Path) -> None:
     for name, second in (("a.bson", 100), ("b.bson", 200)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (second, second))

@@ -82,7 +82,7 @@ def run_once(stores: Stores, send_at: int, number: signal.Signals, failure: Exce
 
 
 @pytest.mark.parametrize("failure", [None, SourceError("the source is damaged")], ids=["well", "failing"])
-def test_a_signal_at_any_step_leaves_no_row_open(stores: Stores, failure: SourceError | None) -> None:
+def test_a_signal_at_any_step_leaves_no_open_ledger_row(stores: Stores, failure: SourceError | None) -> None:
     steps = run_once(stores, 0, signal.SIGTERM, failure)
     usual = stores.runs.recent(1)[0].status
     seen = set()

@@ -32,7 +32,7 @@ def amounts(content: bytes, collection: str | None = None, chunk_bytes: int = 1 
     st.sampled_from([1, 50, 200, 1 << 20]),
     st.randoms(use_true_random=False),
 )
-def test_the_wanted_collection_is_read_from_among_any_segments(
+def test_the_collection_is_read_from_interleaved_segments(
     plan: list[tuple[str, int]], chunk_bytes: int, chance: random.Random
 ) -> None:
     number = iter(range(1000))
@@ -42,7 +42,7 @@ def test_the_wanted_collection_is_read_from_among_any_segments(
     assert amounts(content, chunk_bytes=chunk_bytes) == expected
 
 
-def test_the_position_of_a_reject_is_its_byte_in_the_archive() -> None:
+def test_the_position_of_a_reject_is_its_offset_in_the_archive() -> None:
     bad = bson.encode({"amount": 1})
     content = archive([Segment(MINE, [document(1)]), Segment("shop.users", [document(2)]), Segment(MINE, [bad])])
     for chunk_bytes in (1, 100, 1 << 20):
@@ -50,7 +50,7 @@ def test_the_position_of_a_reject_is_its_byte_in_the_archive() -> None:
         assert reject.position == content.index(bad)
 
 
-def test_a_collection_that_is_not_there_is_refused_with_a_list_of_those_that_are() -> None:
+def test_a_missing_collection_is_refused_with_the_existing_ones() -> None:
     content = archive([Segment("shop.users", [document(1)]), Segment("shop.payments", [document(2)])])
     with pytest.raises(
         SourceError, match=r"no collection transaction or transactions: it has shop.payments, shop.users"
@@ -62,7 +62,7 @@ def test_a_collection_that_is_not_there_is_refused_with_a_list_of_those_that_are
         amounts(content, "log.payments")
 
 
-def test_two_collections_of_one_name_need_their_databases() -> None:
+def test_an_ambiguous_collection_name_needs_its_database() -> None:
     content = archive([Segment("a.transaction", [document(1)]), Segment("b.transaction", [document(2)])])
     with pytest.raises(SourceError, match=r"more than one collection .*: a.transaction, b.transaction"):
         amounts(content)
@@ -104,7 +104,7 @@ def test_the_checksum_is_crc_64_xz_as_a_signed_integer() -> None:
     assert checksum(b"") == 0
 
 
-def test_a_segment_of_a_collection_that_the_prelude_does_not_name_is_verified_too() -> None:
+def test_segments_missing_in_the_prelude_are_verified_too() -> None:
     mine, other = Segment(MINE, [document(1)]), Segment("shop.late", [document(2)])
     start = prelude([MINE]) + segment(mine) + end_marker(MINE, document(1)) + segment(other)
     assert amounts(start + end_marker("shop.late", document(2))) == [1]
@@ -112,7 +112,7 @@ def test_a_segment_of_a_collection_that_the_prelude_does_not_name_is_verified_to
         amounts(start + end_marker("shop.late", document(1)))
 
 
-def test_a_time_series_collection_next_to_the_wanted_one_is_read_past_and_verified() -> None:
+def test_an_unneeded_time_series_collection_is_skipped_and_verified() -> None:
     """The program mongodump names it in the prelude, and its buckets in the segments and the end marker."""
     mine, buckets = Segment(MINE, [document(1)]), Segment("shop.system.buckets.metrics", [document(2)])
     start = prelude([MINE], timeseries=["shop.metrics", "shop.empty"])
@@ -136,7 +136,7 @@ PAYMENTS = Segment("shop.payments", [document(1)])
 
 @pytest.mark.parametrize("marked", [False, True], ids=["as before", "with an end marker"])
 @pytest.mark.parametrize("name", [None, "transactions", VIEW])
-def test_a_view_is_refused_with_what_can_be_read_instead(name: str | None, marked: bool) -> None:
+def test_a_view_is_refused_with_its_source_collection(name: str | None, marked: bool) -> None:
     content = archive([PAYMENTS, Segment("shop.users", [])], views=[VIEW], marked_views=marked)
     with pytest.raises(SourceError, match=r"^shop.transactions is a view, of which .* has no documents") as refusal:
         amounts(content, name)
@@ -145,14 +145,14 @@ def test_a_view_is_refused_with_what_can_be_read_instead(name: str | None, marke
     assert amounts(content, "payments") == [1]
 
 
-def test_of_a_view_the_collection_is_named_that_it_shows() -> None:
+def test_a_view_names_its_source_collection() -> None:
     start = prelude([], views=[VIEW], options={"viewOn": "sales", "pipeline": []})
     with pytest.raises(SourceError, match="is a view") as refusal:
         amounts(start)
     assert refusal.value.hint.endswith("the collection on which it is defined: --collection sales.")
 
 
-def test_a_view_that_was_dumped_as_a_collection_is_read() -> None:
+def test_a_view_dumped_as_a_collection_is_read() -> None:
     """Its type is that of a view all the same, and its options name no collection."""
     start = prelude([], views=[VIEW], options={}) + segment(Segment(VIEW, [document(1), document(2)]))
     assert amounts(start + end_marker(VIEW, document(1) + document(2))) == [1, 2]

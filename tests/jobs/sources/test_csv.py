@@ -40,7 +40,7 @@ def read(*lines: str, fields: Fields | None = None, header: str = HEADER) -> Dec
         ("فروشگاه", "فروشگاه"),
     ],
 )
-def test_a_merchant_is_an_object_id_or_the_unchanged_text(merchant: str, text: str) -> None:
+def test_a_merchant_id_is_an_object_id_or_unchanged_text(merchant: str, text: str) -> None:
     assert read(f"{merchant},1,1970-01-01T00:00:00Z,x").rows == [(text, 1, 0)]
 
 
@@ -48,7 +48,7 @@ def test_a_merchant_is_an_object_id_or_the_unchanged_text(merchant: str, text: s
     ("amount", "number"),
     [("5", 5), ("-5", -5), ("+5", 5), ("5.0", 5), ("1e3", 1000), ("9223372036854775807", 2**63 - 1)],
 )
-def test_an_amount_is_the_integer_it_reads_as(amount: str, number: int) -> None:
+def test_an_amount_is_parsed_as_an_integer(amount: str, number: int) -> None:
     assert read(f"a,{amount},1970-01-01T00:00:00Z,x").rows == [("a", number, 0)]
 
 
@@ -70,13 +70,13 @@ def test_an_amount_is_the_integer_it_reads_as(amount: str, number: int) -> None:
         ("a,1,1970-01-01T00:00:00,x", ("time", "unreadable")),
     ],
 )
-def test_what_cannot_be_counted_is_rejected_with_its_reason(line: str, reason: tuple[str, str]) -> None:
+def test_an_invalid_row_is_rejected_with_its_reason(line: str, reason: tuple[str, str]) -> None:
     found = read(line, "a,1,1970-01-01T00:00:00Z,x")
     assert found.reasons == [reason]
     assert found.rejects[0].position == 1
 
 
-def test_a_filter_can_match_text_ids_and_the_fields_of_roles() -> None:
+def test_filters_match_text_ids_and_mapped_fields() -> None:
     line = "a,1,1970-01-01T00:00:00Z,ObjectId(0123456789abcdef01234567)"
     for where, passed in [
         (("card.kind", "0123456789abcdef01234567"), 1),
@@ -89,31 +89,31 @@ def test_a_filter_can_match_text_ids_and_the_fields_of_roles() -> None:
 
 
 @pytest.mark.parametrize("header", ["merchantId,createdAt,x\n", "merchantId,amount,amount,createdAt\n"])
-def test_a_column_that_is_missing_or_there_twice_is_refused_with_a_list(header: str) -> None:
+def test_a_missing_or_duplicate_column_is_refused_with_a_list(header: str) -> None:
     with pytest.raises(SourceError, match=r"must have each of these columns once: amount; it has merchantId,"):
         read(header=header)
 
 
 @pytest.mark.parametrize(("line", "fields"), [("a,1", 2), ("a,1,1970-01-01T00:00:00Z,x,y", 5)])
-def test_a_line_of_another_length_is_damage_and_named(line: str, fields: int) -> None:
+def test_a_row_with_another_number_of_fields_is_damage(line: str, fields: int) -> None:
     good = "a,1,1970-01-01T00:00:00Z,x"
     with pytest.raises(SourceDamaged, match=f"not valid CSV: row 3 has {fields} fields, and the header 4$"):
         read(good, good, line, good)
 
 
-def test_a_line_of_another_length_that_is_no_utf_8_is_damage() -> None:
+def test_a_malformed_row_with_invalid_utf_8_is_damage() -> None:
     with pytest.raises(SourceDamaged, match="not valid CSV"):
         read_as_file(HEADER.encode() + b"a,1,1970-01-01T00:00:00Z,x\n\xff\xfe,1\n")
 
 
-def test_a_quotation_mark_that_is_not_closed_is_damage() -> None:
+def test_an_unclosed_quote_is_damage() -> None:
     with pytest.raises(SourceDamaged, match="the file ends inside quotation marks"):
         read("a,1,1970-01-01T00:00:00Z,x", '"a,1,1970-01-01T00:00:00Z,x', "a,1,1970-01-01T00:00:00Z,x")
 
 
 @pytest.mark.parametrize("delimiter", [",", "|", ";"])
 @pytest.mark.parametrize("field", ['"a"b', '"say \\"hi\\""', '"a" ', '"a""b"c"', '"a\nb"c', '""a'])
-def test_text_after_a_quoted_field_is_damage_and_not_joined_with_it(field: str, delimiter: str) -> None:
+def test_text_after_a_quoted_field_is_damage(field: str, delimiter: str) -> None:
     good = 'merchantId,amount,createdAt\n"a""b",5,1970-01-01T00:00:00Z\n5" pipe,6,1970-01-01T00:00:00Z\r\n'
     content = f"{good}{field},7,1970-01-01T00:00:00Z\n".replace(",", delimiter)
     with pytest.raises(SourceDamaged, match=f"at byte {len(good)}: text follows the closing quotation mark"):
@@ -142,7 +142,7 @@ def test_the_kernel_finds_the_first_quoted_field_that_text_follows(rows: str, be
     assert (end, quoted, found) == (content.size, False, begin)
 
 
-def test_a_row_may_be_longer_than_a_chunk_and_than_two_mib() -> None:
+def test_a_row_may_be_longer_than_a_chunk() -> None:
     times = 1_000_000 if COMPILED else 1000
     long, newlines = "x" * (3 * times), "\n" * (5 * times // 2)
     rows = ["a,1,1970-01-01T00:00:00Z,x", f"b,2,1970-01-01T00:00:00Z,{long}"]
@@ -171,7 +171,7 @@ BARE = st.text(st.sampled_from(CHARACTERS), max_size=6).map(lambda text: "x" + t
     st.lists(st.one_of(QUOTED.map(lambda text: (text, True)), BARE.map(lambda text: (text, False))), max_size=12),
     st.sampled_from([1, 7, 40]),
 )
-def test_rows_are_the_same_however_they_are_cut_into_chunks(cells: list[tuple[str, bool]], chunk_bytes: int) -> None:
+def test_the_chunk_size_does_not_change_the_rows(cells: list[tuple[str, bool]], chunk_bytes: int) -> None:
     written = ['"' + text.replace('"', '""') + '"' if quoted else text for text, quoted in cells]
     content = "".join(f"{cell},{i},1970-01-01T00:00:00Z,x\n" for i, cell in enumerate(written))
     found = read_as_file((HEADER + content).encode(), chunk_bytes=chunk_bytes)
@@ -193,7 +193,7 @@ def in_full(found: Decoded | None) -> object:
 
 @tries(90)
 @given(st.lists(FEW_WRONG_LINES, max_size=12))
-def test_rows_mean_the_same_whether_or_not_a_quotation_mark_follows(lines: list[str]) -> None:
+def test_rows_with_and_without_quotes_are_parsed_equally(lines: list[str]) -> None:
     content = HEADER + "".join(line + "\n" for line in lines)
     plain, plain_error = attempted(lambda: read_as_file(content.encode()))
     quoted, error = attempted(lambda: read_as_file((content + '"last",8,1970-01-01T00:00:00Z,x\n').encode()))
@@ -204,7 +204,7 @@ def test_rows_mean_the_same_whether_or_not_a_quotation_mark_follows(lines: list[
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_lines_may_end_in_every_usual_way(end: str) -> None:
+def test_every_common_line_end_is_accepted(end: str) -> None:
     lines = [HEADER.rstrip(), "a,1,1970-01-01T00:00:00Z,x", "b,2,1970-01-01T00:00:00Z,x", "", "c,,,"]
     for chunk_bytes in (1, 10, 2**20):
         found = read_as_file("".join(line + end for line in lines).encode(), chunk_bytes=chunk_bytes)
@@ -212,7 +212,7 @@ def test_lines_may_end_in_every_usual_way(end: str) -> None:
         assert [reject.position for reject in found.rejects] == [3]
 
 
-def test_a_name_of_the_header_may_hold_a_newline_and_no_type_is_guessed() -> None:
+def test_a_header_may_contain_newlines_and_types_are_not_guessed() -> None:
     header = 'merchantId,amount,createdAt,"a\nname"\n'
     assert read("007,1,1970-01-01T00:00:00Z,1", header=header).rows == [("007", 1, 0)]
     assert read("007,1,1970-01-01T00:00:00Z,1,2", header="merchantId,amount,createdAt,x,x\n").rows == [("007", 1, 0)]
@@ -235,13 +235,13 @@ def test_a_header_alone_is_an_export_without_transactions() -> None:
     assert read().counts.read == 0
 
 
-def test_a_merchant_that_is_not_utf_8_is_rejected_and_stored_as_it_is() -> None:
+def test_a_merchant_id_with_invalid_utf_8_is_rejected_and_quarantined() -> None:
     found = read_as_file(HEADER.encode() + b"\xff\xfe,1,1970-01-01T00:00:00Z,x\n")
     assert found.reasons == [("merchant", "not UTF-8")]
     assert found.rejects[0].document()["merchantId"] == Binary(b"\xff\xfe")
 
 
-def test_a_name_longer_than_the_table_of_merchants_makes_it_grow() -> None:
+def test_a_long_merchant_id_grows_the_merchant_table() -> None:
     name = "x" * (100_000 if COMPILED else 20_000)
     assert read(f"{name},1,1970-01-01T00:00:00Z,x").rows == [(name, 1, 0)]
 
@@ -256,14 +256,14 @@ def test_another_delimiter_is_detected_from_the_header(delimiter: str) -> None:
     assert found.rows == [("a", 1250, 1719210600000), (f"b{delimiter}\n", 100, 1719174600000)]
 
 
-def test_the_delimiter_that_an_option_names_is_taken() -> None:
+def test_the_delimiter_option_is_used() -> None:
     fields = Fields(formats=replace(FORMS, csv_delimiter="^"))
     assert [amount for _, amount, _ in read_as_file(OTHER_FORM.format("^").encode(), fields).rows] == [1250, 100]
     with pytest.raises(SourceError, match="must have each of these columns once: createdAt, merchantId, amount"):
         read_as_file(OTHER_FORM.format(";").encode(), Fields(formats=replace(FORMS, csv_delimiter=",")))
 
 
-def test_the_hint_of_a_wrong_column_names_the_likeliest_columns() -> None:
+def test_a_wrong_column_gets_suggestions() -> None:
     with pytest.raises(
         SourceError, match="must have each of these columns once: amount; it has merchantId, total, createdAt"
     ):
@@ -271,7 +271,7 @@ def test_the_hint_of_a_wrong_column_names_the_likeliest_columns() -> None:
 
 
 @pytest.mark.parametrize("chunk_bytes", [16, 64, 4096])
-def test_rows_are_cut_into_chunks_by_their_delimiter(chunk_bytes: int) -> None:
+def test_chunks_end_at_row_boundaries_for_any_delimiter(chunk_bytes: int) -> None:
     content = "merchantId;amount;createdAt\n" + '"a;,""\n";5;1970-01-01T00:00:00Z\n' * 50
     found = read_as_file(content.encode(), chunk_bytes=chunk_bytes)
     assert found.rows == [('a;,"\n', 5, 0)] * 50
@@ -300,7 +300,7 @@ def test_with_a_decimal_comma_a_decimal_point_is_rejected(amount: str, expected:
     assert quoted.reasons == found.reasons
 
 
-def test_persian_text_and_other_times_count_in_csv() -> None:
+def test_persian_digits_and_other_time_formats_are_read() -> None:
     fields = Fields(formats=Formats(1, amount_text=True, time_format="epoch-s"))
     lines = "a,۱۲٫۵,1.5\na,1 2,0\na,,0\na,1,\na,1,x\na,1e1,0\n"
     found = read_as_file(f"merchantId,amount,createdAt\n{lines}".encode(), fields)

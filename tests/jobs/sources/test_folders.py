@@ -53,17 +53,17 @@ def read_of(folder: Path, collection: str | None = None) -> list[str]:
         ["shard0/transactions/part-0.json", "shard0/transactions/part-1.json", "shard1/transactions.json"],
     ],
 )
-def test_a_folder_of_files_of_one_format_is_all_of_them(names: list[str], tmp_path: Path) -> None:
+def test_a_folder_of_files_of_one_format_is_read_completely(names: list[str], tmp_path: Path) -> None:
     assert read_of(fill(tmp_path, *names)) == names
 
 
-def test_what_programs_put_next_to_their_data_is_no_data(tmp_path: Path) -> None:
+def test_marker_and_hidden_files_are_ignored(tmp_path: Path) -> None:
     fill(tmp_path, "part-0.parquet", "part-1.parquet", "_SUCCESS", "._SUCCESS.crc", ".part-0.parquet.crc")
     fill(tmp_path, "_temporary/0/part-2.parquet", ".DS_Store")
     assert read_of(tmp_path) == ["part-0.parquet", "part-1.parquet"]
 
 
-def test_a_folder_with_files_of_several_formats_is_refused_with_a_pattern_to_type(tmp_path: Path) -> None:
+def test_a_folder_with_mixed_formats_is_refused_with_a_pattern(tmp_path: Path) -> None:
     fill(tmp_path, "a/day-1.csv", "a/day-2.csv.gz", "day-1.jsonl")
     with pytest.raises(SourceError, match=r"has files of several formats: \*\.csv, \*\.csv\.gz, \*\.jsonl$") as caught:
         sources_in(tmp_path, None)
@@ -78,15 +78,13 @@ def test_a_folder_with_files_of_several_formats_is_refused_with_a_pattern_to_typ
         (["day-1.csv", "shop/transactions/day-2.csv"], "shop/transactions"),
     ],
 )
-def test_a_folder_with_exports_of_several_collections_is_refused_by_their_names(
-    names: list[str], chosen: str, tmp_path: Path
-) -> None:
+def test_a_folder_with_exports_of_several_collections_is_refused(names: list[str], chosen: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"files of several collections: {', '.join(names)}$") as caught:
         sources_in(fill(tmp_path, *names), None)
     assert caught.value.hint == f"Name the files or folders to read, such as {tmp_path}/{chosen}."
 
 
-def test_a_snapshot_that_atlas_exported_is_all_files_of_a_collection_without_its_metadata(tmp_path: Path) -> None:
+def test_an_atlas_snapshot_export_is_read_without_its_metadata(tmp_path: Path) -> None:
     fill(tmp_path, "rs-0.0.json.gz", "rs-0.1.json.gz", "rs-1.0.json.gz", "metadata.json", ".complete")
     assert read_of(tmp_path) == ["rs-0.0.json.gz", "rs-0.1.json.gz", "rs-1.0.json.gz"]
 
@@ -98,7 +96,7 @@ def test_a_folder_without_data_is_refused(names: list[str], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("wildcards", [None, "*/*.csv", "*/day-2.csv", "**/*.csv", "*/2024/*.csv", "*/"])
-def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(wildcards: str | None) -> None:
+def test_an_unlistable_folder_is_an_error(wildcards: str | None) -> None:
     nobody = 65_534
     with tempfile.TemporaryDirectory(prefix="exports") as name:
         closed = fill(Path(name), "2023/day-1.csv", "2024/day-2.csv") / "2024"
@@ -141,7 +139,7 @@ def test_wildcards_match_as_in_a_shell(pattern: str, found: list[str], tmp_path:
     assert [str(Path(path).relative_to(tmp_path)) for path in matching(f"{tmp_path}/{pattern}")] == found
 
 
-def test_two_stars_enter_each_folder_once_whatever_symbolic_links_there_are(tmp_path: Path) -> None:
+def test_a_double_star_follows_symbolic_links_once(tmp_path: Path) -> None:
     folder = fill(tmp_path, "d/2024/day-1.csv", "d/day-2.csv", "elsewhere/day-3.csv", "elsewhere/deep/day-4.csv") / "d"
     for link, target in (("2024/up", ".."), ("2024/up-too", ".."), ("0-latest", "2024"), ("e", "../elsewhere")):
         (folder / link).symlink_to(target)
@@ -150,14 +148,14 @@ def test_two_stars_enter_each_folder_once_whatever_symbolic_links_there_are(tmp_
 
 
 @pytest.mark.parametrize("part", ["*", "**", "x" * 300, "l"])
-def test_links_to_themselves_and_names_that_are_too_long_match_nothing(part: str, tmp_path: Path) -> None:
+def test_circular_links_and_too_long_names_match_nothing(part: str, tmp_path: Path) -> None:
     (fill(tmp_path, "a/x.csv") / "l").symlink_to("l")
     found = [str(tmp_path / "a" / "x.csv")] if "*" in part else []
     assert matching(f"{tmp_path}/{part}/x.csv") == matching(f"{tmp_path}/{part}/*.csv") == found
     assert matching(f"{tmp_path}/a/{'x' * 300}/*") == []
 
 
-def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> None:
+def test_too_deeply_nested_files_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a" / "b" / "c" / "_temporary" / "0").mkdir(parents=True)
     fill(tmp_path, "day-1.csv", ".git/objects/a/b/c/d.csv")
     assert read_of(tmp_path) == ["day-1.csv"]
@@ -176,7 +174,7 @@ def test_files_that_are_too_deep_are_not_left_out_silently(tmp_path: Path) -> No
         ["transactions.bson", "a/b/c/transactions.bson"],
     ],
 )
-def test_dumps_at_several_levels_are_not_left_out_silently(names: list[str], tmp_path: Path) -> None:
+def test_dumps_at_several_levels_are_an_error(names: list[str], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has dumps at several levels"):
         sources_in(fill(tmp_path, *names), None)
 
@@ -192,7 +190,7 @@ def test_dumps_at_several_levels_are_not_left_out_silently(names: list[str], tmp
         ("Spark Structured Streaming", ["part-0.parquet", "_spark_metadata/0"]),
     ],
 )
-def test_a_table_with_files_that_are_not_current_is_refused(kind: str, names: list[str], tmp_path: Path) -> None:
+def test_a_lakehouse_table_with_outdated_files_is_refused(kind: str, names: list[str], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"has a {kind} table"):
         sources_in(fill(tmp_path, *names), None)
 
@@ -206,9 +204,7 @@ def test_a_table_with_files_that_are_not_current_is_refused(kind: str, names: li
         ("an Iceberg", "data/day=1", "metadata/v1.metadata.json"),
     ],
 )
-def test_a_folder_inside_such_a_table_is_refused_and_its_files_may_be_named(
-    kind: str, folder: str, log: str, tmp_path: Path
-) -> None:
+def test_a_folder_inside_a_lakehouse_table_is_refused(kind: str, folder: str, log: str, tmp_path: Path) -> None:
     inside = fill(tmp_path, f"{folder}/part-0.parquet", log) / folder
     for read in (sources_in, only_file_in):
         with pytest.raises(SourceError, match=f"is in {kind} table, of which some files may not be current"):
@@ -216,7 +212,7 @@ def test_a_folder_inside_such_a_table_is_refused_and_its_files_may_be_named(
     assert matching(f"{inside}/*.parquet") == [str(inside / "part-0.parquet")]
 
 
-def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path: Path) -> None:
+def test_a_dump_may_have_database_names_like_lakehouse_folders(tmp_path: Path) -> None:
     fill(tmp_path, "data/transactions.bson", "metadata/users.bson", "metadata/users.metadata.json")
     assert read_of(tmp_path) == ["."]
 
@@ -235,9 +231,7 @@ def test_databases_with_the_names_of_the_folders_of_a_table_are_a_dump(tmp_path:
         (["transactions/2026-11-01.archive.gz", "transactions/2026-11-02.archive.gz"], "*/*.archive.gz"),
     ],
 )
-def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
-    names: list[str], pattern: str, tmp_path: Path
-) -> None:
+def test_possible_backups_are_added_up_only_by_wildcards(names: list[str], pattern: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has 2 .*, perhaps of the same data: ") as caught:
         sources_in(fill(tmp_path, *names), None)
     assert caught.value.hint == f"Name one of them. To add them up, use wildcards, such as '{tmp_path}/{pattern}'."
@@ -258,9 +252,7 @@ def test_dumps_and_exports_that_may_be_backups_are_added_up_only_by_wildcards(
         ["shard0/transactions.csv", "shard0/transactions.csv.gz"],
     ],
 )
-def test_an_export_of_the_collection_next_to_another_is_refused_by_their_paths(
-    names: list[str], tmp_path: Path
-) -> None:
+def test_two_exports_of_one_collection_are_refused(names: list[str], tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="exports, perhaps of the same data: ") as caught:
         sources_in(fill(tmp_path, *names), None)
     folders_of_parts = {name.partition("/part-")[0] for name in names}
@@ -293,7 +285,7 @@ def test_a_dump_with_a_file_and_its_compressed_copy_is_refused(tmp_path: Path) -
         read_file(tmp_path)
 
 
-def test_only_metadata_that_matters_is_read_and_once(tmp_path: Path) -> None:
+def test_only_the_needed_metadata_is_read_once(tmp_path: Path) -> None:
     read = []
 
     def content(name: str, **metadata: object) -> bytes:
@@ -314,7 +306,7 @@ def test_only_metadata_that_matters_is_read_and_once(tmp_path: Path) -> None:
     assert read == ["long", "paid"] * 2
 
 
-def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> None:
+def test_other_files_in_a_dump_folder_are_ignored(tmp_path: Path) -> None:
     fill(tmp_path, "shop/transaction.bson", "shop/users.bson", "shop/users.metadata.json.gz", "shop/prelude.json.gz")
     fill(tmp_path, "manifest.json", "oplog.bson", "README.md", "SHA256SUMS", "dump.log", "old/x/y.txt")
     fill(tmp_path, "shop/manifest.json", "_old/day-1.csv", ".day-2.csv")
@@ -330,23 +322,23 @@ def test_a_dump_is_one_source_whatever_else_is_in_its_folder(tmp_path: Path) -> 
         (["rs0/shop/transaction.bson", "rs1.archive"], "rs1.archive"),
     ],
 )
-def test_exports_next_to_a_dump_are_not_left_out_silently(names: list[str], others: str, tmp_path: Path) -> None:
+def test_exports_next_to_a_dump_are_an_error(names: list[str], others: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"has a dump and other exports: {others}$"):
         sources_in(fill(tmp_path, *names), None)
 
 
 @pytest.mark.parametrize("other", ["shop/merchants.csv", "day-1.jsonl", "day-1.parquet", "shop/users.json.gz"])
-def test_exports_next_to_a_dump_are_not_read_if_its_collection_is_named(other: str, tmp_path: Path) -> None:
+def test_exports_next_to_a_dump_are_ignored_if_a_collection_is_given(other: str, tmp_path: Path) -> None:
     assert read_of(fill(tmp_path, "shop/transactions.bson", other), "transactions") == ["."]
 
 
-def test_an_archive_next_to_a_dump_is_refused_even_if_the_collection_is_named(tmp_path: Path) -> None:
+def test_an_archive_next_to_a_dump_is_refused(tmp_path: Path) -> None:
     fill(tmp_path, "rs0/shop/transactions.bson", "rs1.archive")
     with pytest.raises(SourceError, match=r"has a dump and other exports: rs1\.archive$"):
         sources_in(tmp_path, "transactions")
 
 
-def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> None:
+def test_shard_dumps_are_those_that_contain_the_collection(tmp_path: Path) -> None:
     fill(tmp_path, "shard0/shop/transactions.bson", "shard0/shop/users.bson", "shard1/shop/transactions.bson")
     fill(tmp_path, "config/config/chunks.bson", "shard1/log/audit.bson")
     (tmp_path / "shard1" / "shop" / "transactions.bson").rename(tmp_path / "shard1" / "shop" / "t%24.bson")
@@ -357,7 +349,7 @@ def test_the_dumps_of_shards_are_those_with_the_collection(tmp_path: Path) -> No
         sources_in(tmp_path, "x")
 
 
-def test_dumps_of_several_databases_do_not_pass_for_those_of_shards(tmp_path: Path) -> None:
+def test_dumps_of_several_databases_are_no_shard_dumps(tmp_path: Path) -> None:
     fill(tmp_path, "shard0/a/transaction.bson", "shard1/b/transaction.bson")
     with pytest.raises(SourceError, match="more than one collection") as caught:
         sources_in(tmp_path, None)
@@ -365,7 +357,7 @@ def test_dumps_of_several_databases_do_not_pass_for_those_of_shards(tmp_path: Pa
     assert read_of(tmp_path, "b.transaction") == ["shard1"]
 
 
-def test_files_with_other_names_than_the_collection_may_be_named_by_wildcards(tmp_path: Path) -> None:
+def test_wildcards_may_select_files_named_differently_than_the_collection(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no collection") as caught:
         read_file(fill(tmp_path, "day-1.bson", "day-2.bson"))
     assert caught.value.hint == (
@@ -373,7 +365,7 @@ def test_files_with_other_names_than_the_collection_may_be_named_by_wildcards(tm
     )
 
 
-def test_what_reads_one_file_takes_the_only_one_of_a_folder_and_names_those_of_several(tmp_path: Path) -> None:
+def test_a_single_file_command_needs_a_folder_with_one_file(tmp_path: Path) -> None:
     assert read_file(fill(tmp_path / "one", "part-0", "_SUCCESS")).counts.read == 1
     with pytest.raises(SourceError, match="has 2 files, and only one can be read here") as caught:
         read_file(fill(tmp_path / "two", "a", "b"))
@@ -390,7 +382,7 @@ def jobs(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
 
 
-def test_rebuild_adds_up_what_folders_and_wildcards_name(jobs: CommandLine, tmp_path: Path) -> None:
+def test_rebuild_adds_up_folders_and_wildcards(jobs: CommandLine, tmp_path: Path) -> None:
     for number in (1, 2):
         path = tmp_path / "exports" / f"day-{number}.jsonl"
         path.parent.mkdir(exist_ok=True)

@@ -98,7 +98,9 @@ def test_an_amount_of_every_numeric_type_is_exact(column: pa.Array, expected: tu
         (pa.array([bytes.fromhex("0123456789abcdef01234567"), None], pa.binary(12)), ([ID], ["null"])),
     ],
 )  # fmt: skip
-def test_a_merchant_of_every_type_is_its_text(column: pa.Array, expected: tuple[list[str], list[str]]) -> None:
+def test_a_merchant_id_of_every_type_is_converted_to_text(
+    column: pa.Array, expected: tuple[list[str], list[str]]
+) -> None:
     times = pa.array([0] * len(column), pa.timestamp("ms"))
     found = read({"merchantId": column, "amount": [1] * len(column), "createdAt": times})
     assert ([merchant for merchant, _, _ in found.rows], [reason for _, reason in found.reasons]) == expected
@@ -111,7 +113,7 @@ def test_an_object_id_of_pymongoarrow_is_its_hex_digits() -> None:
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 @pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tehran"])
-def test_an_instant_of_every_unit_is_cut_to_the_millisecond_towards_the_past(unit: str, zone: str | None) -> None:
+def test_a_timestamp_of_every_unit_is_floored_to_milliseconds(unit: str, zone: str | None) -> None:
     per_ms = {"ms": 1, "us": 1000, "ns": 1_000_000}[unit]
     stored = [5 * per_ms, -5 * per_ms, per_ms - 1 if per_ms > 1 else 0, -1, None]
     found = read({"merchantId": ["a"] * 5, "amount": [1] * 5, "createdAt": pa.array(stored, pa.timestamp(unit, zone))})
@@ -148,7 +150,7 @@ def as_column(column: pa.Array, role: str, **options: Any) -> tuple[list[tuple[s
 )
 @pytest.mark.parametrize("store_schema", [True, False])
 @pytest.mark.parametrize("zone", [None, "UTC"])
-def test_an_int96_timestamp_is_the_instant_that_was_written(
+def test_an_int96_timestamp_is_exact(
     us: list[int | None], ms: list[int | None], store_schema: bool, zone: str | None
 ) -> None:
     column = pa.array(us, pa.timestamp("us", zone))
@@ -157,7 +159,7 @@ def test_an_int96_timestamp_is_the_instant_that_was_written(
     assert as_column(column, "createdAt", **options) == as_bson(instants, "createdAt")
 
 
-def test_an_int96_timestamp_inside_a_struct_does_not_wrap_either() -> None:
+def test_a_nested_int96_timestamp_does_not_overflow() -> None:
     times = pa.StructArray.from_arrays([pa.array([MICROSECOND_OF_2600, 0], pa.timestamp("us"))], ["at"])
     table = pa.table({"merchantId": ["a"] * 2, "amount": [1] * 2, "t": times})
     content = written(table, use_deprecated_int96_timestamps=True)
@@ -165,7 +167,7 @@ def test_an_int96_timestamp_inside_a_struct_does_not_wrap_either() -> None:
     assert (found.rows, found.reasons) == ([("a", 1, 0)], [("time", "outside the calendar")])
 
 
-def test_the_int96_timestamps_of_spark_are_in_the_calendar_or_rejected() -> None:
+def test_int96_timestamps_of_spark_are_counted_or_rejected() -> None:
     """The file was written with 2024-06-24T08:00Z, 3000-01-01 and 2600-01-01."""
     found = read_file(DATA / "int96.parquet", window=NAMED)
     assert found.rows == [("a", 100, 1_719_216_000_000)]
@@ -197,12 +199,12 @@ DECIMALS += ["Infinity", "-Infinity", "1E-6176", "-0E+10", "9.999999999999999999
         (pa.array([Decimal("0.000000001"), Decimal("2.000000000")], pa.decimal64(12, 9)), [0.5, 2]),
     ],
 )
-def test_an_amount_of_a_column_is_what_the_same_value_is_as_bson(column: pa.Array, values: list[Any]) -> None:
+def test_an_amount_equals_that_of_the_same_bson_value(column: pa.Array, values: list[Any]) -> None:
     assert as_column(column, "amount") == as_bson(values, "amount")
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_a_timestamp_of_every_unit_is_what_the_same_date_is_as_bson(unit: str) -> None:
+def test_a_timestamp_equals_that_of_the_same_bson_date(unit: str) -> None:
     seconds = [0, -1, 1_719_230_400, -4_000_000_000, None]
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     column = pa.array([None if number is None else number * per_second for number in seconds], pa.timestamp(unit))
@@ -216,7 +218,7 @@ FAR_SECONDS = [7_258_118_400, 9_223_372_036, -8_520_336_000, -9_223_372_036]  # 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @pytest.mark.parametrize("nulls", [0, 1])  # with a null each row is classified on its own
-def test_a_timestamp_of_every_unit_is_itself_over_all_years_that_nanoseconds_reach(unit: str, nulls: int) -> None:
+def test_a_timestamp_of_every_unit_is_exact_over_the_nanosecond_range(unit: str, nulls: int) -> None:
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     stored = [number * per_second for number in FAR_SECONDS] + [None] * nulls
     columns = {"merchantId": ["a"] * len(stored), "amount": [1] * len(stored)}
@@ -227,7 +229,7 @@ def test_a_timestamp_of_every_unit_is_itself_over_all_years_that_nanoseconds_rea
     assert found.reasons == [("time", "outside the calendar")] * len(FAR_SECONDS) + [("time", "null")] * nulls
 
 
-def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be() -> None:
+def test_pymongoarrow_decimals_and_object_ids_are_read_like_bson() -> None:
     found = read_file(DATA / "pymongoarrow.parquet")
     assert [(merchant, amount) for merchant, amount, _ in found.rows] == [(f"65a{1:021}", 1000), (f"65a{1:021}", 2500)]
     decimals = pa.array([Decimal128("7").bid, Decimal128("7.5").bid, None], pa.binary(16))
@@ -236,7 +238,7 @@ def test_decimals_and_object_ids_of_pymongoarrow_are_read_as_the_bson_would_be()
 
 
 @pytest.mark.parametrize("compression", ["none", pytest.param("zstd", marks=pytest.mark.thorough)])
-def test_nulls_at_every_level_of_structs_are_what_they_are_as_bson(compression: str) -> None:
+def test_nulls_at_every_struct_level_are_read_like_bson(compression: str) -> None:
     chance = random.Random(4)
     count = (70_000 if compression == "zstd" else 2_000) if COMPILED else 100
     shapes: list[dict[str, Any]] = [{"s": None}, {"s": {"t": None}}, {"s": {"t": {"a": None}}}, {"s": {"t": {"a": 7}}}]
@@ -264,12 +266,12 @@ def test_nulls_at_every_level_of_structs_are_what_they_are_as_bson(compression: 
         (pa.array([b"7" * 8], pa.binary(8)), r"fixed_size_binary\[8\]"),
     ],
 )
-def test_a_column_whose_storage_is_not_the_value_is_refused(column: pa.Array, named: str) -> None:
+def test_an_extension_type_with_another_storage_is_refused(column: pa.Array, named: str) -> None:
     with pytest.raises(SourceError, match=f"column amount of .* has type .*({named})"):
         as_column(column, "amount")
 
 
-def test_an_extension_type_that_nothing_has_registered_is_refused_as_well() -> None:
+def test_an_unregistered_extension_type_is_refused() -> None:
     unknown = pa.field("amount", pa.int64(), metadata={"ARROW:extension:name": "shop.cents"})
     schema = pa.schema([("merchantId", pa.string()), unknown, ("createdAt", pa.timestamp("ms"))])
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array([100]), EPOCH], schema=schema)
@@ -278,7 +280,7 @@ def test_an_extension_type_that_nothing_has_registered_is_refused_as_well() -> N
 
 
 @pytest.mark.parametrize("path", ["items.amount", "items.0.amount", "prices.a", "prices.key"])
-def test_a_path_leads_into_no_list_and_no_map(path: str) -> None:
+def test_a_field_path_into_a_list_or_map_is_refused(path: str) -> None:
     columns = {
         "merchantId": ["a"],
         "createdAt": EPOCH,
@@ -289,14 +291,14 @@ def test_a_path_leads_into_no_list_and_no_map(path: str) -> None:
         read(columns, Fields(amount=path))
 
 
-def test_a_rejected_instant_below_the_millisecond_is_kept_whole() -> None:
+def test_a_rejected_timestamp_is_quarantined_with_full_precision() -> None:
     columns = {"merchantId": ["a"], "amount": pa.array([None], pa.int64())}
     for unit, number, text in [("us", 1, "1970-01-01 00:00:00.000001"), ("ns", -1, "1969-12-31 23:59:59.999999999")]:
         (reject,) = read(columns | {"createdAt": pa.array([number], pa.timestamp(unit))}).rejects
         assert reject.document()["createdAt"] == text
 
 
-def test_an_instant_beyond_every_calendar_is_rejected_and_does_not_wrap() -> None:
+def test_a_timestamp_outside_the_calendar_is_rejected_without_overflow() -> None:
     stored = pa.array([2**63 - 1, -(2**63)], pa.timestamp("ms"))
     table = pa.table({"merchantId": ["a"] * 2, "amount": [1] * 2, "createdAt": stored})
     found = read_as_file(written(table), window=Window(-(10**14), 10**14, -(10**14), 10**14))
@@ -320,13 +322,13 @@ def test_an_instant_beyond_every_calendar_is_rejected_and_does_not_wrap() -> Non
         ("amount", [[5]]),
     ],
 )
-def test_a_column_whose_type_cannot_hold_such_values_is_refused(name: str, column: Any) -> None:
+def test_a_column_of_an_unsupported_type_is_refused(name: str, column: Any) -> None:
     good = {"merchantId": ["a"], "amount": [1], "createdAt": EPOCH}
     with pytest.raises(SourceError, match=rf"column {name} of .* has type .*; (a time|a merchant|an amount) column is"):
         read(good | {name: column})
 
 
-def test_a_column_that_is_missing_is_refused_with_a_list() -> None:
+def test_a_missing_column_is_refused_with_a_list() -> None:
     with pytest.raises(SourceError, match=r"must have the column amount once; it has merchantId, createdAt"):
         read({"merchantId": ["a"], "createdAt": EPOCH})
     with pytest.raises(SourceError, match=r"must have the column merchantId.x once"):
@@ -342,20 +344,20 @@ def test_a_column_that_is_missing_is_refused_with_a_list() -> None:
         ("pays", "column pays of .* has type list"),
     ],
 )
-def test_a_wrong_merchant_column_of_a_table_that_must_be_copied_is_refused_too(path: str, refused: str) -> None:
+def test_a_wrong_merchant_column_is_refused_on_the_copying_path_too(path: str, refused: str) -> None:
     table = pa.table({"shop": [{"id": "a"}], "amount": [1], "createdAt": EPOCH, "pays": [["b"]]})
     for content in written(table), gzip.compress(written(table), 1):
         with pytest.raises(SourceError, match=refused):
             read_as_file(content, Fields(merchant=path))
 
 
-def test_a_column_that_is_there_twice_is_refused() -> None:
+def test_a_duplicate_column_is_refused() -> None:
     table = pa.table([["a"], [1], [2], EPOCH], names=["merchantId", "amount", "amount", "createdAt"])
     with pytest.raises(SourceError, match="must have the column amount once"):
         read_as_file(written(table))
 
 
-def test_a_path_leads_into_structs_and_a_null_struct_holds_nothing() -> None:
+def test_a_field_path_into_a_null_struct_gives_null() -> None:
     shop = pa.array(
         [{"id": "a", "pay": {"amount": 5}}, None, {"id": "b", "pay": None}, {"id": None, "pay": {"amount": 7}}]
     )
@@ -427,7 +429,7 @@ TIMES = [
 
 @tries(90)
 @given(st.data())
-def test_rows_mean_the_same_taken_as_whole_columns_or_one_by_one(data: st.DataObject) -> None:
+def test_column_wise_and_row_wise_reading_give_the_same_rows(data: st.DataObject) -> None:
     """A filter has rows classified one by one, as does any row of the same batch that may not count."""
     count = data.draw(st.integers(1, 12))
     columns = {"k": pa.array(["1"] * count)}
@@ -442,7 +444,7 @@ def test_rows_mean_the_same_taken_as_whole_columns_or_one_by_one(data: st.DataOb
     assert (whole.rows, whole.reasons, whole.counts) == (one_by_one.rows, one_by_one.reasons, one_by_one.counts)
 
 
-def test_a_text_of_the_dictionary_that_no_row_has_is_no_merchant(tmp_path: Path) -> None:
+def test_an_unused_dictionary_entry_is_no_merchant(tmp_path: Path) -> None:
     path = tmp_path / "unused.parquet"
     names = pa.DictionaryArray.from_arrays(pa.array([0, 2], pa.int32()), pa.array(["a", "unused", "b"]))
     path.write_bytes(
@@ -455,7 +457,7 @@ def test_a_text_of_the_dictionary_that_no_row_has_is_no_merchant(tmp_path: Path)
 
 @pytest.mark.parametrize("dtype", [pl.Categorical(), pl.Enum(["a", "b", "unused"]), pl.String()])
 @pytest.mark.parametrize("amounts", [[1, 2, 3], [1, None, 3]])
-def test_categories_of_polars_are_their_text(dtype: pl.DataType, amounts: list[int | None]) -> None:
+def test_polars_categoricals_are_read_as_text(dtype: pl.DataType, amounts: list[int | None]) -> None:
     text = pl.Series(["a", "b", "a"], dtype=dtype)
     times = pl.Series([0] * 3, dtype=pl.Datetime("us", "Asia/Tehran"))
     file = io.BytesIO()
@@ -478,16 +480,14 @@ def test_text_of_every_encoding_is_read(encoding: str) -> None:
         assert read_as_file(file.getvalue(), Fields(merchant=path)).rows == [("aa", 1, 0), ("ab", 2, 0)]
 
 
-def test_a_type_that_arrow_cannot_read_is_not_taken_for_damage() -> None:
+def test_a_type_that_arrow_cannot_read_is_not_reported_as_damage() -> None:
     file = io.BytesIO()
     pl.DataFrame({"merchantId": ["a"], "amount": pl.Series([1], dtype=pl.Int128)}).write_parquet(file)
     with pytest.raises(SourceError, match="cannot be read: Integers with more than 64 bits not implemented"):
         read_as_file(file.getvalue())
 
 
-def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_file_is_partitioned_by_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_file, "_SMALLEST_BYTES", 10_000)
     path = tmp_path / "large.parquet"
     count = 5_000
@@ -501,7 +501,7 @@ def test_a_large_file_is_cut_into_partitions_of_whole_row_groups(
     assert sum(amount for _, amount, _ in read_file(path).rows) == sum(amounts)
 
 
-def test_columns_are_decoded_by_threads_of_arrow_and_not_by_the_one_that_others_wait_for(tmp_path: Path) -> None:
+def test_columns_are_decoded_by_arrow_threads(tmp_path: Path) -> None:
     path = tmp_path / "one-group.parquet"
     count = 500_000
     amounts = random.Random(1).choices(range(2**40), k=count)
@@ -518,7 +518,7 @@ def test_columns_are_decoded_by_threads_of_arrow_and_not_by_the_one_that_others_
     assert ours < everybody / 2
 
 
-def test_the_position_of_a_reject_is_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_position_of_a_reject_is_its_row_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_file, "_ROWS", 1_000)
     count = 2_500
     good = pa.array([0] * count, pa.timestamp("ms"))
@@ -560,7 +560,7 @@ def test_a_rejected_row_can_be_read_back_whatever_its_columns() -> None:
 
 @tries(80, 20)
 @given(st.randoms(use_true_random=False), st.sampled_from(["none", "snappy"]))
-def test_a_changed_parquet_file_gives_a_result_or_an_error(chance: Any, compression: str) -> None:
+def test_a_mutated_parquet_file_gives_a_result_or_an_error(chance: Any, compression: str) -> None:
     times = pa.array([datetime(2024, 1, 1, tzinfo=UTC)] * 50, pa.timestamp("ms"))
     table = pa.table(
         {"merchantId": ["a", None] * 25, "amount": range(50), "createdAt": times, "d": [date(2024, 1, 1)] * 50}
@@ -598,7 +598,7 @@ def converted(column: pa.Array, formats: Formats, time: pa.Array | None = None) 
         (pa.array(["7.25"]).dictionary_encode(), ([725], [])),
     ],
 )
-def test_amounts_with_decimals_count_as_they_are_written(column: pa.Array, expected: object) -> None:
+def test_amounts_with_decimals_are_exact(column: pa.Array, expected: object) -> None:
     assert converted(column, Formats(2, amount_text=True)) == expected
 
 
@@ -613,7 +613,7 @@ def test_amounts_with_decimals_count_as_they_are_written(column: pa.Array, expec
         (pa.array([Decimal128("1.5009").bid], pa.binary(16)), [1500]),
     ],
 )
-def test_numbers_and_text_are_epoch_times_with_such_a_format(column: pa.Array, expected: list[int]) -> None:
+def test_numbers_and_text_are_read_as_epoch_times_with_that_format(column: pa.Array, expected: list[int]) -> None:
     table = {"merchantId": ["a"] * len(column), "amount": [1] * len(column), "createdAt": column}
     assert [at for _, _, at in read(table, Fields(formats=Formats(time_format="epoch-s"))).rows] == expected
 
@@ -626,7 +626,7 @@ def test_numbers_and_text_are_epoch_times_with_such_a_format(column: pa.Array, e
         (Formats(time_format="epoch-s"), {"createdAt": [True]}, "time column is timestamp, string or number$"),
     ],
 )
-def test_a_column_that_no_format_takes_is_refused_with_what_is_taken(
+def test_an_unsupported_time_column_is_refused_with_the_supported_types(
     formats: Formats, columns: dict[str, Any], wanted: str
 ) -> None:
     table = {"merchantId": ["a"], "amount": [1], "createdAt": EPOCH} | columns

@@ -102,7 +102,7 @@ class Stalling:
 
 
 @thorough
-def test_every_form_gives_what_this_process_gives(address: str, tmp_path: Path) -> None:
+def test_a_cluster_gives_the_local_result_for_every_source_format(address: str, tmp_path: Path) -> None:
     sources = [SHOP / form for form in FORMS]
     local = counted(sources, tmp_path / "local", None)
     assert local.counts.rejected
@@ -110,7 +110,7 @@ def test_every_form_gives_what_this_process_gives(address: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.thorough)])
-def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_do(
+def test_local_processes_give_the_same_result_with_progress(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in set(os.environ).difference(unmeasured()):  # the processes
@@ -125,7 +125,7 @@ def test_processes_of_this_host_give_what_this_process_gives_and_show_how_they_d
 
 
 @thorough
-def test_ctrl_c_frees_the_processes_of_this_host(web: WebServer, source: str, tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_local_processes(web: WebServer, source: str, tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
     stalling = Stalling(web, _OF_A_COMMAND)
     running = jobs.start("rebuild", source, "--max-reject-ratio", "1", "--cluster", "local:1")
@@ -152,7 +152,7 @@ def test_a_worker_of_another_version_is_refused(source: str, tmp_path: Path) -> 
 
 
 @thorough
-def test_secrets_of_urls_reach_workers_but_no_log(web: WebServer, source: str, tmp_path: Path) -> None:
+def test_url_secrets_reach_workers_but_no_log(web: WebServer, source: str, tmp_path: Path) -> None:
     url = source.replace("http://", "http://reader:s3cret@") + "?X-Amz-Signature=s1gnature"
     with dask_cluster(tmp_path / "dask", 1) as cluster:
         web.asked.clear()
@@ -167,9 +167,7 @@ def test_secrets_of_urls_reach_workers_but_no_log(web: WebServer, source: str, t
 
 
 @thorough
-def test_a_scheduler_that_does_not_answer_is_named(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_scheduler_is_reported(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.partitions.cluster_runner._CONNECT_S", 1)
     with pytest.raises(ServiceError, match=r"the scheduler at tcp://127\.0\.0\.1:1 does not answer"):
         counted([source], tmp_path / "rejects", "tcp://127.0.0.1:1")

@@ -137,7 +137,7 @@ def _kill(process_id: int) -> None:
         return
 
 
-def test_another_worker_does_the_work_of_one_that_is_killed(
+def test_the_work_of_a_killed_worker_is_reassigned(
     worker: int, others: Callable[[], int], address: str, web: WebServer, source: str, tmp_path: Path
 ) -> None:
     local = figures(counted(source, tmp_path / "local", None))
@@ -151,7 +151,7 @@ def test_another_worker_does_the_work_of_one_that_is_killed(
     stalling.end()
 
 
-def test_another_worker_does_the_work_of_one_that_is_paused(
+def test_the_work_of_a_paused_worker_is_reassigned(
     worker: int, others: Callable[[], int], address: str, web: WebServer, source: str, tmp_path: Path
 ) -> None:
     local = figures(counted(source, tmp_path / "local", None))
@@ -181,7 +181,7 @@ def strict(address: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("strict")
-def test_a_partition_that_kills_its_workers_fails_the_run_by_its_name(
+def test_a_partition_that_kills_workers_fails_the_run_and_is_named(
     worker: int, address: str, web: WebServer, source: str, tmp_path: Path
 ) -> None:
     stalling = Stalling(web, OF_A_CLIENT, partial(_kill, worker))
@@ -204,7 +204,7 @@ def test_a_worker_with_too_little_memory_fails_the_run(
     assert "Give the workers more memory" in caught.value.hint
 
 
-def test_a_scheduler_that_is_killed_ends_the_run_and_nothing_is_published(
+def test_a_killed_scheduler_fails_the_run_without_publishing(
     started: Nursery, web: WebServer, source: str, tmp_path: Path
 ) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db")
@@ -242,7 +242,7 @@ class Endless(bytes):
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_command_frees_the_workers_at_once(
+def test_an_interrupted_command_releases_the_workers(
     number: signal.Signals, code: int, address: str, web: WebServer, tmp_path: Path
 ) -> None:
     from distributed import Client

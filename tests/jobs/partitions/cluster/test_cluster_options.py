@@ -30,7 +30,7 @@ PLAN = CountPlan(ReadOptions(Fields(), Window(0, 1, 0, 1)), LocalDays("Asia/Tehr
 
 
 @pytest.mark.parametrize("argument", ["local:0", "local:", "local", "tcp://host", "http://host:8786", "host:8786", ""])
-def test_what_names_no_cluster_is_refused(argument: str) -> None:
+def test_an_invalid_cluster_option_is_refused(argument: str) -> None:
     with pytest.raises(UsageError, match="is not a cluster"):
         require_cluster(argument)
 
@@ -38,11 +38,11 @@ def test_what_names_no_cluster_is_refused(argument: str) -> None:
 @pytest.mark.parametrize(
     "argument", ["local:2", "tcp://10.0.0.5:8786", "tls://scheduler.example:8786", "tcp://[::1]:8786"]
 )
-def test_schedulers_and_processes_of_this_host_are_clusters(argument: str) -> None:
+def test_a_cluster_is_a_scheduler_url_or_a_number_of_local_processes(argument: str) -> None:
     require_cluster(argument)
 
 
-def test_standard_input_stays_with_this_process() -> None:
+def test_standard_input_is_read_by_the_local_process() -> None:
     stored = SinglePass("standard input", io.BytesIO(b""))
     merger = Merger(
         [Source("standard input", "BSON", (FilePartition(stored, FileFormat.BSON, None),))], lambda *_: None
@@ -51,13 +51,13 @@ def test_standard_input_stays_with_this_process() -> None:
         _require_picklable(merger)
 
 
-def test_what_dask_may_show_of_the_work_has_no_secret() -> None:
+def test_task_names_shown_by_dask_contain_no_secret() -> None:
     found = RemoteObject(f"https://files.example/shop.bson?X-Amz-Signature={SECRET}", 1, "ETag")
     partition = FilePartition(StoredObject(found, RemoteOptions()), FileFormat.BSON, 1)
     assert SECRET not in repr((WorkerTask(partition, PLAN, environment(zones_of(PLAN))), partition))
 
 
-def test_every_difference_of_versions_is_named() -> None:
+def test_every_version_mismatch_is_reported() -> None:
     here = environment(zones_of(PLAN))
     assert differences_between(here, here) == ""
     there = here | {"numba": "0.1", "rules of Asia/Tehran": "00000000"}
@@ -66,7 +66,7 @@ def test_every_difference_of_versions_is_named() -> None:
     assert "rules of Asia/Tehran 00000000 instead of" in named
 
 
-def test_the_rules_of_the_zones_that_a_plan_uses_are_compared_and_not_their_folder(
+def test_time_zone_rules_are_compared_by_content_and_not_by_path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fields = Fields(formats=Formats(time_format="iso", text_zone="Europe/Berlin"))
@@ -78,7 +78,7 @@ def test_the_rules_of_the_zones_that_a_plan_uses_are_compared_and_not_their_fold
     assert environment(("Nowhere/Nothing",))["rules of Nowhere/Nothing"] == "missing"
 
 
-def test_a_partition_that_takes_much_longer_than_others_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_straggler_partition_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     clock: Callable[[], float] = lambda: now[0]  # noqa: E731 - it is patched in
     monkeypatch.setattr("jobs.partitions.cluster_runner.time.monotonic", clock)

@@ -106,12 +106,12 @@ def packed(folder: Path) -> list[Path]:
     return [*(SHOP / name for name in names), write_table(folder / "shop.parquet"), zipped]
 
 
-def test_files_archives_and_folders_plain_or_gzipped_give_what_this_process_gives(address: str, tmp_path: Path) -> None:
+def test_files_archives_and_folders_give_the_local_result(address: str, tmp_path: Path) -> None:
     require_equal(packed(tmp_path), tmp_path, address)
 
 
 @pytest.mark.thorough
-def test_objects_of_s3_give_what_this_process_gives(address: str, s3: Storage, tmp_path: Path) -> None:
+def test_s3_objects_give_the_local_result(address: str, s3: Storage, tmp_path: Path) -> None:
     for path in packed(tmp_path):
         if path.is_file():
             s3.put(f"/{'gzipped' if path.suffix == '.gz' else 'plain'}/{path.name}", path.read_bytes())
@@ -120,14 +120,14 @@ def test_objects_of_s3_give_what_this_process_gives(address: str, s3: Storage, t
     require_equal([f"{s3.base}/dump/", f"{s3.base}/plain/*", f"{s3.base}/gzipped/*"], tmp_path, address)
 
 
-def test_a_live_collection_gives_what_this_process_gives(address: str, mongo_database_url: str, tmp_path: Path) -> None:
+def test_a_live_collection_gives_the_local_result(address: str, mongo_database_url: str, tmp_path: Path) -> None:
     # Rejects of a live collection are in the order of its cursors, which is that of the collection.
     fill(mongo_database_url, bson.decode_all((SHOP / "transaction.bson").read_bytes())[:500])
     require_equal([mongo_database_url], tmp_path, address)
 
 
 @pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts a cluster of separate processes")
-def test_separate_processes_give_what_this_process_gives_of_every_source(
+def test_separate_processes_give_the_local_result_for_every_source(
     s3: Storage, mongo_database_url: str, tmp_path: Path
 ) -> None:
     fill(mongo_database_url, bson.decode_all((SHOP / "transaction.bson").read_bytes())[:500])
@@ -138,7 +138,7 @@ def test_separate_processes_give_what_this_process_gives_of_every_source(
             require_equal(sources, tmp_path, cluster.address)
 
 
-def test_sums_are_handed_over_in_ranges_each_merchant_in_one_of_them(
+def test_sums_are_shuffled_into_ranges_of_merchants(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_runner, "PART_ROWS", 100)
@@ -159,7 +159,7 @@ def jobs_in(folder: Path, **settings: str) -> CommandLine:
     return CommandLine(folder, STORE_URL=f"sqlite:///{folder}/store.db", **settings)
 
 
-def test_summaries_are_verified_by_a_cluster(address: str, tmp_path: Path) -> None:
+def test_verify_can_run_on_a_cluster(address: str, tmp_path: Path) -> None:
     jobs, source = jobs_in(tmp_path), tmp_path / "shop.bson"
     documents = bson.decode_all((SHOP / "transaction.bson").read_bytes())[:300]
     source.write_bytes(b"".join(map(bson.encode, documents)))
@@ -171,12 +171,12 @@ def test_summaries_are_verified_by_a_cluster(address: str, tmp_path: Path) -> No
     assert drifted.json["drift"] == here.json["drift"] != []
 
 
-def test_a_worker_with_another_setting_is_refused_by_its_name(address: str, tmp_path: Path) -> None:
+def test_a_worker_with_another_setting_is_refused_and_the_setting_named(address: str, tmp_path: Path) -> None:
     said = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
     said.require_failure(1, "has TIME_ZONE Asia/Tehran instead of Europe/Berlin")
 
 
-def test_a_worker_with_other_rules_of_the_time_zone_is_refused_although_their_folder_has_the_same_path(
+def test_a_worker_with_other_time_zone_rules_is_refused(
     address: str, tmp_path: Path, missing: Callable[[str], NoReturn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tz_database(tmp_path / "zones", "Zone Asia/Tehran 3:30 - +0330\n", missing)
@@ -185,7 +185,7 @@ def test_a_worker_with_other_rules_of_the_time_zone_is_refused_although_their_fo
     said.require_failure(1, "has rules of Asia/Tehran ")
 
 
-def test_a_worker_that_reads_another_server_of_objects_is_refused(
+def test_a_worker_with_another_s3_endpoint_is_refused(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -206,7 +206,7 @@ def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tupl
     return *figures(found)[:4], kept.reused
 
 
-def test_results_are_stored_by_the_workers_and_taken_by_them_or_by_this_process(address: str, tmp_path: Path) -> None:
+def test_checkpoints_are_shared_by_workers_and_the_local_process(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     *first, reused = with_checkpoint(checkpoint_in(folder), address, tmp_path)
@@ -238,7 +238,7 @@ class Elsewhere(LocalFolder):
 @pytest.mark.parametrize(
     ("there", "reason"), [("elsewhere", "it does not exist there"), ("shop.bson", "Not a directory")]
 )
-def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
+def test_a_checkpoint_folder_not_shared_by_workers_is_refused(
     there: str, reason: str, address: str, tmp_path: Path
 ) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
@@ -250,7 +250,7 @@ def test_a_checkpoint_that_the_workers_do_not_share_is_refused(
     assert list(tmp_path.glob("*/mark-*")) == []
 
 
-def test_a_rebuild_goes_on_from_a_checkpoint_on_a_cluster(address: str, tmp_path: Path) -> None:
+def test_a_rebuild_on_a_cluster_resumes_from_a_checkpoint(address: str, tmp_path: Path) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     request = RebuildRequest(
         (str(tmp_path / "shop.bson"),),
@@ -271,7 +271,7 @@ def test_a_rebuild_goes_on_from_a_checkpoint_on_a_cluster(address: str, tmp_path
     assert not (tmp_path / "kept").exists()
 
 
-def test_no_page_of_dask_shows_a_secret_of_a_url(here: Any, address: str, web: WebServer, tmp_path: Path) -> None:
+def test_the_dask_dashboard_shows_no_url_secret(here: Any, address: str, web: WebServer, tmp_path: Path) -> None:
     web.files["/shop.bson"] = (SHOP / "transaction.bson").read_bytes()
     url = web.url.replace("http://", f"http://reader:{SECRET}@") + f"/shop.bson?X-Amz-Signature={SECRET}"
     pages: dict[str, str] = {}

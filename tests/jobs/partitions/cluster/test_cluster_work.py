@@ -85,12 +85,12 @@ class Waiting(Partition):
         raise AssertionError(start)
 
 
-def test_every_thread_of_a_worker_counts_a_partition_at_the_same_time(client: Any) -> None:
+def test_the_threads_of_a_worker_count_partitions_concurrently(client: Any) -> None:
     with pytest.raises(SourceError, match="all were opened at once"):
         run(client, Source("waiting", "waiting", (Waiting(),) * THREADS), CountingState())
 
 
-def test_only_counts_and_rejects_reach_the_client_before_the_sums(client: Any) -> None:
+def test_the_client_receives_counts_and_rejects_before_sums(client: Any) -> None:
     local = count_partition(open_source(str(SHOP), plan_of().reading.fields, None).partitions[0], plan_of())
     found, results, sums = run(client, open_source(str(SHOP), plan_of().reading.fields, None), CountingState())
     assert sum(len(result.daily) + len(result.kinds) for result in results) == 0
@@ -98,7 +98,7 @@ def test_only_counts_and_rejects_reach_the_client_before_the_sums(client: Any) -
     assert len(found.rejects) == local.counts.rejected > 0
 
 
-def test_rejects_are_not_collected_once_the_quarantine_takes_no_more(client: Any) -> None:
+def test_rejects_are_not_collected_once_the_quarantine_is_full(client: Any) -> None:
     state = CountingState()
     state.takes_rejects = False
     found, results, _ = run(client, open_source(str(SHOP), plan_of().reading.fields, None), state)
@@ -134,9 +134,7 @@ class Stopped(Partition):
         raise AssertionError(start)
 
 
-def test_what_was_read_before_a_task_was_cancelled_is_no_result_if_it_is_assigned_again(
-    client: Any, tmp_path: Path
-) -> None:
+def test_a_reassigned_task_drops_the_result_of_its_cancelled_run(client: Any, tmp_path: Path) -> None:
     plan = plan_of(chunk_bytes=1000)
     partition = open_source(str(SHOP), plan.reading.fields, None).partitions[0]
     entry = Entry(LocalFolder(tmp_path / "kept"), "a-b-c.partition", exists=True)
@@ -178,7 +176,7 @@ def kills_the_scheduler(cluster: DaskCluster) -> Callable[[pl.DataFrame], None]:
         (kills_the_scheduler, "the connection to the scheduler at here was lost"),
     ],
 )
-def test_what_is_lost_while_the_sums_are_used_is_named(
+def test_sums_lost_during_the_merge_are_reported(
     function: Callable[[DaskCluster], Callable[[pl.DataFrame], None]], said: str, tmp_path: Path
 ) -> None:
     from distributed import Client
@@ -194,7 +192,7 @@ def test_what_is_lost_while_the_sums_are_used_is_named(
         assert caught.value.sentence == said
 
 
-def test_a_transfer_that_waits_for_others_is_not_given_up(client: Any) -> None:
+def test_a_transfer_that_waits_for_others_does_not_time_out(client: Any) -> None:
     others = client._gather_semaphore
     taken = 0
     while not others.locked():
@@ -214,7 +212,7 @@ def counted(tmp_path: Path) -> PartitionResult:
     return count_partition(open_source(str(path), plan_of().reading.fields, None).partitions[0], plan_of())
 
 
-def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
+def test_the_ranges_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     result = counted(tmp_path)
     frames = merge_results([ExpectedCounts("x", result.counts)], WorkerResult(result))
     parts = [bucket_of(frames, number, 3) for number in range(3)]
@@ -225,7 +223,7 @@ def test_the_parts_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     assert sorted(kinds.rows()) == sorted(result.kinds.rows())
 
 
-def test_a_part_that_was_counted_again_of_other_documents_is_an_error_of_the_source(tmp_path: Path) -> None:
+def test_a_recount_with_another_result_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
         merge_results([ExpectedCounts("shop.orders", Counts())], WorkerResult(counted(tmp_path)))
     assert "Run the same command again" in caught.value.hint
@@ -248,7 +246,7 @@ def require_refused(address: str) -> None:
 
 
 @pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts a cluster to be refused by it")
-def test_processes_of_this_host_refuse_other_users() -> None:
+def test_local_processes_refuse_other_users() -> None:
     from distributed import Client
 
     with local_cluster(1) as address, Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
@@ -257,7 +255,7 @@ def test_processes_of_this_host_refuse_other_users() -> None:
             require_refused(one)
 
 
-def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_reported(tmp_path: Path) -> None:
     import dask
     import distributed  # noqa: F401 - otherwise the end of `set` would remove the settings that its import adds
 
@@ -270,7 +268,7 @@ def test_a_certificate_that_cannot_be_read_is_named_as_such(tmp_path: Path) -> N
         pass
 
 
-def test_tls_without_certificates_is_refused_with_the_settings_that_it_needs() -> None:
+def test_tls_without_certificates_is_refused_and_the_settings_named() -> None:
     with pytest.raises(ServiceError, match="needs the settings of Dask for TLS") as caught, cluster_at("tls://h:8786"):
         pass
     assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in caught.value.hint

@@ -37,11 +37,11 @@ def url(request: pytest.FixtureRequest, mongo_database_url: str) -> str:
     return mongo_database_url
 
 
-def test_of_an_empty_collection_there_is_none(url: str) -> None:
+def test_an_empty_collection_has_no_oldest_document(url: str) -> None:
     assert oldest(url) is None
 
 
-def test_it_is_found_behind_any_number_of_documents_that_do_not_count(url: str) -> None:
+def test_the_oldest_document_is_found_behind_uncounted_ones(url: str) -> None:
     """Of these are more than are asked for at once."""
     rejected: list[dict[str, Any]] = [{"amount": "much"}, {"merchantId": None}, {"amount": 0.5}, {"merchantId": ""}]
     fill(url, [transaction(number, **rejected[number % 4]) for number in range(230)])
@@ -52,7 +52,7 @@ def test_it_is_found_behind_any_number_of_documents_that_do_not_count(url: str) 
         assert oldest(url, options=options) == 231
 
 
-def test_what_has_no_date_or_one_that_is_not_wanted_is_not_the_oldest(url: str) -> None:
+def test_documents_without_a_valid_date_are_not_the_oldest(url: str) -> None:
     strange: list[Any] = ["2020-01-01", 5, None, [DatetimeMS(START_MS - 9000)], DatetimeMS(START_MS - 10_000)]
     fill(url, [transaction(0, createdAt=time) for time in strange])
     fill(url, [transaction(7)])
@@ -62,7 +62,7 @@ def test_what_has_no_date_or_one_that_is_not_wanted_is_not_the_oldest(url: str) 
 
 
 @pytest.mark.parametrize("value", ["paid", "5", "-0", "true", "false", "null", AN_ID, "9223372036854775808"])
-def test_it_is_the_oldest_of_those_that_the_filter_counts(url: str, value: str) -> None:
+def test_the_oldest_document_matches_the_filter(url: str, value: str) -> None:
     """Whatever type a value has: the oldest is the oldest of a whole reading."""
     states: list[Any] = [
         "paid", "5", 5, Int64(5), 5.0, -0.0, 0, "-0", True, "true", False, "false", None, "null", ObjectId(AN_ID),

@@ -48,7 +48,7 @@ def test_a_collection_can_be_named_with_its_database(mongo_database_url: str) ->
         source.close()
 
 
-def test_a_collection_that_is_not_there_is_reported_with_those_that_are(mongo_database_url: str) -> None:
+def test_a_missing_collection_is_reported_with_the_existing_ones(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)], "payments")
     with pytest.raises(SourceError, match=r"has no collection transaction or transactions: it has \w+\.payments$"):
         open_live(mongo_database_url, Fields(), None, EAGER)
@@ -69,14 +69,14 @@ def test_a_view_that_leaves_out_the_ids_is_refused(mongo_database_url: str) -> N
             open_live(proxy.url, Fields(), None, EAGER)
 
 
-def test_a_server_that_does_not_run_is_reported_without_the_password() -> None:
+def test_an_unreachable_server_is_reported_without_the_password() -> None:
     with pytest.raises(SourceError) as caught:
         open_live("mongodb://u:s3cret@127.0.0.1:1/shop", Fields(), None, LiveOptions(timeout_s=0.2))
     assert caught.value.sentence.startswith("mongodb://127.0.0.1:1/shop does not answer: ")
     assert "s3cret" not in f"{caught.value.sentence}{caught.value.hint}"
 
 
-def test_a_server_that_says_nothing_is_waited_for_as_long_as_the_url_says(silent_server: str) -> None:
+def test_the_timeouts_of_the_url_apply_to_a_silent_server(silent_server: str) -> None:
     url = f"mongodb://{silent_server}/shop?serverSelectionTimeoutMS=300&connectTimeoutMS=300"
     with pytest.raises(SourceError, match="does not answer: "):
         open_live(url, Fields(), None, LiveOptions(timeout_s=600))
@@ -91,6 +91,6 @@ def test_a_login_failure_is_reported_without_the_password(mongo_database_url: st
     assert "s3cret" not in f"{caught.value.sentence}{caught.value.hint}"
 
 
-def test_a_url_without_a_database_is_wrong_usage() -> None:
+def test_a_url_without_a_database_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="is not a valid MongoDB URL with a database"):
         open_source("mongodb://127.0.0.1:1", Fields(), None)

@@ -57,7 +57,7 @@ def test_ranges_of_ids_meet_without_gap_or_overlap(mongo_database_url: str, ids:
     assert warnings == ()
 
 
-def test_documents_inserted_at_either_end_during_a_run_are_read_once_and_no_other_is_lost(
+def test_documents_inserted_during_a_run_cause_no_loss_or_duplicate(
     mongo_database_url: str,
 ) -> None:
     count = 300
@@ -89,7 +89,7 @@ def test_documents_inserted_at_either_end_during_a_run_are_read_once_and_no_othe
         writer.join(60)
 
 
-def test_filters_and_fields_inside_documents_are_asked_for(mongo_database_url: str) -> None:
+def test_the_query_contains_filter_and_projection(mongo_database_url: str) -> None:
     documents = [
         {"pay": {"amount": i, "at": DatetimeMS(i), "note": "x" * 50}, "_id": {"merchant": f"m{i % 2}", "n": i}}
         | {"status": ["paid", "open"][i % 2], "other": "x" * 50}
@@ -120,7 +120,7 @@ def test_huge_documents_and_values_are_read(mongo_database_url: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_rejects_are_set_aside_with_source_and_id(mongo_database_url: str, threads: int) -> None:
+def test_rejects_are_quarantined_with_source_and_id(mongo_database_url: str, threads: int) -> None:
     wrong: list[dict[str, object]] = [{"amount": 1.5}, {"merchantId": None}, {"createdAt": "2024"}]
     fill(mongo_database_url, [{"_id": i} | transaction(i) | (wrong[i % 3] if i < 60 else {}) for i in range(200)])
     source = open_live(mongo_database_url, Fields(), None, EAGER)
@@ -135,7 +135,7 @@ def test_rejects_are_set_aside_with_source_and_id(mongo_database_url: str, threa
     assert found.daily["count"].sum() == 140
 
 
-def test_the_progress_expects_about_what_comes(mongo_database_url: str) -> None:
+def test_the_progress_total_is_an_estimate_of_the_size(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i) for i in range(300)])
     with open_collection(mongo_database_url, None, EAGER) as live:
         source = live.source(Fields())
@@ -144,14 +144,14 @@ def test_the_progress_expects_about_what_comes(mongo_database_url: str) -> None:
         assert source.expected_bytes(50_000, 500) == pytest.approx(50_000)
 
 
-def test_a_source_is_whole_again_each_time_it_is_opened(mongo_database_url: str) -> None:
+def test_a_source_can_be_read_several_times(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i) for i in range(100)])
     with open_collection(mongo_database_url, None, EAGER) as live:
         for _ in range(2):
             assert amounts(read(live)[0]) == list(range(100))
 
 
-def test_a_field_that_cannot_be_asked_for_is_the_servers_to_refuse(mongo_database_url: str) -> None:
+def test_an_invalid_field_name_is_refused_by_the_server(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i) for i in range(10)])
     with pytest.raises(SourceError, match=r"transaction refuses the request: .*\$") as caught:
         read_at(mongo_database_url, Fields(amount="$amount"))

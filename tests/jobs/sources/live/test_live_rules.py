@@ -55,7 +55,7 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
 
 @given(st.text("us3:@/?#%[],.&=+ é", max_size=12))
 @tries(600)
-def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
+def test_no_password_is_shown_whatever_its_characters(password: str) -> None:
     assert "s3cret" not in redacted_url(f"mongodb://u:s3cret{password}@host/db")
     assert "s3cret" not in redacted_url(f"mongodb://u:{password}s3cret@host/db")
 
@@ -71,7 +71,7 @@ def test_whatever_the_password_is_it_is_not_shown(password: str) -> None:
         ("mongodb://u:s3cret@host", "mongodb://host is not a valid MongoDB URL with a database"),
     ],
 )
-def test_a_url_that_cannot_be_used_is_reported_without_its_password(url: str, sentence: str) -> None:
+def test_an_unusable_url_is_reported_without_its_password(url: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         connect(url, LiveOptions())
     assert caught.value.sentence.startswith(sentence)
@@ -79,7 +79,7 @@ def test_a_url_that_cannot_be_used_is_reported_without_its_password(url: str, se
     assert "s3c" not in f"{caught.value}{caught.value.hint}{caught.value.__cause__}"
 
 
-def test_what_the_url_says_goes_before_the_options() -> None:
+def test_options_of_the_url_override_the_defaults() -> None:
     url = "mongodb://127.0.0.1:1/db?readPreference=secondary&socketTimeoutMS=7000&readConcernLevel=local"
     client, database = connect(url, LiveOptions(timeout_s=3, answer_timeout_s=9))
     with client:
@@ -120,7 +120,7 @@ def test_a_long_range_is_split_evenly() -> None:
     [(9, 9, 9, None, None), (9, 9, 12, 12, 3), (12, 9, 12, 12, None), (9, 12, 9, 9, None), (9, 11, 11, 9, None),
      (10, 9, 12, 12, 5), (15, 9, 12, 12, None), (10, 9, 9, 12, 2)],
 )  # fmt: skip
-def test_counts_that_may_be_are_passed_in_silence(
+def test_plausible_document_counts_give_no_warning(
     read: int, before: int, after: int, counted: int | None, recent: int | None
 ) -> None:
     def count(which: int | None) -> int:
@@ -131,26 +131,24 @@ def test_counts_that_may_be_are_passed_in_silence(
 
 
 @pytest.mark.parametrize(("before", "after"), [(9, 9), (9, 8), (7, 7), (7, 5), (0, 0), (99, 99)])
-def test_a_collection_without_writes_must_be_read_completely_whatever_the_server_estimates(
-    before: int, after: int
-) -> None:
+def test_a_collection_without_writes_must_be_read_completely(before: int, after: int) -> None:
     found = rf"8 documents of db\.t were read; the server estimated {before} before and {after} after, and counted 9"
     with pytest.raises(SourceError, match=found):
         check_count("db.t", 8, before, after, lambda: 9, lambda: 0)
 
 
-def test_a_collection_that_was_written_to_and_gave_too_little_or_too_much_is_warned_of() -> None:
+def test_an_unexpected_document_count_during_writes_gives_a_warning() -> None:
     assert "not read" in (check_count("db.t", 7, 9, 8, lambda: 9, lambda: 1) or "")
     assert "not read" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 2) or "")
     assert "not read" in (check_count("db.t", 9, 9, 12, lambda: 12, lambda: 0) or "")
     assert "no longer exist" in (check_count("db.t", 11, 9, 9, lambda: 9, lambda: 0) or "")
 
 
-def test_one_deleted_for_one_inserted_is_warned_of_and_fails_nothing() -> None:
+def test_one_deletion_per_insert_gives_a_warning_and_no_failure() -> None:
     assert "inserted during the run" in (check_count("db.t", 8, 9, 9, lambda: 9, lambda: 1) or "")
 
 
-def test_each_type_is_a_date_an_array_or_searched_as_neither() -> None:
+def test_every_bson_type_is_searched_by_date_array_or_type() -> None:
     """The query for servers that know every type by name, which FerretDB does not."""
     types = {name for names, _ in id_order.TYPES_IN_ORDER for name in names}
     found = undated_query("at", (0, 1), [TimeRange(5, 9)], names_all_types=True)
@@ -160,11 +158,11 @@ def test_each_type_is_a_date_an_array_or_searched_as_neither() -> None:
     assert found["$nor"] == [{"at": TimeRange(5, 9).condition()}]
 
 
-def test_no_field_is_asked_for_inside_another_that_is() -> None:
+def test_the_projection_has_no_nested_duplicates() -> None:
     assert projection_of(["a.b", "a", "ab", "_id.x", "c.d.e", "c.d"]) == {"_id": 1, "a": 1, "ab": 1, "c.d": 1}
 
 
-def test_only_failures_that_pass_are_worth_another_try() -> None:
+def test_only_temporary_failures_are_retried() -> None:
     for error in (
         AutoReconnect("x"),
         ServerSelectionTimeoutError("x"),

@@ -60,9 +60,7 @@ LAST_OF_ITS_BATCH, FIRST, LAST = 19, 0, COUNT - 1
 
 @pytest.mark.parametrize("how", ["by _id", "by ranges of _id", "by time"])
 @pytest.mark.parametrize("kind", ["_id", "_id in a document", "time", "merchant", "where"])
-def test_a_document_with_text_that_is_no_utf8_is_read_wherever_it_is(
-    mongo_database_url: str, proxy: MongoProxy, kind: str, how: str
-) -> None:
+def test_a_document_with_invalid_utf_8_is_read(mongo_database_url: str, proxy: MongoProxy, kind: str, how: str) -> None:
     odd_ones = {FIRST, LAST_OF_ITS_BATCH, LAST}
     fill(mongo_database_url, [odd(i, kind if i in odd_ones else "none") for i in range(COUNT)])
     times = None
@@ -85,9 +83,7 @@ def require(decoded: Decoded, kind: str, odd_ones: set[int], *, found_by_time: b
 
 
 @pytest.mark.parametrize("how", ["by _id", "by ranges of _id", "by time"])
-def test_a_reading_that_broke_goes_on_after_an_id_that_is_no_utf8(
-    mongo_database_url: str, proxy: MongoProxy, how: str
-) -> None:
+def test_a_read_resumes_after_an_id_with_invalid_utf_8(mongo_database_url: str, proxy: MongoProxy, how: str) -> None:
     count = 200
     ids = [f"{STORED.decode()}{i:03d}" if i % 2 else {"a": f"{STORED.decode()}{i:03d}"} for i in range(count)]
     times = [DatetimeMS(START_MS + i // 40) for i in range(count)]

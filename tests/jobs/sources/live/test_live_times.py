@@ -49,7 +49,7 @@ def url(request: pytest.FixtureRequest, mongo_database_url: str) -> str:
     ],
     ids=["open end", "closed", "between", "overlapping", "everything", "after all", "empty", "none"],
 )
-def test_only_dates_inside_the_ranges_are_read_and_each_once(
+def test_only_dates_inside_the_ranges_are_read_once(
     url: str, ranges: Sequence[TimeRange], wanted: Sequence[int]
 ) -> None:
     decoded = read_at(url, times=ranges)
@@ -57,13 +57,13 @@ def test_only_dates_inside_the_ranges_are_read_and_each_once(
     assert decoded.counts.read == len(wanted)
 
 
-def test_an_index_on_the_time_is_seen(url: str, request: pytest.FixtureRequest) -> None:
+def test_an_index_on_the_time_field_is_detected(url: str, request: pytest.FixtureRequest) -> None:
     with open_collection(url, None, EAGER) as live:
         assert live.time_index_exists("createdAt") == ("no index" not in request.node.callspec.id)
         assert not live.time_index_exists("amount")
 
 
-def test_an_index_that_does_not_begin_with_the_time_is_none(mongo_database_url: str) -> None:
+def test_an_index_must_begin_with_the_time_field(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)])
     with collection_at(mongo_database_url) as collection:
         collection.create_index([("merchantId", 1), ("createdAt", 1)])
@@ -73,7 +73,7 @@ def test_an_index_that_does_not_begin_with_the_time_is_none(mongo_database_url: 
             assert live.time_index_exists("createdAt")
 
 
-def test_the_command_for_the_index_can_be_typed_whatever_the_names_are(mongo_database_url: str) -> None:
+def test_the_command_that_creates_the_index_is_quoted_correctly(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(1)], "pay-ments")
     with open_collection(mongo_database_url, "pay-ments", EAGER) as live:
         database = database_of(mongo_database_url)
@@ -98,7 +98,7 @@ def test_the_times_of_changed_documents_are_reported(mongo_database_url: str, pa
     assert {one for batch in found for one in batch} == {at(i) for i in range(25, 45)}
 
 
-def test_a_field_of_times_inside_documents_is_searched_too(mongo_database_url: str) -> None:
+def test_a_nested_time_field_is_searched_too(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(i) | {"at": {"time": DatetimeMS(at(i))}} for i in range(50)])
     for index in (False, True):
         if index:

@@ -49,7 +49,7 @@ def ranges_asked(server: WebServer) -> list[tuple[int, int]]:
     return sorted((int(one[1]), int(one[2])) for one in found if one)
 
 
-def test_an_object_is_read_in_order_and_after_jumps(storage: Storage) -> None:
+def test_an_object_can_be_read_sequentially_and_by_seeking(storage: Storage) -> None:
     objects = remote(OPTIONS)
     found = found_at(objects, storage.put("/shop.bson", CONTENT))
     assert found.size == len(CONTENT)
@@ -63,7 +63,7 @@ def test_an_object_is_read_in_order_and_after_jumps(storage: Storage) -> None:
         assert opened.read(RANGE_BYTES + 2) == CONTENT[RANGE_BYTES - 1 : 2 * RANGE_BYTES + 1]
 
 
-def test_what_is_read_ahead_ends_with_the_partition(storage: Storage) -> None:
+def test_read_ahead_stops_at_the_end_of_the_partition(storage: Storage) -> None:
     objects = remote(OPTIONS)
     found = found_at(objects, storage.put("/shop.bson", CONTENT))
     storage.server.asked.clear()
@@ -75,7 +75,7 @@ def test_what_is_read_ahead_ends_with_the_partition(storage: Storage) -> None:
     assert all(last - first < RANGE_BYTES for first, last in asked)
 
 
-def test_throttled_and_cut_answers_are_retried(storage: Storage) -> None:
+def test_throttled_and_truncated_responses_are_retried(storage: Storage) -> None:
     url = storage.put("/shop.bson", CONTENT)
     objects = remote(OPTIONS)
     storage.server.troubles.extend([slow_down, as_it_is, slow_down, cut, slow_down, cut, as_it_is, cut])
@@ -94,7 +94,7 @@ def test_a_request_to_a_silent_server_is_retried(storage: Storage) -> None:
     assert not storage.server.troubles
 
 
-def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mix(storage: Storage) -> None:
+def test_an_object_changed_during_a_read_is_an_error(storage: Storage) -> None:
     url = storage.put("/shop.bson", CONTENT)
     objects = remote(OPTIONS)
     with objects.open(found_at(objects, url)) as opened:
@@ -104,7 +104,7 @@ def test_an_object_that_changes_while_it_is_read_is_an_error_and_no_mix(storage:
             opened.read(len(CONTENT))
 
 
-def test_a_changed_file_is_known_by_its_size_where_there_is_no_etag(web: WebServer) -> None:
+def test_without_an_etag_a_changed_file_is_detected_by_size(web: WebServer) -> None:
     web.has_etags = False
     web.files["/shop.bson"] = CONTENT
     objects = remote(OPTIONS)
@@ -115,7 +115,7 @@ def test_a_changed_file_is_known_by_its_size_where_there_is_no_etag(web: WebServ
             opened.read(len(CONTENT))
 
 
-def test_an_object_that_is_removed_while_it_is_read_is_an_error(web: WebServer) -> None:
+def test_an_object_removed_during_a_read_is_an_error(web: WebServer) -> None:
     web.files["/shop.bson"] = CONTENT
     objects = remote(OPTIONS)
     with objects.open(found_at(objects, f"{web.url}/shop.bson")) as opened:
@@ -125,7 +125,7 @@ def test_an_object_that_is_removed_while_it_is_read_is_an_error(web: WebServer) 
             opened.read(len(CONTENT))
 
 
-def test_a_server_without_ranges_sends_everything_once_and_again_from_where_it_broke_off(web: WebServer) -> None:
+def test_without_range_support_a_file_is_streamed_and_resumed(web: WebServer) -> None:
     web.has_ranges = False
     web.files["/shop.bson"] = CONTENT
     objects = remote(OPTIONS)
@@ -138,7 +138,7 @@ def test_a_server_without_ranges_sends_everything_once_and_again_from_where_it_b
     assert len(web.asked) == 4
 
 
-def test_a_file_that_changes_between_two_whole_answers_is_an_error(web: WebServer) -> None:
+def test_a_file_changed_between_two_full_responses_is_an_error(web: WebServer) -> None:
     web.has_ranges = False
     web.files["/shop.bson"] = CONTENT
     objects = remote(OPTIONS)
@@ -148,7 +148,7 @@ def test_a_file_that_changes_between_two_whole_answers_is_an_error(web: WebServe
         io.BufferedReader(opened, 65_536).read()
 
 
-def test_a_broken_answer_is_no_mix_where_the_server_names_no_version(web: WebServer) -> None:
+def test_an_interrupted_response_without_a_version_is_an_error(web: WebServer) -> None:
     web.has_etags = web.has_dates = False
     web.files["/shop.bson"] = CONTENT
     objects = remote(OPTIONS)
@@ -161,7 +161,7 @@ def test_a_broken_answer_is_no_mix_where_the_server_names_no_version(web: WebSer
         io.BufferedReader(opened, 65_536).read()
 
 
-def test_failures_that_last_are_reported_with_their_reason_and_without_secrets(storage: Storage) -> None:
+def test_permanent_failures_are_reported_without_secrets(storage: Storage) -> None:
     url = storage.put("/shop.bson", SMALL)
     objects = remote(OPTIONS)
     found = found_at(objects, url)
@@ -184,7 +184,7 @@ def test_a_refused_request_is_not_retried(web: WebServer) -> None:
     assert len(web.asked) == 1
 
 
-def test_what_is_not_there_may_be_a_folder(storage: Storage) -> None:
+def test_a_missing_object_may_be_a_folder(storage: Storage) -> None:
     objects = remote(OPTIONS)
     urls = {storage.put(path, SMALL).partition("?")[0] for path in ("/dump/shop/a.bson", "/dump/b.bson")}
     assert objects.describe(f"{storage.base}/nothing.bson") is None
@@ -193,7 +193,7 @@ def test_what_is_not_there_may_be_a_folder(storage: Storage) -> None:
     assert objects.matching(f"{storage.base}/dump/*.bson") == [f"{storage.base}/dump/b.bson"]
 
 
-def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(s3: Storage) -> None:
+def test_an_unlistable_folder_is_not_treated_as_empty(s3: Storage) -> None:
     url = s3.put("/exports/a/day-1.csv", SMALL)
     s3.server.troubles.extend([slow_down, slow_down])
     assert remote(OPTIONS).below(f"{s3.base}/exports/") == [url]
@@ -203,7 +203,7 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(s3: Storag
 
 
 @pytest.mark.parametrize("pattern", ["*/*.csv", "day*/*.csv"])
-def test_wildcards_leave_out_no_folder_that_cannot_be_listed_at_once(s3: Storage, pattern: str) -> None:
+def test_wildcards_retry_folders_that_fail_to_list(s3: Storage, pattern: str) -> None:
     urls = [s3.put(f"/exports/day-{number}/a.csv", SMALL) for number in (1, 2)]
     s3.server.troubles.extend([as_it_is] * 3 + [slow_down])
     assert remote(OPTIONS).matching(f"{s3.base}/exports/{pattern}") == urls
@@ -231,18 +231,18 @@ def pages() -> Iterator[Pages]:
         yield server
 
 
-def test_index_pages_may_link_to_themselves_and_to_the_folder_above(pages: Pages) -> None:
+def test_index_pages_may_link_to_themselves_and_their_parent(pages: Pages) -> None:
     pages.links = b'<a href="?C=N;O=D">Name</a><a href="/">Top</a><a href="../">Parent Directory</a>'
     found = remote(OPTIONS).below(f"{pages.url}/exports/")
     assert found == [f"{pages.url}/exports/a/day-2.csv", f"{pages.url}/exports/day-1.csv"]
 
 
-def test_folders_that_link_in_a_circle_are_listed_down_to_a_limit(pages: Pages) -> None:
+def test_circular_folder_links_are_followed_to_a_limit(pages: Pages) -> None:
     pages.links = b'<a href="loop/">loop</a>'
     assert f"{pages.url}/exports/loop/loop/loop/loop/" in remote(OPTIONS).below(f"{pages.url}/exports/")
 
 
-def test_a_missing_folder_of_an_index_page_is_not_left_out_silently(pages: Pages) -> None:
+def test_a_missing_folder_of_an_index_page_is_an_error(pages: Pages) -> None:
     pages.links = b'<a href="gone/">gone</a>'
     with pytest.raises(SourceError, match="exports/ links to a folder that does not exist"):
         remote(OPTIONS).below(f"{pages.url}/exports/")
@@ -275,7 +275,7 @@ def test_objects_of_s3_need_credentials(s3: Storage, monkeypatch: pytest.MonkeyP
         ("https://files.example/shop.bson", "aiohttp", "http"),
     ],
 )
-def test_without_its_package_a_remote_source_says_what_to_install(
+def test_a_missing_package_for_a_remote_source_is_named(
     url: str, package: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, f"jobs.sources.remote.{module}", raising=False)
@@ -285,7 +285,7 @@ def test_without_its_package_a_remote_source_says_what_to_install(
     assert caught.value.hint == "Install it: pip install --require-hashes -r pins/requirements-cluster.txt"
 
 
-def test_a_host_that_does_not_exist_is_not_waited_for() -> None:
+def test_an_unknown_host_fails_without_retries() -> None:
     patient = RemoteOptions(backoff=Backoff(retries=1000))
     with pytest.raises(SourceError, match=r"^https://nothing\.invalid/shop\.bson cannot be read"):
         Remote(patient).describe("https://nothing.invalid/shop.bson")

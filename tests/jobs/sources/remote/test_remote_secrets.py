@@ -20,7 +20,7 @@ def refuse(_: Answer) -> Answer:
 
 
 @pytest.mark.parametrize("ending", ["published", "refused", "throttled", "changed"])
-def test_no_secret_of_a_url_leaves_the_process(ending: str, web: WebServer, tmp_path: Path) -> None:
+def test_no_url_secret_is_printed_logged_or_stored(ending: str, web: WebServer, tmp_path: Path) -> None:
     content = (SHOP / "transaction.bson").read_bytes()
     web.files["/shop.bson"] = content
     troubles: dict[str, list[Trouble]] = {

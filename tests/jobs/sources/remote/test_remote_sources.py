@@ -51,7 +51,7 @@ def figures(found: Counted) -> tuple[object, ...]:
 
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_what_the_file_gives(form: str, s3: Storage, tmp_path: Path) -> None:
+def test_every_format_gives_the_result_of_the_local_file(form: str, s3: Storage, tmp_path: Path) -> None:
     url = s3.put(f"/{form}", (SHOP / form).read_bytes())
     s3.server.troubles.extend([as_it_is, slow_down] * 3)
     assert figures(counted([url], tmp_path / "remote")) == figures(counted([SHOP / form], tmp_path / "local"))
@@ -59,7 +59,7 @@ def test_every_form_gives_what_the_file_gives(form: str, s3: Storage, tmp_path: 
 
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("has_ranges", [True, False])
-def test_files_of_http_servers_give_what_the_files_give(web: WebServer, has_ranges: bool, tmp_path: Path) -> None:
+def test_http_files_give_the_result_of_local_files(web: WebServer, has_ranges: bool, tmp_path: Path) -> None:
     web.has_ranges = has_ranges
     for form in FORMS:
         web.files[f"/{form}"] = (SHOP / form).read_bytes()
@@ -68,7 +68,7 @@ def test_files_of_http_servers_give_what_the_files_give(web: WebServer, has_rang
     assert figures(counted(urls, tmp_path / "remote")) == figures(local)
 
 
-def test_a_table_gives_what_the_file_gives_by_row_groups(storage: Storage, tmp_path: Path) -> None:
+def test_remote_parquet_gives_the_local_result_by_row_groups(storage: Storage, tmp_path: Path) -> None:
     path = tmp_path / "shop.parquet"
     rows = 5000
     columns = {
@@ -82,7 +82,7 @@ def test_a_table_gives_what_the_file_gives_by_row_groups(storage: Storage, tmp_p
     assert figures(counted([url], tmp_path / "remote")) == figures(counted([path], tmp_path / "local"))
 
 
-def test_the_folder_of_a_dump_and_wildcards_name_objects(storage: Storage, tmp_path: Path) -> None:
+def test_dump_folders_and_wildcards_select_objects(storage: Storage, tmp_path: Path) -> None:
     for path in sorted((SHOP / "dump").rglob("*.gz")):
         storage.put(f"/{path.relative_to(SHOP)}", path.read_bytes())
     local = figures(counted([SHOP / "dump"], tmp_path / "local"))
@@ -90,9 +90,7 @@ def test_the_folder_of_a_dump_and_wildcards_name_objects(storage: Storage, tmp_p
         assert figures(counted([f"{storage.base}/{name}"], tmp_path / f"remote{number}")) == local
 
 
-def test_the_folders_of_exports_and_of_the_dumps_of_shards_are_all_of_their_objects(
-    storage: Storage, tmp_path: Path
-) -> None:
+def test_export_and_shard_folders_include_all_their_objects(storage: Storage, tmp_path: Path) -> None:
     dumped = (SHOP / "dump" / "shop" / "transaction.bson.gz").read_bytes()
     for shard in ("shard0", "shard1"):
         storage.put(f"/dump/{shard}/shop/transaction.bson.gz", dumped)
@@ -111,7 +109,7 @@ def test_the_folders_of_exports_and_of_the_dumps_of_shards_are_all_of_their_obje
     assert f"such as '{storage.shown}/mixed/*.json.gz'" in caught.value.hint
 
 
-def test_a_folder_of_several_objects_is_named_with_a_slash(s3: Storage, tmp_path: Path) -> None:
+def test_a_folder_url_ends_with_a_slash(s3: Storage, tmp_path: Path) -> None:
     for name in ("one", "two"):
         s3.put(f"/exports/{name}", b"{}")
     with pytest.raises(SourceError, match="exports has 2 files, and only one") as caught:
@@ -119,7 +117,7 @@ def test_a_folder_of_several_objects_is_named_with_a_slash(s3: Storage, tmp_path
     assert caught.value.hint.endswith("A run reads all of them if the URL ends with a slash.")
 
 
-def test_one_object_given_twice_is_refused(storage: Storage, tmp_path: Path) -> None:
+def test_a_duplicate_object_is_refused(storage: Storage, tmp_path: Path) -> None:
     url = storage.put("/shop.bson", (SHOP / "transaction.bson").read_bytes())
     again = f"{url}&X-Amz-Expires=60" if storage.kind == "http" else f"{storage.base}/*.bson"
     with pytest.raises(UsageError, match="is given twice"):
@@ -136,21 +134,21 @@ def test_a_file_and_its_compressed_copy_are_refused(storage: Storage, tmp_path: 
             counted(sources, tmp_path / "rejects")
 
 
-def test_objects_that_are_too_deep_are_not_left_out_silently(storage: Storage, tmp_path: Path) -> None:
+def test_too_deeply_nested_objects_are_an_error(storage: Storage, tmp_path: Path) -> None:
     for name in ("day-1.csv", "a/2024/03/20/day-2.csv"):
         storage.put(f"/exports/{name}", CSV.encode())
     with pytest.raises(SourceError, match="has files or folders more than 3 levels deep"):
         counted([f"{storage.base}/exports/"], tmp_path / "rejects")
 
 
-def test_wildcards_that_match_nothing_are_an_error(storage: Storage, tmp_path: Path) -> None:
+def test_a_wildcard_without_matches_is_an_error(storage: Storage, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no object matches"):
         counted([f"{storage.base}/*.bson"], tmp_path / "rejects")
 
 
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("form", ["transaction.bson", "shop.archive.gz", "transaction.csv"])
-def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, storage: Storage, tmp_path: Path) -> None:
+def test_a_source_changed_during_counting_fails_the_run(form: str, storage: Storage, tmp_path: Path) -> None:
     content = (SHOP / form).read_bytes()
     url = storage.put(f"/{form}", content)
 
@@ -165,7 +163,7 @@ def test_a_source_that_changes_while_it_is_counted_ends_the_run(form: str, stora
 
 
 @pytest.mark.usefixtures("small_ranges")
-def test_results_of_partitions_may_be_stored_in_a_bucket(
+def test_checkpoints_may_be_stored_in_a_bucket(
     s3: Storage, moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{moto[0]}:{moto[1]}")
@@ -185,9 +183,7 @@ CSV = "merchantId,amount,createdAt\n" + "m,5,2024-03-20T12:00:00Z\n" * 400
 SWAPPED = CSV.replace("m,5", "m,6")
 
 
-def test_urls_that_differ_only_in_what_messages_leave_out_are_sources_of_their_own(
-    web: WebServer, tmp_path: Path
-) -> None:
+def test_urls_that_differ_only_in_redacted_parts_are_separate_sources(web: WebServer, tmp_path: Path) -> None:
     web.has_etags = False
     shops = {f"/export.csv?shop={number}": text.encode() for number, text in enumerate((CSV, SWAPPED))}
     signed = "/export.csv?shop=0&X-Amz-Signature=again"
@@ -204,7 +200,7 @@ def test_urls_that_differ_only_in_what_messages_leave_out_are_sources_of_their_o
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("has_ranges", [True, False])
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_a_file_without_a_version_is_read_in_one_answer_and_is_no_mix(
+def test_a_file_without_a_version_is_read_in_one_response(
     form: str, has_ranges: bool, web: WebServer, tmp_path: Path
 ) -> None:
     web.has_etags = web.has_dates = False

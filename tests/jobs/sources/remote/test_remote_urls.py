@@ -38,7 +38,7 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     password=st.text("ab1:/@?#%[]", max_size=8),
     begin=st.sampled_from(["http://", "https://", "https:/", "s3://", "s3:/", "gs://", "ftp://"]),
 )
-def test_no_password_is_shown_whatever_it_is_made_of(password: str, begin: str) -> None:
+def test_no_password_is_shown_whatever_its_characters(password: str, begin: str) -> None:
     assert SECRET not in redacted_url(f"{begin}reader:{SECRET}{password}@files.example/shop.bson")
 
 
@@ -54,7 +54,7 @@ def test_no_password_is_shown_whatever_it_is_made_of(password: str, begin: str) 
         ("s3://key:secret@dumps/shop.bson", "contains a user or a key"),
     ],
 )
-def test_a_url_that_cannot_be_read_is_refused_at_once(url: str, sentence: str) -> None:
+def test_an_unsupported_url_is_refused(url: str, sentence: str) -> None:
     assert is_remote(url)
     with pytest.raises(UsageError) as caught:
         require_readable(url)
@@ -63,7 +63,7 @@ def test_a_url_that_cannot_be_read_is_refused_at_once(url: str, sentence: str) -
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9000/a", "http://localhost/a", "http://[::1]:9000/a", "https://x/a"])
-def test_http_without_encryption_is_read_from_this_machine_only(url: str) -> None:
+def test_plain_http_is_allowed_on_loopback_only(url: str) -> None:
     require_readable(url)
 
 
@@ -82,5 +82,5 @@ def test_files_and_live_collections_are_not_remote(path: str) -> None:
         ("s3://dumps/shop.bson", False),
     ],
 )
-def test_wildcards_are_those_of_paths(url: str, expected: bool) -> None:
+def test_wildcards_match_as_in_local_paths(url: str, expected: bool) -> None:
     assert is_glob(url) is expected

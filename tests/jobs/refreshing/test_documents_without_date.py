@@ -53,7 +53,7 @@ def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path, reque
     return runner
 
 
-def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the_same(filled: JobRunner) -> None:
+def test_a_rebuild_of_some_days_queries_only_those_days(filled: JobRunner) -> None:
     late = filled.shop.insert(*spread(["late"], days=40, first=date(2024, 2, 12)))
     run = filled.rebuild(**SOME_DAYS).run
     assert (run.counts.read, run.counts.counted, run.counts.out_of_range) == (30, 30, 0)
@@ -61,7 +61,7 @@ def test_a_rebuild_of_some_days_asks_the_server_for_these_only_and_publishes_the
     assert published_rows(filled.stores) == filled.shop.summaries()
 
 
-def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
+def test_rejects_outside_the_requested_days_do_not_fail_the_run(
     filled: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They have no day, and a server gives them with any days, here with one that has no others."""
@@ -77,7 +77,7 @@ def test_rejects_that_come_before_the_wanted_days_do_not_stop_a_run_of_these(
 
 
 @pytest.mark.parametrize("where", [pytest.param((), marks=pytest.mark.thorough), (("status", "paid"),)])
-def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_of_all_does(
+def test_documents_without_a_date_are_rejected_as_in_an_export(
     filled: JobRunner, tmp_path: Path, where: tuple[tuple[str, str], ...]
 ) -> None:
     collection = filled.shop.collection
@@ -101,7 +101,7 @@ def test_a_rebuild_and_a_check_of_some_days_reject_what_has_no_day_as_an_export_
     assert checked.drift.is_empty()
 
 
-def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_was_read(filled: JobRunner) -> None:
+def test_the_reject_limit_for_some_days_is_relative_to_everything_published(filled: JobRunner) -> None:
     filled.shop.collection.insert_many(undated_documents()[:4])
     days: dict[str, Any] = {"first_key": "1402/12/10", "last_key": "1402/12/10"}
     assert filled.rebuild(max_reject_ratio=0.05, **days).run.counts.rejected == 4
@@ -111,7 +111,7 @@ def test_a_few_without_a_day_are_excused_by_all_that_is_published_as_when_all_wa
         filled.verify(max_reject_ratio=0.0499, **days)
 
 
-def test_a_refresh_counts_what_it_will_never_read(filled: JobRunner) -> None:
+def test_a_refresh_warns_of_documents_that_it_never_reads(filled: JobRunner) -> None:
     quiet = filled.refresh().run.warnings
     filled.shop.collection.insert_many(undated_documents())
     run = filled.refresh(max_reject_ratio=1).run
@@ -130,7 +130,7 @@ def test_a_refresh_counts_what_it_will_never_read(filled: JobRunner) -> None:
     ("value", "stored"),
     [("paid", "paid"), ("7", 7), ("7", 7.0), ("true", True), ("null", None), ("0" * 24, ObjectId("0" * 24))],
 )
-def test_what_the_filters_leave_out_is_not_counted(runner: JobRunner, value: str, stored: object) -> None:
+def test_filtered_documents_without_a_date_are_not_counted(runner: JobRunner, value: str, stored: object) -> None:
     statuses: list[Document] = [{"status": stored}, {"status": "other"}, {"status": 8}, {"status": False}, {}]
     runner.shop.collection.insert_many([{"createdAt": "x"} | one for one in statuses])
     with open_collection(runner.shop.url, None) as live:
@@ -139,7 +139,7 @@ def test_what_the_filters_leave_out_is_not_counted(runner: JobRunner, value: str
 
 
 @pytest.mark.parametrize("code", [pytest.param(13, marks=pytest.mark.thorough), 166])
-def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(runner: JobRunner, code: int) -> None:
+def test_a_refresh_of_a_view_without_listed_indexes_warns(runner: JobRunner, code: int) -> None:
     runner.shop.index()
     runner.shop.insert(*FORTY_DAYS)
     runner.refresh()
@@ -157,7 +157,7 @@ def test_where_indexes_are_not_shown_as_of_a_view_it_refreshes_and_warns(runner:
 
 
 @pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
-def test_a_view_is_a_source_like_a_collection(runner: JobRunner) -> None:
+def test_a_view_can_be_a_source(runner: JobRunner) -> None:
     runner.shop.index()
     runner.shop.insert(*FORTY_DAYS)
     client: MongoClient[Document]

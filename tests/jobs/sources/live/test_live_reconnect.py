@@ -59,14 +59,16 @@ def _soon_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["number", "ObjectId", "string", "UUID", "document", "mixed"],
 )
 @pytest.mark.parametrize("cursors", [pytest.param(1, marks=pytest.mark.thorough), 2])
-def test_a_broken_connection_is_resumed_where_it_stood(mongo_database_url: str, make_id: object, cursors: int) -> None:
+def test_a_broken_connection_resumes_after_the_last_document(
+    mongo_database_url: str, make_id: object, cursors: int
+) -> None:
     fill(mongo_database_url, [{"_id": make_id(i)} | transaction(i) for i in range(300)])  # type: ignore[operator]
     with BreakingNetwork(mongo_database_url, BREAK_AFTER_BYTES, 4) as network:
         assert amounts(read_at(network.url, options=replace(SMALL_BATCHES, cursors=cursors))) == list(range(300))
         assert network.left <= 2, "it did not break often enough"
 
 
-def test_documents_with_rare_id_types_are_distinguished_after_a_break(
+def test_documents_with_rare_id_types_are_distinguished_after_a_reconnect(
     mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # There are few values of the types that are not worth a range, so here all types are such.
@@ -78,9 +80,7 @@ def test_documents_with_rare_id_types_are_distinguished_after_a_break(
 
 
 @pytest.mark.parametrize("at_once", [1, 40, 300])
-def test_a_broken_reading_by_time_is_resumed_among_documents_of_the_same_time(
-    mongo_database_url: str, at_once: int
-) -> None:
+def test_a_read_by_time_resumes_among_documents_of_equal_time(mongo_database_url: str, at_once: int) -> None:
     times = [DatetimeMS(START_MS + i // at_once) for i in range(300)]
     fill(mongo_database_url, [{"_id": i * 7919 % 1009} | transaction(i, createdAt=t) for i, t in enumerate(times)])
     with collection_at(mongo_database_url) as collection:
@@ -91,7 +91,7 @@ def test_a_broken_reading_by_time_is_resumed_among_documents_of_the_same_time(
         assert network.left <= 1
 
 
-def test_too_many_documents_of_the_same_time_to_distinguish_fail_the_reading(
+def test_too_many_documents_of_equal_time_fail_a_resumed_read(
     mongo_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resume_point, "_MAX_UNDECIDED_BYTES", 2_000)
@@ -124,7 +124,7 @@ class _KillsCursors(monitoring.CommandListener):
             self._collection.database.command("killCursors", self._collection.name, cursors=[cursor_id])
 
 
-def test_a_cursor_that_was_killed_is_opened_again_where_it_stood(mongo_database_url: str) -> None:
+def test_a_killed_cursor_is_reopened_after_the_last_document(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i) for i in range(300)])
     with collection_at(mongo_database_url) as collection:
         killer = _KillsCursors(collection, 4)
@@ -138,7 +138,7 @@ def test_a_cursor_that_was_killed_is_opened_again_where_it_stood(mongo_database_
     assert warnings == ()
 
 
-def test_the_search_for_changed_documents_starts_again_after_a_break(mongo_database_url: str) -> None:
+def test_the_search_for_changed_documents_restarts_after_a_disconnect(mongo_database_url: str) -> None:
     fill(mongo_database_url, [transaction(i, updatedAt=DatetimeMS(5)) for i in range(300)])
     with (
         BreakingNetwork(mongo_database_url, BREAK_AFTER_BYTES, 3) as network,
@@ -149,7 +149,7 @@ def test_the_search_for_changed_documents_starts_again_after_a_break(mongo_datab
     assert found == {START_MS + 1000 * i for i in range(300)}
 
 
-def test_a_network_that_keeps_breaking_is_given_up(mongo_database_url: str) -> None:
+def test_a_read_fails_after_repeated_disconnects(mongo_database_url: str) -> None:
     fill(mongo_database_url, [{"_id": i} | transaction(i, merchantId="m" * 9_000) for i in range(20)])
     options = replace(SMALL_BATCHES, backoff=replace(SMALL_BATCHES.backoff, retries=2), batch_documents=5)
     with (
@@ -160,7 +160,7 @@ def test_a_network_that_keeps_breaking_is_given_up(mongo_database_url: str) -> N
     assert "server runs" in caught.value.hint
 
 
-def test_a_server_killed_and_started_again_is_read_on_where_it_stood(
+def test_a_read_resumes_after_the_server_restarts(
     mortal_server: tuple[str, subprocess.Popen[bytes]],
 ) -> None:
     server, process = mortal_server
@@ -203,7 +203,7 @@ def _chunks_of(source: Source) -> Iterator[Chunk]:
             yield chunk
 
 
-def test_a_server_that_is_gone_for_good_is_reported(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_a_permanent_server_outage_is_reported(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
     server, process = mortal_server
     url = f"{server}shop"
     fill(url, [{"_id": i} | transaction(i) for i in range(200)])

@@ -74,7 +74,7 @@ def test_the_error_of_a_second_rebuild_names_the_running_one(store_url: str, tmp
         pytest.param("range", "checking", marks=pytest.mark.thorough),
     ],
 )
-def test_a_run_that_was_taken_over_cannot_publish_over_its_successor(two: TwoWorkshops, phase: str, how: str) -> None:
+def test_a_taken_over_run_cannot_publish_over_its_successor(two: TwoWorkshops, phase: str, how: str) -> None:
     """It was silent for too long, as a laptop that slept; the other has published; now it wakes up and goes on."""
     request = two.slow_request
     if how != "first":
@@ -98,7 +98,7 @@ def test_a_run_that_was_taken_over_cannot_publish_over_its_successor(two: TwoWor
         pytest.param("range", "publishing", marks=pytest.mark.thorough),
     ],
 )
-def test_a_run_that_was_taken_over_publishes_nothing_although_its_successor_failed(
+def test_a_taken_over_run_publishes_nothing_even_if_its_successor_failed(
     two: TwoWorkshops, phase: str, how: str
 ) -> None:
     """Its generation is still free then, but its row in the ledger is closed."""
@@ -115,9 +115,7 @@ def test_a_run_that_was_taken_over_publishes_nothing_although_its_successor_fail
     assert [run.status for run in two.slow.stores.runs.recent(2)] == [RunStatus.FAILED, RunStatus.DIED]
 
 
-def test_a_run_is_refused_when_the_store_was_filled_while_it_waited_for_its_turn(
-    store_url: str, tmp_path: Path
-) -> None:
+def test_a_run_is_refused_if_the_store_was_filled_while_it_waited(store_url: str, tmp_path: Path) -> None:
     """The store was empty when the run asked, and full when it began: nobody has said what shall be replaced."""
     source = write_bson(tmp_path / "a.bson", SLOW)
     with open_stores(store_url, timeout_s=10) as first, open_stores(store_url, timeout_s=10) as second:

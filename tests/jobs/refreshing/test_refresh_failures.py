@@ -74,7 +74,7 @@ def of_store(store_url: str, sqlite: int, mongo: int) -> int:
 
 
 @MONGODB_IF_THOROUGH
-def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: str) -> None:
+def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: str) -> None:
     """Of a whole refresh, at every statement, or at every few of them from a random one on."""
     jobs, stores = toggled.jobs, toggled.stores
     stride = 1 if THOROUGH else 11
@@ -106,7 +106,7 @@ def test_killed_after_any_statement_to_the_store(toggled: Toggled, store_url: st
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_stopped_after_any_statement_to_the_store(toggled: Toggled) -> None:
+def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
     """SIGTERM: what was published is told as done, and what was not as stopped."""
     jobs, stores = toggled.jobs, toggled.stores
     stride = 2 if THOROUGH else 15
@@ -130,7 +130,7 @@ def test_stopped_after_any_statement_to_the_store(toggled: Toggled) -> None:
     assert RunStatus.INTERRUPTED in {run.status for run in stores.runs.recent(1000)}
 
 
-def test_of_several_at_once_each_is_refused_or_right(toggled: Toggled) -> None:
+def test_concurrent_refreshes_are_refused_or_correct(toggled: Toggled) -> None:
     _, after = toggled.toggle()
     said = [running.wait() for running in [toggled.jobs.start("refresh") for _ in range(3)]]
     assert 0 in {one.code for one in said}
@@ -224,7 +224,7 @@ class KillsTheServer(Watcher):
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["started again", "gone for good"])
-def test_the_server_of_the_source_is_killed_while_it_is_read(
+def test_a_source_server_killed_during_a_read_fails_the_refresh(
     mortal_server: tuple[str, subprocess.Popen[bytes]], sqlite_stores: Stores, tmp_path: Path, again: bool
 ) -> None:
     server, process = mortal_server

@@ -46,7 +46,7 @@ def test_random_bytes_give_a_result_or_an_error(start: bytes, rest: bytes, field
 
 @tries(300, 25)
 @given(st.data(), st.sampled_from(FIELDS), CHUNKS, st.randoms(use_true_random=False))
-def test_changed_bson_gives_a_result_or_an_error(
+def test_mutated_bson_gives_a_result_or_an_error(
     data: st.DataObject, fields: Fields, chunk_bytes: int, chance: random.Random
 ) -> None:
     raw = b"".join(
@@ -60,7 +60,7 @@ def test_changed_bson_gives_a_result_or_an_error(
 
 @tries(400, 25)
 @given(st.data(), st.sampled_from(FIELDS), CHUNKS, st.randoms(use_true_random=False), st.sampled_from(["", " ", "\n"]))
-def test_changed_json_gives_a_result_or_an_error(
+def test_mutated_json_gives_a_result_or_an_error(
     data: st.DataObject, fields: Fields, chunk_bytes: int, chance: random.Random, space: str
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=False), min_size=1, max_size=4))
@@ -84,7 +84,7 @@ def test_changed_json_gives_a_result_or_an_error(
 
 @tries(300, 20)
 @given(CHUNKS, st.randoms(use_true_random=False), st.booleans())
-def test_a_changed_archive_gives_all_of_its_documents_or_an_error(
+def test_a_mutated_archive_gives_all_documents_or_an_error(
     chunk_bytes: int, chance: random.Random, compressed: bool
 ) -> None:
     mine = [
@@ -104,7 +104,7 @@ def test_a_changed_archive_gives_all_of_its_documents_or_an_error(
 
 @tries(200, 20)
 @given(st.randoms(use_true_random=False), CHUNKS)
-def test_changed_csv_gives_a_result_or_an_error(chance: random.Random, chunk_bytes: int) -> None:
+def test_mutated_csv_gives_a_result_or_an_error(chance: random.Random, chunk_bytes: int) -> None:
     content = (
         b'merchantId,amount,createdAt,note\nObjectId(0123456789abcdef01234567),5,1970-01-01T00:00:00Z,"a,\n""b"\n' * 2
     )
@@ -116,7 +116,7 @@ def test_changed_csv_gives_a_result_or_an_error(chance: random.Random, chunk_byt
 
 
 @pytest.mark.parametrize("kind", TYPE_NUMBERS)
-def test_a_value_of_every_type_number_at_the_very_end_is_not_read_beyond(kind: int) -> None:
+def test_no_value_at_the_end_of_a_buffer_is_read_beyond_it(kind: int) -> None:
     for content in (b"", b"\0", b"\x7f\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80"):
         raw = frame(bytes([kind]) + b"amount\0" + content)
         assert read_bson(raw, Fields()).counts.rejected == 1

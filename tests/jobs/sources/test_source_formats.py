@@ -43,7 +43,7 @@ def expected(fields: Fields) -> tuple[Counter[tuple[str, int, int]], Counter[tup
 
 @pytest.mark.parametrize("fields", [Fields(), PAID, NESTED], ids=["all", "paid", "one card"])
 @pytest.mark.parametrize("form", TYPED if COMPILED else ["dump"])
-def test_every_form_with_types_gives_the_same_transactions(form: str, fields: Fields) -> None:
+def test_every_typed_format_gives_the_same_transactions(form: str, fields: Fields) -> None:
     rows, reasons, filtered = expected(fields)
     for chunk_bytes in CHUNK_SIZES:
         found = read_file(SHOP / form, fields, chunk_bytes=chunk_bytes)
@@ -54,7 +54,7 @@ def test_every_form_with_types_gives_the_same_transactions(form: str, fields: Fi
 
 @pytest.mark.parametrize("fields", [Fields(), PAID], ids=["all", "paid"])
 @pytest.mark.parametrize("chunk_bytes", CHUNK_SIZES)
-def test_csv_differs_only_in_the_types_it_has_lost(fields: Fields, chunk_bytes: int) -> None:
+def test_csv_differs_only_in_lost_types(fields: Fields, chunk_bytes: int) -> None:
     rows, reasons, filtered = expected(fields)
     found = read_file(SHOP / "transaction.csv", fields, chunk_bytes=chunk_bytes)
     assert found.counts.filtered == filtered
@@ -82,11 +82,11 @@ def require_whole_documents(found: Decoded, has_id: Callable[[object], bool]) ->
 
 
 @pytest.mark.parametrize("form", TYPED if COMPILED else ["transaction.relaxed.jsonl"])
-def test_a_rejected_document_can_be_read_back_whole(form: str) -> None:
+def test_a_quarantined_document_can_be_read_back(form: str) -> None:
     require_whole_documents(read_file(SHOP / form), lambda id_: isinstance(id_, bson.ObjectId))
 
 
-def test_a_rejected_row_of_csv_can_be_read_back_whole() -> None:
+def test_a_quarantined_csv_row_can_be_read_back() -> None:
     require_whole_documents(read_file(SHOP / "transaction.csv"), lambda id_: str(id_).startswith("ObjectId("))
 
 
@@ -94,7 +94,7 @@ POSITIONED = ["transaction.array.json", "transaction.bson", "transaction.canonic
 
 
 @pytest.mark.parametrize("form", POSITIONED if COMPILED else POSITIONED[:1])
-def test_the_position_of_a_reject_is_where_its_document_begins(form: str) -> None:
+def test_the_position_of_a_reject_is_the_offset_of_its_document(form: str) -> None:
     content = (SHOP / form).read_bytes()
     for reject in read_file(SHOP / form, chunk_bytes=5000).rejects:
         at = content[reject.position :]
@@ -103,7 +103,7 @@ def test_the_position_of_a_reject_is_where_its_document_begins(form: str) -> Non
         assert at[:1] == b"{" or bson.decode(at[: int.from_bytes(at[:4], "little")])["_id"] == id_
 
 
-def test_the_row_of_a_reject_is_its_line_in_csv() -> None:
+def test_the_position_of_a_csv_reject_is_its_line() -> None:
     lines = (SHOP / "transaction.csv").read_text().splitlines()
     rejects = read_file(SHOP / "transaction.csv", chunk_bytes=5000).rejects
     assert [lines[reject.position].split(",")[0] for reject in rejects] == [r.document()["_id"] for r in rejects]

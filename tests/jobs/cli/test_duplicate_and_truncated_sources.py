@@ -29,12 +29,12 @@ def test_one_file_under_two_names_is_refused(jobs: CommandLine) -> None:
         jobs("rebuild", "dump", other).require_failure(2, f"{other} is given twice")
 
 
-def test_a_csv_that_ends_inside_quotation_marks_is_damaged(jobs: CommandLine) -> None:
+def test_a_csv_file_that_ends_inside_quotes_is_damaged(jobs: CommandLine) -> None:
     (jobs.folder / "cut.csv").write_text(f'_id,merchantId,amount,createdAt,note\n{ROW},x\n{ROW},"line one\n')
     jobs("rebuild", "cut.csv").require_failure(1, "ends inside quotation marks")
 
 
-def test_a_csv_header_longer_than_a_read_ahead_keeps_its_columns_text(jobs: CommandLine) -> None:
+def test_a_csv_header_longer_than_the_read_buffer_is_read(jobs: CommandLine) -> None:
     wide = ",".join(f"a_long_column_name_{i}" for i in range(2000))
     content = f"_id,{wide},merchantId,amount,createdAt\n1,{',' * 1999},007,5,2024-01-01T00:00:00Z\n"
     assert jobs("rebuild", "-", stdin=content.encode()).code == 0
@@ -61,7 +61,7 @@ def test_the_store_url_is_not_stored_in_the_ledger(jobs: CommandLine) -> None:
         assert stores.runs.recent(1)[0].command == "rebuild a.bson --where merchantId=a"
 
 
-def test_a_partial_rebuild_does_not_end_between_days_that_the_clocks_repeat(jobs: CommandLine) -> None:
+def test_a_range_cannot_end_between_repeated_days(jobs: CommandLine) -> None:
     def line(instant: str, amount: int) -> str:
         return f'{{"merchantId":"m","amount":{amount},"createdAt":{{"$date":"{instant}"}}}}\n'
 

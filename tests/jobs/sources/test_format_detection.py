@@ -48,7 +48,7 @@ ROWS = [("a", 1, 0)]
         (gzip.compress(LINE, mtime=0) + gzip.compress(b"\n", mtime=0), "JSON lines, gzip"),
     ],
 )
-def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, form: str) -> None:
+def test_the_format_of_a_file_is_detected_by_content(tmp_path: Path, content: bytes, form: str) -> None:
     path = tmp_path / "export.parquet"
     path.write_bytes(content)
     source = open_source(str(path), Fields(), None)
@@ -58,7 +58,7 @@ def test_a_file_is_recognised_by_its_content(tmp_path: Path, content: bytes, for
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\0\0\0\0", b"\x89PNG\r\n", b"a\nb\n", b" \n ", b"\xff" * 100])
-def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(content: bytes) -> None:
+def test_an_unknown_format_is_refused_with_the_supported_ones(content: bytes) -> None:
     with pytest.raises(UnknownFormat, match="has an unsupported format") as caught:
         read_as_file(content)
     assert "mongodump archive" in caught.value.hint
@@ -68,7 +68,7 @@ def test_what_is_in_no_known_format_is_refused_with_the_formats_there_are(conten
 @pytest.mark.parametrize("mark", ["", "\N{ZERO WIDTH NO-BREAK SPACE}"])
 @pytest.mark.parametrize("content", [LINE, b"[\r\n\t" + LINE + b"]", CSV, b"{\n  " + LINE[1:]])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_text_in_another_unicode_encoding_is_refused_by_its_name(
+def test_utf_16_and_utf_32_text_is_refused_by_name(
     encoding: str, mark: str, content: bytes, pack: Callable[[bytes], bytes]
 ) -> None:
     with pytest.raises(
@@ -78,13 +78,13 @@ def test_text_in_another_unicode_encoding_is_refused_by_its_name(
     assert f"iconv -f {encoding[:6].upper()}" in refusal.value.hint
 
 
-def test_utf_16_with_a_persian_header_is_refused_by_its_name() -> None:
+def test_utf_16_with_a_persian_header_is_refused_by_name() -> None:
     with pytest.raises(UnknownFormat, match="is UTF-16 text"):
         read_as_file("مبلغ,زمان,فروشگاه\n1,2,3\n".encode("utf-16"))
 
 
 @pytest.mark.parametrize("length", [0x7B, 0x5B, 0x2C22, 0x22007B, 0x65006D])
-def test_a_bson_document_is_not_taken_for_utf_16_whatever_its_length(length: int) -> None:
+def test_a_bson_document_is_not_mistaken_for_utf_16(length: int) -> None:
     document = {"": None, "merchantId": "a", "amount": 1, "createdAt": DatetimeMS(0), "filler": b""}
     filler = length - len(bson.encode(document))
     assert read_as_file(bson.encode(document | {"filler": bytes(filler)})).rows == ROWS
@@ -97,12 +97,12 @@ def test_an_empty_file_is_refused() -> None:
         read_as_file(gzip.compress(b""))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere cannot be read: No such file"):
         read_file(tmp_path / "nowhere")
 
 
-def test_standard_input_is_read_and_left_open(tmp_path: Path) -> None:
+def test_standard_input_is_read_and_not_closed(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(gzip.compress(RAW))
     saved = os.dup(0)
@@ -117,7 +117,7 @@ def test_standard_input_is_read_and_left_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_progress_counts_the_stored_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_progress_counts_compressed_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "export"
     path.write_bytes(pack(RAW * 1000))
     source = open_source(str(path), Fields(), None)
@@ -141,7 +141,7 @@ def test_a_dump_folder_is_read_from_above_or_within_its_database(tmp_path: Path,
     assert read_file(dump(tmp_path, name, "shop/users.bson", "oplog.bson")).rows == ROWS
 
 
-def test_a_folder_without_the_collection_is_refused_with_a_list_of_what_it_holds(tmp_path: Path) -> None:
+def test_a_folder_without_the_collection_is_refused_with_its_contents(tmp_path: Path) -> None:
     dump(tmp_path, "shop/users.bson", "log/audit.bson.gz", "shop/users.metadata.json", "oplog.bson")
     with pytest.raises(SourceError, match=r"no collection transaction or transactions: it has log.audit, shop.users"):
         read_file(tmp_path)
@@ -156,7 +156,7 @@ def test_collections_with_equal_names_are_distinguished_by_their_databases(tmp_p
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_collection_has_the_name_that_its_metadata_says(tmp_path: Path, compress: bool) -> None:
+def test_the_name_of_a_collection_comes_from_its_metadata(tmp_path: Path, compress: bool) -> None:
     dump(tmp_path, "shop/trans%24ccut.bson", "shop/pay%2Fments.bson")
     metadata = json.dumps({"collectionName": "transaction"}).encode()
     name = "trans%24ccut.metadata.json" + (".gz" if compress else "")
@@ -171,7 +171,7 @@ def test_an_empty_collection_of_a_dump_has_no_transactions(tmp_path: Path) -> No
     assert read_file(tmp_path).counts.read == 0
 
 
-def test_a_damaged_file_of_a_dump_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_of_a_dump_is_reported(tmp_path: Path) -> None:
     shutil.copytree(SHOP / "dump", tmp_path / "dump")
     path = tmp_path / "dump" / "shop" / "transaction.bson.gz"
     path.write_bytes(path.read_bytes()[:-20])
@@ -181,7 +181,7 @@ def test_a_damaged_file_of_a_dump_is_named(tmp_path: Path) -> None:
         read_file(tmp_path / "dump")
 
 
-def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+def test_an_impossible_file_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="cannot be read: File name too long"):
         read_file(tmp_path / ("x" * 300))
 

@@ -32,7 +32,7 @@ def stores(jobs: CommandLine, store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-def test_the_second_says_who_holds_the_run_and_the_first_publishes(jobs: CommandLine, stores: Stores) -> None:
+def test_a_second_rebuild_names_the_lock_owner_and_the_first_publishes(jobs: CommandLine, stores: Stores) -> None:
     read_end, write_end = os.pipe()
     first = jobs.start("rebuild", "-", stdin=read_end)
     os.close(read_end)
@@ -50,7 +50,7 @@ def test_the_second_says_who_holds_the_run_and_the_first_publishes(jobs: Command
     assert [run.id for run in stores.runs.recent(9)] == [1]
 
 
-def test_of_many_at_once_one_publishes_or_each_in_turn(jobs: CommandLine, stores: Stores) -> None:
+def test_concurrent_rebuilds_publish_one_at_a_time(jobs: CommandLine, stores: Stores) -> None:
     running = [jobs.start("rebuild", "fast.bson", "--truncate") for _ in range(4)]
     said = [process.wait() for process in running]
     winners = [one for one in said if one.code == 0]
@@ -77,7 +77,7 @@ def test_a_run_whose_process_is_dead_is_taken_over_at_once(jobs: CommandLine, st
     assert [run.status for run in stores.runs.recent(9)] == [RunStatus.PUBLISHED, RunStatus.DIED]
 
 
-def test_a_paused_process_that_goes_on_after_it_was_taken_over_ends_and_publishes_nothing(
+def test_a_paused_process_that_was_taken_over_publishes_nothing(
     jobs: CommandLine, stores: Stores, store_url: str
 ) -> None:
     read_end, write_end = os.pipe()

@@ -50,7 +50,7 @@ def require_true_count(stores: Stores) -> None:
         pytest.param("add", STRAYS, None, marks=pytest.mark.thorough),
     ],
 )
-def test_foreign_writes_are_repaired(
+def test_changes_by_other_programs_are_repaired(
     stores: Stores,
     store_url: str,
     act: str,

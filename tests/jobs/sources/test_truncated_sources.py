@@ -66,7 +66,7 @@ def require_damage(content: bytes, cut: int) -> None:
 
 
 @pytest.mark.parametrize("content", [ARCHIVE, JSON_ARRAY], ids=["archive", "JSON array"])
-def test_a_source_that_says_where_it_ends_is_refused_wherever_it_is_cut(content: bytes) -> None:
+def test_a_truncated_source_with_a_known_length_is_refused(content: bytes) -> None:
     assert read_as_file(content).counts.counted == 3
     for cut in cuts(content):
         require_damage(content, cut)
@@ -75,7 +75,7 @@ def test_a_source_that_says_where_it_ends_is_refused_wherever_it_is_cut(content:
 @pytest.mark.parametrize(
     "content", [BSON, ARCHIVE, JSON_LINES, JSON_ARRAY, CSV], ids=["BSON", "archive", "JSON lines", "JSON array", "CSV"]
 )
-def test_gzip_is_refused_wherever_it_is_cut(content: bytes) -> None:
+def test_truncated_gzip_is_refused(content: bytes) -> None:
     compressed = gzip.compress(content, 6)
     assert read_as_file(compressed).counts.counted == 3
     for cut in cuts(compressed):
@@ -84,9 +84,7 @@ def test_gzip_is_refused_wherever_it_is_cut(content: bytes) -> None:
 
 @pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
 @pytest.mark.parametrize("content", [BSON, JSON_LINES], ids=["BSON", "JSON lines"])
-def test_bson_and_json_lines_are_refused_wherever_they_are_cut_but_between_documents(
-    content: bytes, chunk_bytes: int
-) -> None:
+def test_truncated_bson_and_json_lines_are_refused_except_between_documents(content: bytes, chunk_bytes: int) -> None:
     lengths = [len(part) for part in (RAW if content is BSON else LINES)]
     newline = 0 if content is BSON else 1
     ends = {sum(lengths[:i]) + newline * (i - 1) for i in (1, 2, 3)}
@@ -100,7 +98,7 @@ def test_bson_and_json_lines_are_refused_wherever_they_are_cut_but_between_docum
             require_damage(content, cut)
 
 
-def test_csv_is_refused_wherever_it_is_cut_but_after_a_line() -> None:
+def test_truncated_csv_is_refused_except_after_a_line() -> None:
     rows = CSV.replace(b'"4\n2"', b'"4|2"')
     assert read_as_file(CSV).counts.counted == 3
     ends = [at for at in range(1, len(CSV)) if rows[:at].endswith(b"\n")]
@@ -112,7 +110,7 @@ def test_csv_is_refused_wherever_it_is_cut_but_after_a_line() -> None:
             require_damage(CSV, cut)
 
 
-def test_parquet_is_refused_wherever_it_is_cut() -> None:
+def test_truncated_parquet_is_refused() -> None:
     content = parquet()
     assert read_as_file(content).counts.counted == 1
     for cut in range(0, len(content), 7):
@@ -126,7 +124,7 @@ def flips(content: bytes) -> Iterable[tuple[int, int]]:
     return ((at, random.randrange(8)) for at in range(random.randrange(2), len(content), 2))
 
 
-def test_a_flipped_bit_of_an_archive_never_changes_what_is_read() -> None:
+def test_a_flipped_bit_in_an_archive_is_detected_or_harmless() -> None:
     whole = read_as_file(ARCHIVE).rows
     tried, survived = list(flips(ARCHIVE)), []
     for at, bit in tried:
@@ -143,7 +141,7 @@ def test_a_flipped_bit_of_an_archive_never_changes_what_is_read() -> None:
     assert not [at for at in survived if first_document <= at < first_document + len(RAW[0])]
 
 
-def test_a_flipped_bit_of_a_gzipped_archive_never_changes_what_is_read() -> None:
+def test_a_flipped_bit_in_a_gzipped_archive_is_detected_or_harmless() -> None:
     whole = read_as_file(ARCHIVE).rows
     compressed = gzip.compress(ARCHIVE, 6)
     for at in cuts(compressed):
@@ -155,7 +153,7 @@ def test_a_flipped_bit_of_a_gzipped_archive_never_changes_what_is_read() -> None
 
 
 @pytest.mark.parametrize("length", [-(2**31), -1, 0, 4, 16 * 2**20 + 16 * 2**10 + 1, 2**31 - 1])
-def test_an_outer_length_that_cannot_be_is_refused_with_its_place(length: int) -> None:
+def test_an_impossible_document_length_is_refused_with_its_offset(length: int) -> None:
     wrong = length.to_bytes(4, "little", signed=True) + RAW[1][4:]
     with pytest.raises(SourceDamaged, match=f"has the length {length}") as caught:
         read_as_file(RAW[0] + wrong + RAW[2])
@@ -163,14 +161,14 @@ def test_an_outer_length_that_cannot_be_is_refused_with_its_place(length: int) -
 
 
 @pytest.mark.parametrize("change", [-1, 1, 5])
-def test_an_outer_length_that_is_a_little_off_is_refused(change: int) -> None:
+def test_a_slightly_wrong_document_length_is_refused(change: int) -> None:
     wrong = (len(RAW[1]) + change).to_bytes(4, "little") + RAW[1][4:]
     with pytest.raises(SourceDamaged) as caught:
         read_as_file(RAW[0] + wrong + RAW[2])
     assert caught.value.offset >= len(RAW[0])
 
 
-def test_a_line_longer_than_any_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_longer_than_the_largest_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.sources.chunks.WholeDocuments._max_document", 1000)
     with pytest.raises(SourceDamaged, match="longer than"):
         read_as_file(LINES[0] + b"\n" + b'{"x":"' + b"x" * 5000, chunk_bytes=100)

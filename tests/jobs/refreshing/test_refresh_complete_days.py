@@ -61,7 +61,7 @@ def complete(runner: JobRunner) -> list[DayRange]:
     return list(CompleteDays.published(published, runner.stores.runs).keys(JalaliCalendar()))
 
 
-def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_nothing_new(runner: JobRunner) -> None:
+def test_a_refresh_completes_a_day_after_its_end(runner: JobRunner) -> None:
     runner.shop.insert(*TEN_DAYS)
     runner.refresh()
     assert complete(runner) == [(BEGIN, "1403/01/03")]
@@ -81,7 +81,7 @@ def test_refreshes_make_a_day_complete_once_it_is_over_also_where_they_find_noth
 
 
 @pytest.mark.parametrize(("written_at", "last"), [(NOW + 40 * DAY, "1403/01/03"), (NOW - 2 * DAY, "1403/01/01")])
-def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_it_was_written(
+def test_days_before_the_last_day_of_an_export_are_complete(
     on_sqlite: JobRunner, tmp_path: Path, written_at: datetime, last: str
 ) -> None:
     on_sqlite.now = NOW + 50 * DAY
@@ -91,9 +91,7 @@ def test_an_export_is_complete_before_its_last_day_which_may_be_cut_and_before_i
     assert complete(on_sqlite) == [(BEGIN, last)]
 
 
-def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
-    on_sqlite: JobRunner, tmp_path: Path
-) -> None:
+def test_days_loaded_by_range_are_complete_and_gaps_are_not(on_sqlite: JobRunner, tmp_path: Path) -> None:
     source = export(tmp_path, NOW)
 
     for first, last in (("1402/12/24", "1402/12/25"), ("1402/12/28", "1402/12/28"), ("1402/12/29", "1403/01/01")):
@@ -102,7 +100,7 @@ def test_days_loaded_by_range_are_complete_and_what_lies_between_them_is_not(
     assert complete(on_sqlite) == [("1402/12/24", "1402/12/25"), ("1402/12/28", "1403/01/01")]
 
 
-def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_read(on_sqlite: JobRunner) -> None:
+def test_a_live_range_is_complete_up_to_the_day_of_reading(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
 
     on_sqlite.rebuild(first_key="1403/01/01", last_key="1403/01/20")
@@ -110,7 +108,7 @@ def test_a_range_of_a_live_collection_is_complete_up_to_the_day_on_which_it_was_
     assert complete(on_sqlite) == [("1403/01/01", "1403/01/03")]
 
 
-def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: JobRunner) -> None:
+def test_a_day_replaced_from_an_older_source_is_incomplete(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.refresh()
     on_sqlite.now -= 2 * DAY
@@ -120,7 +118,7 @@ def test_a_day_that_an_older_source_replaces_is_complete_no_more(on_sqlite: JobR
     assert complete(on_sqlite) == [(BEGIN, "1403/01/01")]
 
 
-def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_stays_incomplete(
+def test_a_purged_day_that_was_read_too_early_stays_incomplete(
     on_sqlite: JobRunner,
 ) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
@@ -135,7 +133,7 @@ def test_a_day_that_was_read_too_early_and_is_kept_as_its_documents_were_purged_
     assert complete(on_sqlite) == [(BEGIN, "1403/01/03"), ("1403/01/06", "1403/01/06")]
 
 
-def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqlite: JobRunner, tmp_path: Path) -> None:
+def test_a_repair_completes_the_days_it_recounts(on_sqlite: JobRunner, tmp_path: Path) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.rebuild(sources=(export(tmp_path, NOW - 2 * DAY),), truncate=True)
     assert complete(on_sqlite) == [(BEGIN, "1403/01/01")]
@@ -147,7 +145,7 @@ def test_a_verification_that_repairs_completes_the_days_that_it_recounts(on_sqli
     assert complete(on_sqlite) == [(BEGIN, "1403/01/03")]
 
 
-def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_ones_neither(
+def test_a_refresh_does_not_complete_days_purged_before_it(
     on_sqlite: JobRunner,
 ) -> None:
     """Of a collection whose first document is of yesterday, and that is quiet then, each refresh looks back further."""
@@ -162,7 +160,7 @@ def test_the_first_refresh_claims_nothing_of_what_was_purged_before_and_later_on
         assert complete(on_sqlite) == [("1403/01/01", last)]
 
 
-def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_sqlite: JobRunner) -> None:
+def test_a_complete_first_day_stays_complete(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.insert(*TEN_DAYS)
     on_sqlite.refresh()
     on_sqlite.now += 3 * DAY
@@ -173,7 +171,7 @@ def test_a_first_day_that_was_complete_stays_so_and_quiet_days_before_it_do(on_s
     assert complete(on_sqlite) == [(BEGIN, "1403/01/04")]
 
 
-def test_a_range_of_an_export_is_complete_as_far_as_the_export_has_days(on_sqlite: JobRunner, tmp_path: Path) -> None:
+def test_a_range_of_an_export_is_complete_up_to_its_last_day(on_sqlite: JobRunner, tmp_path: Path) -> None:
     source = export(tmp_path, NOW + 40 * DAY)
     on_sqlite.now = NOW + 50 * DAY
 
