@@ -58,7 +58,7 @@ def test_the_memory_of_a_worker_that_served_every_series_is_reported(tmp_path: P
 
 @pytest.mark.usefixtures("wrk")
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
-def test_ours_and_a_plain_resource_answer_the_same_and_are_timed(tmp_path: Path) -> None:
+def test_the_api_and_a_plain_falcon_resource_give_equal_timed_responses(tmp_path: Path) -> None:
     contests = [contest for contest in CONTESTS if contest.name in ("ours-304", "plain")]
     store = served_store(tmp_path, MERCHANTS)
     rates = measure_rates(store, tmp_path, rounds=1, seconds=1, contests=contests, worker_counts=[1])
@@ -67,7 +67,7 @@ def test_ours_and_a_plain_resource_answer_the_same_and_are_timed(tmp_path: Path)
     assert rates.server_times[0].requests > 0
 
 
-def test_a_body_that_is_none_of_the_published_ones_is_counted(client: Path, tmp_path: Path) -> None:
+def test_an_unexpected_body_is_counted(client: Path, tmp_path: Path) -> None:
     bodies = iter([b"old", b"new", b"mix", *[b"new"] * 1000])
     with answering(lambda: next(bodies)) as url:
         known = [f"/series\t{hashlib.sha256(body).hexdigest()}" for body in (b"old", b"new")]
@@ -77,7 +77,7 @@ def test_a_body_that_is_none_of_the_published_ones_is_counted(client: Path, tmp_
     assert seen.wrong >= 1
 
 
-def test_the_latency_of_a_stalled_server_includes_every_request_that_was_due(client: Path, tmp_path: Path) -> None:
+def test_latency_is_corrected_for_coordinated_omission(client: Path, tmp_path: Path) -> None:
     stalls = iter([0.5, *[0.0] * 1000])
 
     def answer() -> bytes:
@@ -95,7 +95,7 @@ def test_the_latency_of_a_stalled_server_includes_every_request_that_was_due(cli
     )  # of 50 requests, one every 10 ms, half were due more than 250 ms before the stall ended
 
 
-def test_one_section_is_replaced_and_the_other_stays(tmp_path: Path) -> None:
+def test_a_report_section_is_replaced_and_the_others_kept(tmp_path: Path) -> None:
     for section in (Section("jobs", "Fast.", {"seconds": 1}), Section("api", "Old.", {"seconds": 2})):
         keep(tmp_path, section)
     keep(tmp_path, Section("api", "New.", {"seconds": 3}))

@@ -15,7 +15,7 @@ from bench.running import ROOT
 
 
 @pytest.mark.parametrize(("cluster_s", "met"), [(2.4, "1.20 x | yes"), (2.6, "1.30 x | **no**")])
-def test_the_section_says_whether_the_cluster_was_quick_enough(cluster_s: float, met: str) -> None:
+def test_the_report_says_whether_the_cluster_met_its_target(cluster_s: float, met: str) -> None:
     found = Found(64_000_000, 3, {"here": [1.0, 2.0, 9.0], "there": [9.0, cluster_s, 1.0]})
     what = "Dask `local:2`, warm workers, 64,000,000 documents: over this process"
     assert f"| {what} | at most 1.25 x | {met} |" in as_section(found).text

@@ -15,7 +15,7 @@ from bench.running import ROOT
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
-def test_every_program_reads_the_same_totals_from_the_server(tmp_path: Path, mongo_url: str) -> None:
+def test_every_benchmarked_program_reads_the_same_live_totals(tmp_path: Path, mongo_url: str) -> None:
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
     slow = ("ours-4", "drain-4")  # with FerretDB
     only = [option for program in PROGRAMS if program.name not in slow for option in ("--only", f"live-{program.name}")]

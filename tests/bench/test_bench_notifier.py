@@ -18,9 +18,7 @@ from bench.running import ROOT, missing_tools
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 runs what measures")
-def test_each_message_that_is_posted_is_timed_until_the_gateway_has_it(
-    tmp_path: Path, missing: Callable[[str], NoReturn]
-) -> None:
+def test_each_message_is_timed_until_it_reaches_the_gateway(tmp_path: Path, missing: Callable[[str], NoReturn]) -> None:
     if tools := missing_tools("redis-server", "wrk"):
         missing(f"not installed: {', '.join(tools)}: the notifier is measured with them")
     command = [sys.executable, "-m", "bench", "notifier", "--quick", "--only", "latency", "--seconds", "1"]
@@ -34,7 +32,7 @@ def test_each_message_that_is_posted_is_timed_until_the_gateway_has_it(
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_the_figure_is_the_median_of_the_ratios_of_each_round() -> None:
+def test_the_result_is_the_median_of_the_ratios_per_round() -> None:
     nothing = Rate("nothing", "nothing", [1000.0, 500.0, 800.0], [1.0] * 3, [1.0] * 3)
     ours = Rate("ours", "ours", [200.0, 250.0, 200.0], [1.0] * 3, [1.0] * 3)
     throughput = Throughput(100, {"nothing": nothing, "ours": ours}, [1000.0])

@@ -16,12 +16,12 @@ from bench.running import ROOT
 @pytest.mark.parametrize(
     ("server", "named"), [("FerretDB 1.24 on SQLite", True), ("the MongoDB of MONGO_URL", False), ("", False)]
 )
-def test_the_page_speaks_of_ferretdb_only_if_it_was_measured(server: str, named: bool) -> None:
+def test_the_report_mentions_ferretdb_only_if_measured(server: str, named: bool) -> None:
     page = _section([], server, is_whole=True).page
     assert ("FerretDB searches all of a collection" in page) is named
 
 
-def test_publishing_everything_and_three_days_is_measured(tmp_path: Path) -> None:
+def test_publishing_all_and_three_days_is_measured(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "publishing", "--quick", "--only", "sqlite", "--summaries", "5000"]
     files = ["--data", str(tmp_path / "data"), "--out", str(tmp_path)]
     done = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)

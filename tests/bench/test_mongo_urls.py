@@ -29,7 +29,7 @@ from bench.mongo_urls import database_of, with_database
         ("mongodb://u:p@h/?w=majority&appName=a%20b&compressors=zlib", "admin"),
     ],
 )
-def test_another_database_has_the_same_servers_user_and_options(url: str, source: str | None) -> None:
+def test_changing_the_database_keeps_servers_user_and_options(url: str, source: str | None) -> None:
     then = with_database(url, "test_1")
     before, after = _parsed(url), _parsed(then)
     assert (after["database"], database_of(then)) == ("test_1", "test_1")
@@ -39,12 +39,12 @@ def test_another_database_has_the_same_servers_user_and_options(url: str, source
     assert {**after["options"], "authSource": None} == {**before["options"], "authSource": None}
 
 
-def test_a_url_whose_servers_are_in_the_dns_leaves_the_source_of_users_to_it() -> None:
+def test_an_srv_url_sets_no_auth_source() -> None:
     assert with_database("mongodb+srv://u:p@cluster.example", "t") == "mongodb+srv://u:p@cluster.example/t"
 
 
 @pytest.mark.parametrize("url", ["mongodb://h1,h2", "mongodb://u:p%40@h1:5,h2/d?replicaSet=rs0&appName=x&authSource=a"])
-def test_another_address_is_one_server_and_keeps_the_user(url: str) -> None:
+def test_changing_the_address_gives_one_server_and_keeps_the_user(url: str) -> None:
     before, after = _parsed(url), _parsed(with_address(url, "127.0.0.1:9"))
     assert after["nodelist"] == [("127.0.0.1", 9)]
     assert after["options"].pop("directConnection") is True
@@ -54,7 +54,7 @@ def test_another_address_is_one_server_and_keeps_the_user(url: str) -> None:
         assert after[part] == before[part]
 
 
-def test_another_user_and_one_more_option() -> None:
+def test_user_and_options_can_be_changed() -> None:
     assert with_user("mongodb://u:p@h/d?tls=true", "a:b") == "mongodb://a:b@h/d?tls=true"
     assert with_user("mongodb://h/d", "a:b") == "mongodb://a:b@h/d"
     assert with_option("mongodb://h/d?tls=true", "appName=x") == "mongodb://h/d?tls=true&appName=x"

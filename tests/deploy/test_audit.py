@@ -70,9 +70,7 @@ def service(
         server.shutdown()
 
 
-def test_a_known_vulnerability_fails_whatever_is_tolerated(
-    pins: Path, service: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_known_vulnerability_always_fails(pins: Path, service: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert audit_pins.main([*service, "--tolerate-unknown"], [[pins]]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "Packages checked: 2. Vulnerabilities: 1.",
@@ -85,7 +83,7 @@ def test_packages_without_a_known_vulnerability_pass(pins: Path, service: list[s
     assert audit_pins.main(service, [[pins]]) == 0
 
 
-def test_a_service_that_does_not_answer_fails_unless_this_is_tolerated(
+def test_an_unreachable_audit_service_fails_unless_tolerated(
     pins: Path, service: list[str], status: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     status[0] = 500
@@ -95,7 +93,7 @@ def test_a_service_that_does_not_answer_fails_unless_this_is_tolerated(
     assert audit_pins.main([*nobody, "--tolerate-unknown"], [[pins]]) == 0
 
 
-def test_a_package_without_a_hash_fails_whatever_is_tolerated(pins: Path, service: list[str]) -> None:
+def test_a_package_without_a_hash_always_fails(pins: Path, service: list[str]) -> None:
     pins.write_text("clean==2.0\n")
     with pytest.raises(SystemExit, match="hash"):
         audit_pins.main([*service, "--tolerate-unknown"], [[pins]])

@@ -48,7 +48,7 @@ def test_one_service_builds_the_image_that_the_others_use(found: dict[str, Any])
 @pytest.mark.parametrize(
     ("name", "program"), [("web", "web"), ("celery", "worker"), ("beat", "beat"), ("jobs", "jobs")]
 )
-def test_a_service_runs_what_the_procfile_says(found: dict[str, Any], name: str, program: str) -> None:
+def test_a_service_runs_the_command_of_the_procfile(found: dict[str, Any], name: str, program: str) -> None:
     service = found[name]
     command = service.get("entrypoint") or service.get("command") or command_of_image()
     assert command == commands()[program]
@@ -62,36 +62,36 @@ def command_of_image() -> list[str]:
 
 
 @pytest.mark.usefixtures("found")
-def test_containers_are_given_the_time_that_their_programs_take_to_end() -> None:
+def test_the_stop_grace_period_covers_the_shutdown_time() -> None:
     settings = Settings(notify_lease_s=300.5, api_request_timeout_s=60)
     given = services(NOTIFY_LEASE_S="300.5", API_REQUEST_TIMEOUT_S="60", API_STOP_S="70")
     assert seconds(given["web"]["stop_grace_period"]) > settings.api_request_timeout_s + 5
     assert seconds(given["celery"]["stop_grace_period"]) >= settings.notify_lease_s
 
 
-def test_every_setting_is_handed_to_a_service(found: dict[str, Any]) -> None:
+def test_every_setting_is_passed_to_a_service(found: dict[str, Any]) -> None:
     handed = OF_THE_IMAGE | {name for one in OURS for name in found[one]["environment"]}
     assert {name.upper() for name in DEFAULTS} - handed == set()
 
 
-def test_besides_settings_only_a_variable_of_polars_is_passed_to_our_programs(found: dict[str, Any]) -> None:
+def test_only_settings_and_one_polars_variable_are_passed(found: dict[str, Any]) -> None:
     handed = {name for one in OURS for name in found[one]["environment"]}
     assert handed - {name.upper() for name in DEFAULTS} == {"POLARS_MAX_THREADS"}
 
 
-def test_threads_are_as_many_as_the_processors_that_the_worker_may_use(found: dict[str, Any]) -> None:
+def test_the_number_of_threads_equals_the_cpu_limit_of_the_worker(found: dict[str, Any]) -> None:
     allowed = float(found["celery"]["deploy"]["resources"]["limits"]["cpus"])
     for name in ("celery", "jobs"):
         environment = found[name]["environment"]
         assert float(environment["THREADS"]) == float(environment["POLARS_MAX_THREADS"]) == allowed
 
 
-def test_on_one_processor_no_container_asks_for_more() -> None:
+def test_cpu_limits_fit_a_machine_with_one_cpu() -> None:
     limits = [service["deploy"]["resources"]["limits"] for service in services(CPUS="1").values()]
     assert {float(limit["cpus"]) for limit in limits if "cpus" in limit} == {1.0}
 
 
-def test_the_secrets_of_gateways_and_the_source_are_not_everywhere(found: dict[str, Any]) -> None:
+def test_only_the_services_that_need_secrets_get_them(found: dict[str, Any]) -> None:
     secrets = {name.upper() for name, setting in DEFAULTS.items() if isinstance(setting.default, SecretStr)}
     everywhere = {"CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"}
     assert set(found["web"]["environment"]) & secrets == everywhere
@@ -100,14 +100,14 @@ def test_the_secrets_of_gateways_and_the_source_are_not_everywhere(found: dict[s
     assert set(found["jobs"]["environment"]) & secrets == {"SOURCE_URL"}
 
 
-def test_a_variable_of_env_reaches_the_programs_and_the_rest_have_the_defaults_of_the_settings() -> None:
+def test_variables_of_the_env_file_override_the_defaults_of_settings() -> None:
     given = services(TIME_ZONE="Asia/Kabul", SMTP_HOST="mail.example")
     assert {given[name]["environment"]["TIME_ZONE"] for name in OURS} == {"Asia/Kabul"}
     assert given["celery"]["environment"]["SMTP_HOST"] == "mail.example"
     assert given["celery"]["environment"]["SMTP_PORT"] is None
 
 
-def test_the_example_names_every_variable_once_with_its_default(found: dict[str, Any]) -> None:
+def test_env_example_has_every_variable_once_with_its_default(found: dict[str, Any]) -> None:
     named = re.findall(r"(?m)^(?:# )?([A-Z][A-Z_]+)=(.*)$", EXAMPLE)
     example = dict(named)
     assert len(example) == len(named)
@@ -126,7 +126,7 @@ def _shown(value: object) -> str:
     return f"{plain:.10g}" if isinstance(plain, float) else str(plain)
 
 
-def test_the_documentation_uses_services_and_programs_that_exist(found: dict[str, Any]) -> None:
+def test_the_documentation_uses_existing_services_and_programs(found: dict[str, Any]) -> None:
     called = re.findall(r"(?m)^docker compose (?:exec|run --rm) (\w+) (?:python -m (\w+))?", PAGE)
     assert {service for service, _ in called} >= {"web", "celery", "jobs"}
     assert {service for service, _ in called} <= found.keys()

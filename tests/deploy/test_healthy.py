@@ -41,27 +41,27 @@ def _healthy(*arguments: object) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def test_an_address_that_answers_200_is_healthy_past_any_proxy(address: str) -> None:
+def test_a_url_that_answers_200_is_healthy_without_a_proxy(address: str) -> None:
     assert _healthy(f"{address}/healthz") == (0, "")
 
 
-def test_an_address_that_answers_anything_else_is_not(address: str) -> None:
+def test_a_url_with_another_status_is_unhealthy(address: str) -> None:
     assert _healthy(f"{address}/readyz") == (1, f"{address}/readyz answers 503\n")
 
 
-def test_an_address_that_answers_with_a_problem_that_is_accepted_is_healthy(address: str) -> None:
+def test_a_url_with_an_accepted_problem_type_is_healthy(address: str) -> None:
     assert _healthy(f"{address}/readyz", "not-built-yet") == (0, "")
     assert _healthy(f"{address}/readyz", "store-unavailable") == (1, f"{address}/readyz answers 503\n")
     assert _healthy(f"{address}/elsewhere", "not-built-yet") == (1, f"{address}/elsewhere answers 503\n")
 
 
-def test_an_address_without_a_server_is_unhealthy() -> None:
+def test_a_url_without_a_server_is_unhealthy() -> None:
     code, said = _healthy("http://127.0.0.1:9/healthz")
     assert code == 1
     assert said.startswith("http://127.0.0.1:9/healthz does not answer: ")
 
 
-def test_a_file_is_healthy_for_as_long_as_it_is_young(tmp_path: Path) -> None:
+def test_a_heartbeat_file_is_healthy_while_recent(tmp_path: Path) -> None:
     file = tmp_path / "pulse"
     assert _healthy(file, 30) == (1, f"{file} was not touched yet: No such file or directory\n")
     file.touch()

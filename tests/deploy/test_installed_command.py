@@ -72,7 +72,7 @@ def test_the_package_has_every_file_of_the_program_and_no_other(wheel: Path) -> 
     assert names == here
 
 
-def test_it_depends_on_what_the_program_is_tested_with(wheel: Path) -> None:
+def test_the_package_requires_the_tested_versions(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
     metadata = Parser().parsestr(archive.read(name).decode())
@@ -81,7 +81,7 @@ def test_it_depends_on_what_the_program_is_tested_with(wheel: Path) -> None:
     assert metadata["Version"] == __version__
 
 
-def test_the_command_makes_summaries_in_any_folder(command: Call) -> None:
+def test_the_installed_command_works_in_any_folder(command: Call) -> None:
     for arguments in (
         ("jobs", "sample", "shop.bson", "--transactions", "20"),
         ("jobs", "rebuild", "shop.bson"),
@@ -93,7 +93,7 @@ def test_the_command_makes_summaries_in_any_folder(command: Call) -> None:
     assert "Without a command: serve." in command("api", "--help").stdout
 
 
-def test_the_command_names_its_parts(command: Call) -> None:
+def test_the_installed_command_lists_its_subcommands(command: Call) -> None:
     assert "  jobs      makes summaries" in command().stdout
     assert command("--version").stdout == f"{__version__}\n"
     wrong = command("job")

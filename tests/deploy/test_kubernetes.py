@@ -80,14 +80,14 @@ def test_a_manifest_is_valid(manifest: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_the_manifests_of_the_documents_are_valid() -> None:
+def test_the_manifests_in_the_documentation_are_valid() -> None:
     assert [manifest["kind"] for manifest in IN_DOCUMENTS] == ["Service", "StatefulSet"] * 2
     for manifest in IN_DOCUMENTS:
         kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
 
 
 @pytest.mark.parametrize("name", ["redis", "mongodb"])
-def test_a_store_of_the_documents_runs_as_in_the_compose_file(compose: dict[str, Any], name: str) -> None:
+def test_the_documented_stores_run_as_in_the_compose_file(compose: dict[str, Any], name: str) -> None:
     service = compose[name]
     [spec] = [one["spec"] for one in IN_DOCUMENTS if (one["kind"], one["metadata"]["name"]) == ("StatefulSet", name)]
     [store] = spec["template"]["spec"]["containers"]
@@ -135,7 +135,7 @@ def test_a_program_has_the_limits_of_its_service(compose: dict[str, Any], progra
 
 
 @pytest.mark.parametrize("program", SERVICES)
-def test_a_program_may_do_nothing_but_write_to_tmp_and_its_volume(program: str) -> None:
+def test_a_container_is_unprivileged_with_a_read_only_file_system(program: str) -> None:
     assert pod(program)["securityContext"]["runAsNonRoot"] is True
     assert pod(program)["securityContext"]["runAsUser"] == 10001
     assert container(program)["securityContext"] == {
@@ -150,17 +150,17 @@ def test_a_program_may_do_nothing_but_write_to_tmp_and_its_volume(program: str) 
 @pytest.mark.parametrize(
     ("program", "probe"), [("web", "readinessProbe"), ("worker", "livenessProbe"), ("beat", "livenessProbe")]
 )
-def test_a_probe_is_the_health_check_of_the_service(compose: dict[str, Any], program: str, probe: str) -> None:
+def test_a_probe_equals_the_health_check_of_the_service(compose: dict[str, Any], program: str, probe: str) -> None:
     assert ["CMD", *container(program)[probe]["exec"]["command"]] == compose[SERVICES[program]]["healthcheck"]["test"]
 
 
-def test_a_pod_is_given_the_time_that_its_program_takes_to_end(compose: dict[str, Any]) -> None:
+def test_the_termination_grace_period_covers_the_shutdown_time(compose: dict[str, Any]) -> None:
     for program, name in SERVICES.items():
         least = seconds(compose[name].get("stop_grace_period", "10s"))
         assert pod(program)["terminationGracePeriodSeconds"] >= least
 
 
-def test_there_is_never_a_second_beat() -> None:
+def test_beat_never_runs_twice() -> None:
     spec = ALL["Deployment", "summaries-beat"]["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 

@@ -31,7 +31,7 @@ def _named(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_the_requirements_name_is_pinned_in_that_version_with_hashes(name: str) -> None:
+def test_every_requirement_is_pinned_with_hashes(name: str) -> None:
     assert _named(name).items() <= _pinned(name).items(), "run `make pins`"
     text = (make_pins.PINS / name).read_text()
     assert len(re.findall(r"(?m)^[a-z0-9]", text)) == len(
@@ -59,7 +59,7 @@ def test_make_installs_nothing_without_its_hash(target: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("file", [".ci/run", "Dockerfile", "docs/operations.md", "docs/sources.md"])
-def test_what_installs_packages_requires_their_hashes(file: str) -> None:
+def test_every_pip_install_requires_hashes(file: str) -> None:
     lines = (ROOT / file).read_text().replace("\\\n", "").splitlines()
     installed = [line for line in lines if "-m pip install" in line]
     assert installed

@@ -14,13 +14,13 @@ FOUND: Final = [line for block in blocks("docs/operations.md", "sh") for line in
 IN_CONTAINERS: Final = [line for line in FOUND if line.startswith("docker compose exec ")]
 
 
-def test_there_is_a_back_up_and_a_way_back_with_docker_and_without() -> None:
+def test_backup_and_restore_are_documented_with_and_without_docker() -> None:
     assert [TOOL.findall(line) for line in FOUND] == [["dump"], ["restore"]] * 2
     assert len(IN_CONTAINERS) == 2
 
 
 @pytest.mark.parametrize("command", FOUND)
-def test_no_password_is_in_the_arguments_where_everybody_on_the_host_could_read_it(command: str) -> None:
+def test_documented_commands_have_no_password_in_arguments(command: str) -> None:
     arguments = TOOL.split(command)[-1]
     assert "--password" not in arguments
     assert "--uri" not in arguments
@@ -28,7 +28,7 @@ def test_no_password_is_in_the_arguments_where_everybody_on_the_host_could_read_
 
 
 @pytest.mark.parametrize("command", IN_CONTAINERS)
-def test_a_container_is_entered_as_the_user_of_the_database_by_variables_that_it_has(command: str) -> None:
+def test_documented_commands_use_the_database_user_of_the_container(command: str) -> None:
     assert '--username="$MONGO_USER" --authenticationDatabase="$MONGO_DATABASE"' in command
     environment = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["mongodb"]["environment"]
     assert set(re.findall(r"\$([A-Z_]+)", command)) <= environment.keys()

@@ -73,7 +73,7 @@ def sandbox(
         client.drop_database("documents")
 
 
-def test_the_readme_works_in_its_order_on_the_one_store_that_it_names(sandbox: Sandbox) -> None:
+def test_the_commands_of_the_readme_work_in_order(sandbox: Sandbox) -> None:
     """As somebody types it who has run `make demo`: nothing is set but by the page itself."""
     newcomer = sandbox.newcomer()
     with ExitStack() as running:
@@ -92,7 +92,7 @@ def test_the_readme_works_in_its_order_on_the_one_store_that_it_names(sandbox: S
         assert "trial" in {key.name for key in stores.keys.all()}
 
 
-def test_the_commands_that_make_demo_ends_with_work(sandbox: Sandbox) -> None:
+def test_the_commands_printed_by_make_demo_work(sandbox: Sandbox) -> None:
     said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     _, _, shown = said.stdout.partition("Try next")
     tried = re.findall(r'(?m)^echo "  (.+)"$', shown)
@@ -106,7 +106,7 @@ def test_the_commands_that_make_demo_ends_with_work(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in (ELSEWHERE, README) and blocks(page, "sh")])
-def test_the_commands_of_a_page_work_in_its_order(sandbox: Sandbox, page: str) -> None:
+def test_the_commands_of_a_page_work_in_order(sandbox: Sandbox, page: str) -> None:
     if any("curl" in block.text for block in blocks(page, "sh")):
         sandbox.have_api()
     for block, following in _with_next(blocks(page)):
@@ -205,12 +205,12 @@ def _require_settings(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_says_what_language_it_is_in(page: str) -> None:
+def test_every_code_block_has_a_language(page: str) -> None:
     assert [str(block) for block in blocks(page) if block.language not in LANGUAGES] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_table_has_rows_of_one_width(page: str) -> None:
+def test_every_table_has_rows_of_equal_width(page: str) -> None:
     for table in re.findall(r"(?m)^\|(?:.*\n\|)*.*$", (ROOT / page).read_text()):
         widths = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
         assert len(widths) > 2, table
@@ -218,7 +218,7 @@ def test_every_table_has_rows_of_one_width(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_is_linked_to_is_there(page: str) -> None:
+def test_every_link_target_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\(([^)#\s]+)?(?:#[^)]*)?\)", text):
         if target and not re.match(r"[a-z]+:", target):
@@ -226,7 +226,7 @@ def test_what_is_linked_to_is_there(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_anchors_that_are_linked_to_are_there(page: str) -> None:
+def test_every_linked_anchor_exists(page: str) -> None:
     for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)]+)\)", (ROOT / page).read_text()):
         linked = Path(ROOT / page).parent / target if target else ROOT / page
         titles = re.findall(r"(?m)^#+ (.*)$", linked.read_text())

@@ -104,11 +104,11 @@ def _command(with_text: str) -> str:
     return "\n".join(commands(found[0]))
 
 
-def test_what_is_written_to_standard_input_is_read(program: Path) -> None:
+def test_standard_input_of_an_example_is_read(program: Path) -> None:
     assert "Counted 3, rejected 0" in _run(program, _command("orders.jsonl |"))
 
 
-def test_the_source_is_recognised_and_counted(program: Path) -> None:
+def test_the_example_source_is_detected_and_counted(program: Path) -> None:
     said = _run(program, _command("sqlite:///shop.db"))
     assert "Read 3 documents from 1 source(s): SQLite table." in said
     assert "Counted 3, rejected 0" in said
@@ -117,7 +117,7 @@ def test_the_source_is_recognised_and_counted(program: Path) -> None:
     assert days == [("1403/04/04", 100), ("1403/04/05", 50), ("1403/04/08", 7)]
 
 
-def test_the_calendar_names_weeks_of_its_own(program: Path) -> None:
+def test_the_example_calendar_has_its_own_weeks(program: Path) -> None:
     said = _run(program, f"export STORE_URL=sqlite:///sunday.db\n{_command('CALENDAR=sunday')}")
     assert "2024-W26" in said  # from Sunday 23 June; the week of ISO 8601 begins on the 24th
     code = (
@@ -127,13 +127,15 @@ def test_the_calendar_names_weeks_of_its_own(program: Path) -> None:
     assert _run(program, f'.venv/bin/python -c "{code}"') == "[19897, 19722]\n"  # 23 June 2024, 31 December 2023
 
 
-def test_the_channel_is_tried_by_its_command(program: Path) -> None:
+def test_the_example_channel_sends_a_test_message(program: Path) -> None:
     _run(program, _command("PagerSender"))
     (paged,) = (program / "spool").iterdir()
     assert paged.read_text().startswith("4711\n")
 
 
-def test_the_channel_delivers(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_url: str) -> None:
+def test_the_example_channel_delivers(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_url: str
+) -> None:
     monkeypatch.syspath_prepend(str(program))
     monkeypatch.setenv("PAGER_SPOOL", str(tmp_path))
     monkeypatch.delitem(sys.modules, "pager", raising=False)
@@ -183,7 +185,7 @@ def stores(tmp_path: Path, program: Path) -> Iterator[tuple[Stores, Any]]:
 
 
 @pytest.mark.parametrize("test", _conformance_tests(), ids=lambda test: test.__name__)
-def test_the_store_conforms(stores: tuple[Stores, Any], test: Callable[..., None]) -> None:
+def test_the_example_store_passes_the_conformance_tests(stores: tuple[Stores, Any], test: Callable[..., None]) -> None:
     given = {"stores": stores[0], "clock": stores[1]}
     asked = inspect.signature(test).parameters
     if "dead_holder" in asked:

@@ -181,13 +181,13 @@ def _commands(command: Any, words: Words) -> Iterator[Words]:
         yield from _commands(one, (*words, name))
 
 
-def test_every_command_has_a_rule_here() -> None:
+def test_every_command_has_a_case_in_this_test() -> None:
     found = {words for name, app in APPS.items() for words in _commands(get_command(app), (name,))}
     assert found == RULES.keys() | NO_RESULT
 
 
 @pytest.mark.parametrize("command", RULES, ids=" ".join)
-def test_what_fails_prints_one_object_with_its_exit_code(everything: Everything, command: Words) -> None:
+def test_a_failed_command_prints_one_object_with_its_exit_code(everything: Everything, command: Words) -> None:
     rule = RULES[command]
     assert everything(command, rule.misspelt).problem()["exit_code"] == 2
     if rule.fails is not None:
@@ -195,7 +195,7 @@ def test_what_fails_prints_one_object_with_its_exit_code(everything: Everything,
 
 
 @pytest.mark.parametrize("command", RULES, ids=" ".join)
-def test_what_works_prints_objects_one_per_line(everything: Everything, command: Words) -> None:
+def test_a_successful_command_prints_one_object_per_line(everything: Everything, command: Words) -> None:
     said = everything(command, RULES[command].works)
     assert said.code == RULES[command].code, said
     found = said.objects()
@@ -208,12 +208,12 @@ def test_queries_are_listed_one_per_line(everything: Everything) -> None:
     assert len(listed) == len({one["name"] for one in listed}) > 1
 
 
-def test_a_command_that_is_not_there_is_an_error_like_others(everything: Everything) -> None:
+def test_an_unknown_command_prints_an_error_object(everything: Everything) -> None:
     for program in APPS:
         assert "no-such-command" in everything((program, "no-such-command"), ()).problem()["message"]
 
 
-def test_the_name_of_a_file_is_no_option(everything: Everything) -> None:
+def test_a_file_name_like_an_option_is_no_option(everything: Everything) -> None:
     said = everything.jobs("inspect", "--", "--json")
     assert (said.code, said.out) == (1, "")
 
@@ -224,13 +224,13 @@ READING_THE_STORE: Final = [
 
 
 @pytest.mark.parametrize("command", READING_THE_STORE, ids=" ".join)
-def test_a_job_that_a_signal_stops_prints_that(everything: Everything, command: Words) -> None:
+def test_a_job_stopped_by_a_signal_prints_an_error_object(everything: Everything, command: Words) -> None:
     arguments = [argument.format(**everything.places) for argument in RULES[command].works]
     said = everything.jobs(*command[1:], "--json", *arguments, signal_after=1, number=signal.SIGTERM)
     assert Said(said.code, said.out, said.err).problem()["exit_code"] == 128 + signal.SIGTERM
 
 
-def test_a_command_that_is_interrupted_prints_that(everything: Everything) -> None:
+def test_an_interrupted_command_prints_an_error_object(everything: Everything) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         settings = {"STORE_URL": everything.notifier.url, "CELERY_BROKER_URL": url, "PYTHONPATH": str(ROOT)}

@@ -19,29 +19,29 @@ PROGRAM: Final = ("core", "jobs", "api", "notifier", "docker", "notebooks")
 OF_EVERY_SYSTEM: Final = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "HOME", "PATH"}
 
 
-def test_the_table_is_that_of_the_settings() -> None:
+def test_the_table_matches_the_settings() -> None:
     command = [sys.executable, "docs/make_settings.py", "--check"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_every_setting_is_in_it_once() -> None:
+def test_the_table_has_every_setting_once() -> None:
     assert sorted(_named()) == sorted([*(name.upper() for name in Settings.model_fields), *make_settings.OF_LIBRARIES])
 
 
-def test_every_variable_that_the_program_reads_or_sets_is_in_it() -> None:
+def test_the_table_has_every_variable_that_the_program_reads_or_sets() -> None:
     found = {name for folder in PROGRAM for file in (ROOT / folder).rglob("*.py") for name in _used(file)}
     assert {"NUMBA_CACHE_DIR", "PROMETHEUS_MULTIPROC_DIR", "STORE_URL"} <= found  # or this finds nothing at all
     assert found - set(_named()) == set()
 
 
-def test_every_variable_that_the_image_sets_is_in_it() -> None:
+def test_the_table_has_every_variable_that_the_image_sets() -> None:
     set_there = re.findall(r"(?m)^(?:ENV|   ) +([A-Z_]+)=", (ROOT / "Dockerfile").read_text())
     assert "NUMBA_CPU_NAME" in set_there
     assert set(set_there) - OF_EVERY_SYSTEM - set(_named()) == set()
 
 
-def test_what_is_allowed_is_said_of_every_variable() -> None:
+def test_the_table_gives_allowed_values_of_every_variable() -> None:
     cells = [[cell.strip() for cell in line.split(" | ")] for line in make_settings.table().splitlines() if "`" in line]
     assert [row[0] for row in cells if len(row) != 4 or not all(row)] == []
 

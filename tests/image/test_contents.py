@@ -44,13 +44,13 @@ def _size(folder: Path) -> int:
     return sum({(found.st_dev, found.st_ino): found.st_size for found in files}.values())
 
 
-def test_the_packages_have_at_most_600_mb(image: Image) -> None:
+def test_the_packages_in_the_image_take_at_most_600_mb(image: Image) -> None:
     packages = _size(_folder(image) / "opt" / "venv")
     assert 300 * 10**6 < packages <= MOST_OF_PACKAGES, f"{packages / 10**6:.0f} MB"
     print(f"packages: {packages / 10**6:.0f} MB, image: {_size(_folder(image)) / 10**6:.0f} MB")
 
 
-def test_it_has_the_pinned_packages_without_pip_and_what_only_its_build_needs(host: Host, image: Image) -> None:
+def test_the_image_has_only_the_pinned_runtime_packages(host: Host, image: Image) -> None:
     found = _installed(host)
     for_here = {_name(pin.partition(" ;")[0]) for pin in make_pins.pinned("requirements.txt") if " ;" not in pin}
     assert for_here <= found
@@ -68,7 +68,7 @@ def _name(pin: str) -> str:
     return f"{re.sub(r'[-_.]+', '-', name)}=={version}"
 
 
-def test_it_lists_the_packages_in_it_with_versions_and_licences(host: Host, image: Image) -> None:
+def test_the_image_lists_its_packages_with_versions_and_licences(host: Host, image: Image) -> None:
     listed = json.loads((_folder(image) / "opt" / "sbom.cdx.json").read_text())
     assert listed["bomFormat"] == "CycloneDX"
     components = listed["components"]
@@ -77,11 +77,11 @@ def test_it_lists_the_packages_in_it_with_versions_and_licences(host: Host, imag
 
 
 @pytest.mark.parametrize("module", ["jobs", "api", "notifier"])
-def test_every_program_starts_in_it(host: Host, module: str) -> None:
+def test_every_program_starts_in_the_image(host: Host, module: str) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", host["jobs"].succeed(["python", "-m", module, "--version"]))
 
 
-def test_its_user_owns_and_may_change_nothing_but_the_folders_that_are_for_it(image: Image) -> None:
+def test_the_image_user_can_write_only_to_its_folders(image: Image) -> None:
     user, group = image.user
     assert user == group == 10001
     root = _folder(image)
@@ -102,7 +102,7 @@ def test_its_user_owns_and_may_change_nothing_but_the_folders_that_are_for_it(im
 
 
 @pytest.mark.parametrize(("name", "user"), [*((name, "summaries") for name in OURS), ("redis", "redis")])
-def test_a_service_writes_to_its_tmpfs_and_its_volumes_only(host: Host, name: str, user: str) -> None:
+def test_a_service_writes_only_to_its_tmpfs_and_volumes(host: Host, name: str, user: str) -> None:
     container = host[name]
     volumes = [volume for volume in container.service.get("volumes") or [] if not volume.get("read_only")]
     allowed = {*container.tmpfs, "/dev/shm", *(volume["target"] for volume in volumes)}
@@ -115,7 +115,7 @@ def test_a_service_writes_to_its_tmpfs_and_its_volumes_only(host: Host, name: st
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_no_process_of_a_service_stays_as_a_zombie(host: Host, name: str) -> None:
+def test_a_service_leaves_no_zombie_process(host: Host, name: str) -> None:
     orphan = """
 import os, time
 reading, writing = os.pipe()

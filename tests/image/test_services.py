@@ -147,12 +147,12 @@ def test_no_kernel_is_compiled_in_a_container(rebuilt: Host) -> None:
     assert "data saved" not in said
 
 
-def test_rejected_documents_are_stored_on_the_volume(rebuilt: Host) -> None:
+def test_rejected_documents_are_quarantined_on_the_volume(rebuilt: Host) -> None:
     [file, *_] = list((rebuilt.folder / "volumes" / "quarantine").rglob("*.jsonl*"))
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_worker_and_beat_deliver_a_notification_that_the_queue_has_lost(
+def test_worker_and_beat_deliver_a_notification_lost_by_the_queue(
     host: Host, key: str, received: list[dict[str, Any]]
 ) -> None:
     host.up("web", "beat")
@@ -168,7 +168,7 @@ def test_worker_and_beat_deliver_a_notification_that_the_queue_has_lost(
     assert len(received) == 1
 
 
-def test_the_worker_shows_its_metrics_to_a_prometheus_on_the_network(host: Host) -> None:
+def test_prometheus_can_scrape_the_worker(host: Host) -> None:
     host.up("celery")
     port = host["celery"].environment["NOTIFY_METRICS_PORT"]
     assert host.services["celery"]["expose"] == [port]
@@ -188,7 +188,7 @@ def test_a_service_is_healthy_until_it_stops(host: Host, name: str) -> None:
     host.up(name)
 
 
-def test_redis_keeps_behind_a_password_what_it_has_taken(host: Host) -> None:
+def test_redis_persists_its_data_and_needs_a_password(host: Host) -> None:
     host.up("redis")
     redis = host["redis"]
     redis.succeed(["redis-cli", "set", "kept", "yes"])
@@ -199,7 +199,7 @@ def test_redis_keeps_behind_a_password_what_it_has_taken(host: Host) -> None:
     assert redis.succeed(["redis-cli", "config", "get", "maxmemory-policy"]).split()[-1] == "noeviction"
 
 
-def test_web_is_healthy_before_the_first_rebuild_but_not_without_the_store(host: Host) -> None:
+def test_web_is_healthy_before_the_first_rebuild_if_the_store_is_up(host: Host) -> None:
     host.up("web")
     host["mongodb"].stop()
     assert _ask("/healthz", "") == {"status": "ok"}

@@ -28,7 +28,7 @@ def promtool(missing: Callable[[str], NoReturn]) -> str:
     return program
 
 
-def test_every_alert_says_how_grave_it_is_what_happened_and_what_to_do() -> None:
+def test_every_alert_has_severity_summary_and_remedy() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]
         assert rule["annotations"].keys() == {"summary", "action"}, rule["alert"]
@@ -36,14 +36,14 @@ def test_every_alert_says_how_grave_it_is_what_happened_and_what_to_do() -> None
     assert len(names) == len(set(names))
 
 
-def test_the_jobs_that_alerts_name_are_those_that_are_scraped() -> None:
+def test_alerts_refer_to_existing_scrape_jobs() -> None:
     named = {
         matcher.value for selector in selectors() for matcher in selector.matchers.matchers if matcher.name == "job"
     }
     assert named == {scraped["job_name"] for scraped in _SCRAPED}
 
 
-def test_the_kinds_of_events_that_alerts_name_are_those_that_happen() -> None:
+def test_alerts_refer_to_existing_event_kinds() -> None:
     kinds = {
         matcher.value for selector in selectors() for matcher in selector.matchers.matchers if matcher.name == "kind"
     }
@@ -68,7 +68,7 @@ def test_prometheus_accepts_its_configuration_and_the_alerts(promtool: str) -> N
     assert f"{len(rules())} rules found" in checked.stdout
 
 
-def test_each_alert_fires_when_it_should_and_none_when_all_is_well(promtool: str) -> None:
+def test_each_alert_fires_in_its_case_and_none_otherwise(promtool: str) -> None:
     named = set(re.findall(r"alertname(?:: |=\")(\w+)", _UNIT_TESTS.read_text()))
     assert named == {rule["alert"] for rule in rules()}
     tested = subprocess.run(

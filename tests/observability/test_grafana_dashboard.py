@@ -15,20 +15,20 @@ _FILE = FOLDER / "grafana-dashboard.json"
 _COLUMNS = 24
 
 
-def test_the_file_is_what_its_script_makes() -> None:
+def test_the_dashboard_file_matches_its_script() -> None:
     command = [sys.executable, str(FOLDER / "make_dashboard.py"), "--check"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_grafana_knows_all_of_it_and_lets_the_reader_choose_the_prometheus() -> None:
+def test_the_dashboard_is_valid_with_a_selectable_data_source() -> None:
     dashboard = Dashboard.from_json(json.loads(_FILE.read_text()))
     assert dashboard.templating is not None
     assert [str(variable.type_val) for variable in dashboard.templating.list_val or []] == ["datasource"]
     assert {panel["datasource"]["uid"] for panel in panels()} == {"${datasource}"}
 
 
-def test_every_panel_has_a_title_a_description_a_unit_and_its_own_place() -> None:
+def test_every_panel_has_title_description_unit_and_position() -> None:
     for panel in panels():
         assert panel["title"]
         assert panel["description"].endswith(".")
@@ -39,7 +39,7 @@ def test_every_panel_has_a_title_a_description_a_unit_and_its_own_place() -> Non
     assert not [(one["title"], other["title"]) for one, other in combinations(panels(), 2) if _overlap(one, other)]
 
 
-def test_the_questions_of_a_panel_have_letters_of_their_own() -> None:
+def test_queries_of_a_panel_have_unique_letters() -> None:
     for panel in panels():
         letters = [target["refId"] for target in panel["targets"]]
         assert len(letters) == len(set(letters))

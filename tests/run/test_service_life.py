@@ -68,7 +68,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
-def test_all_programs_of_a_service_that_is_killed_end_and_until_then_no_other_starts_on_their_files(
+def test_a_killed_supervisor_stops_all_programs_before_a_new_start(
     tmp_path: Path,
 ) -> None:
     service = Service(tmp_path)
@@ -92,7 +92,7 @@ def test_all_programs_of_a_service_that_is_killed_end_and_until_then_no_other_st
                 one.kill()
 
 
-def test_a_message_about_a_real_summary_is_delivered_over_each_channel(life: Life) -> None:
+def test_a_summary_message_is_delivered_over_each_channel(life: Life) -> None:
     assert life.total > 0
     assert [log["status"] for log in life.notification["logs"]] == ["printed", "printed"]
     assert {log["history"][0]["sender"] for log in life.notification["logs"]} == {"print"}
@@ -101,7 +101,7 @@ def test_a_message_about_a_real_summary_is_delivered_over_each_channel(life: Lif
     assert {line["body"].rpartition(": ")[2] for line in printed} == {str(life.total)}
 
 
-def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker_about_it(life: Life) -> None:
+def test_worker_log_lines_have_the_request_id(life: Life) -> None:
     [request] = [line for line in life.service.lines_of("web") if line.get("request_id") == REQUEST_ID]
     assert request["status"] == 201
     about = [line for line in life.service.lines_of("worker") if line.get("notification_id") == life.notification["id"]]
@@ -109,35 +109,35 @@ def test_the_id_of_the_request_that_made_a_message_is_in_each_line_of_the_worker
     assert {line.get("request_id") for line in about} == {REQUEST_ID}
 
 
-def test_every_metric_of_alerts_and_dashboard_is_exposed_by_the_running_programs(life: Life) -> None:
+def test_every_metric_of_alerts_and_dashboard_is_exposed(life: Life) -> None:
     assert metrics_named() - life.output == set()
 
 
-def test_what_is_shown_can_be_typed_where_the_service_was_started(life: Life) -> None:
+def test_the_printed_commands_can_be_run(life: Life) -> None:
     [shown] = re.findall(r"(?m)^Build summaries: (.*)$", life.service.said)
     program, *arguments = shlex.split(shown)
     assert os.access(ROOT / program, os.X_OK)
     assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]
 
 
-def test_a_shell_that_takes_over_the_variables_works_on_the_same_store_and_queue(life: Life) -> None:
+def test_the_exported_variables_select_the_same_store_and_queue(life: Life) -> None:
     assert life.status["queue"]["error"] is None
     printed = {channel["channel"]: channel["printed"] for channel in life.status["channels"]}
     assert (printed["sms"], printed["email"]) == (1, 1)
     assert [worker["differing_settings"] for worker in life.status["workers"]] == [[]]
 
 
-def test_where_nothing_is_sent_yet_no_worker_warns_of_it(life: Life) -> None:
+def test_without_configured_senders_no_worker_warns(life: Life) -> None:
     assert "print-senders" not in {line["event"] for line in life.service.lines_of("worker")}
 
 
-def test_only_this_user_may_read_the_variables_and_they_are_gone_with_the_service(life: Life) -> None:
+def test_the_variables_file_is_private_and_removed_at_the_end(life: Life) -> None:
     assert life.mode == 0o600
     assert stat.S_IMODE((life.service.folder / "data").stat().st_mode) == 0o700
     assert not (life.service.folder / "data" / "environment").exists()
 
 
-def test_ctrl_c_stops_all_programs_with_exit_code_0_and_without_a_traceback(life: Life) -> None:
+def test_ctrl_c_stops_all_programs_with_exit_code_0(life: Life) -> None:
     assert life.exit_code == 0
     assert life.left == []
     assert life.service.said.endswith("Stopped.\n")

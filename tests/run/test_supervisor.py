@@ -60,7 +60,7 @@ def _run(
     return asyncio.run(run())
 
 
-def test_the_first_program_that_ends_by_itself_is_named_with_its_code_and_the_others_are_stopped(
+def test_when_one_program_exits_the_others_are_stopped(
     shown: _Shown,
 ) -> None:
     pids = "import os, time; print(os.getpid(), flush=True);"
@@ -71,19 +71,19 @@ def test_the_first_program_that_ends_by_itself_is_named_with_its_code_and_the_ot
     assert not any(psutil.pid_exists(int(pid)) for _, pid in shown.lines)
 
 
-def test_a_program_that_a_signal_ends_is_reported_by_its_negative_number(shown: _Shown) -> None:
+def test_a_program_killed_by_a_signal_has_a_negative_exit_code(shown: _Shown) -> None:
     killed = _program("killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert _run(shown, [killed]) == Ended("killed", -9)
 
 
-def test_a_program_that_ends_before_it_is_ready_ends_all(shown: _Shown) -> None:
+def test_a_program_that_exits_before_it_is_ready_stops_all(shown: _Shown) -> None:
     began: list[str] = []
     early = _program("early", "raise SystemExit(3)", lambda: False)
     assert _run(shown, [early], [], when_ready=lambda _: began.append("ready")) == Ended("early", 3)
     assert began == []
 
 
-def test_a_stage_begins_when_the_one_before_is_ready_and_ends_before_it(shown: _Shown, tmp_path: Path) -> None:
+def test_stages_start_in_order_and_stop_in_reverse(shown: _Shown, tmp_path: Path) -> None:
     ended = tmp_path / "ended"
     stages = []
     for name in ("queue", "worker"):
@@ -97,7 +97,7 @@ def test_a_stage_begins_when_the_one_before_is_ready_and_ends_before_it(shown: _
     assert shown.lines == []
 
 
-def test_what_does_not_stop_in_time_is_killed_with_what_it_has_started(shown: _Shown, tmp_path: Path) -> None:
+def test_a_program_that_does_not_stop_is_killed_with_its_children(shown: _Shown, tmp_path: Path) -> None:
     began = tmp_path / "began"
     script = (
         "import signal, subprocess, sys, time\n"
@@ -111,7 +111,7 @@ def test_what_does_not_stop_in_time_is_killed_with_what_it_has_started(shown: _S
     assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_second_signal_stops_without_waiting(shown: _Shown, tmp_path: Path) -> None:
+def test_a_second_signal_kills_immediately(shown: _Shown, tmp_path: Path) -> None:
     began = tmp_path / "began"
     script = (
         f"import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen({str(began)!r}, 'w').close()\n"
@@ -125,7 +125,7 @@ def test_a_second_signal_stops_without_waiting(shown: _Shown, tmp_path: Path) ->
     assert _run(shown, [_program("stubborn", script, began.exists)], grace_s=600, when_ready=twice) is None
 
 
-def test_a_program_reads_what_it_is_given_on_standard_input(shown: _Shown) -> None:
+def test_a_program_receives_its_standard_input(shown: _Shown) -> None:
     _run(shown, [_program("reader", "print(input(), flush=True)", stdin=b"port 1\n")])
     assert shown.lines == [("reader", b"port 1")]
 
@@ -162,7 +162,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
-def test_a_program_whose_supervisor_is_killed_is_asked_to_stop(tmp_path: Path) -> None:
+def test_programs_of_a_killed_supervisor_are_stopped(tmp_path: Path) -> None:
     began, ended = tmp_path / "began", tmp_path / "ended"
     script = _NOTES_ITS_END.format(ended=str(ended), name="left", began=str(began))
     ready = script.replace(_FOR_LONG, f"import os\nprint(os.getpid(), flush=True)\n{_FOR_LONG}")
@@ -171,7 +171,7 @@ def test_a_program_whose_supervisor_is_killed_is_asked_to_stop(tmp_path: Path) -
     assert not _is_locked(tmp_path)
 
 
-def test_the_lock_holds_while_a_program_lives_that_its_supervisor_has_left(tmp_path: Path) -> None:
+def test_the_lock_is_held_while_an_orphaned_program_runs(tmp_path: Path) -> None:
     script = (
         "import os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(os.getpid(), flush=True)\n"
         f"{_FOR_LONG}"
@@ -186,14 +186,14 @@ def test_the_lock_holds_while_a_program_lives_that_its_supervisor_has_left(tmp_p
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends programs with their parent")
-def test_a_program_whose_supervisor_ended_before_it_began_does_not_begin(tmp_path: Path) -> None:
+def test_a_program_does_not_start_after_its_supervisor_ended(tmp_path: Path) -> None:
     another = psutil.Process(os.getpid()).ppid()
     command = [sys.executable, "-IS", _TIED, str(another), "/bin/touch", str(tmp_path / "began")]
     assert subprocess.run(command, timeout=20, check=False).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
-def test_programs_are_stopped_when_their_output_is_no_longer_read() -> None:
+def test_programs_are_stopped_when_their_output_pipe_closes() -> None:
     def gone(name: str, line: bytes) -> None:
         raise BrokenPipeError
 

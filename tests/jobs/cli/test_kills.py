@@ -57,7 +57,8 @@ def test_a_kill_after_any_store_statement_keeps_the_store_consistent(
 ) -> None:
     """Of a whole run, from opening to the end, at every statement, or at every few of them from a random one on.
 
-    Of some 120 to SQLite, the last 60 publish; `test_a_kill_while_reading_keeps_the_store_consistent` is about those before.
+    Of some 120 to SQLite, the last 60 publish. `test_a_kill_while_reading_keeps_the_store_consistent` tests those
+    before.
     """
     coarse, fine = (1, 1) if THOROUGH else (of_store(store_url, 24, 6), of_store(store_url, 12, 3))
     expected = {name: summaries_of(transactions) for name, transactions in STATES.items()}

@@ -41,7 +41,7 @@ class Meddling:
         return getattr(self._part, name)
 
 
-def test_a_finished_day_is_announced_in_the_words_of_the_issue_and_is_due_at_once(shop: Shop) -> None:
+def test_a_finished_day_is_announced_with_the_specified_text(shop: Shop) -> None:
     subscription = shop.subscribe()
     settled_ms = shop.end_ms(DAY) + HOUR_MS
     shop.rebuild(SALES, settled_ms)
@@ -60,7 +60,7 @@ def test_a_finished_day_is_announced_in_the_words_of_the_issue_and_is_due_at_onc
     )
 
 
-def test_the_figures_of_weeks_and_months_are_of_the_whole_period(shop: Shop) -> None:
+def test_weekly_and_monthly_announcements_cover_the_whole_period(shop: Shop) -> None:
     shop.subscribe(Mode.WEEKLY, Mode.MONTHLY)
     end_ms = shop.end_ms("1403/04/31")
     shop.rebuild({"m1": {"1403/04/27": (5, 1), "1403/04/31": (7, 2)}}, end_ms + 4 * DAY_MS)
@@ -71,7 +71,7 @@ def test_the_figures_of_weeks_and_months_are_of_the_whole_period(shop: Shop) -> 
     assert told[Mode.MONTHLY].start_ms == end_ms - 31 * DAY_MS
 
 
-def test_all_merchants_together_and_persian_are_announced_as_well(shop: Shop) -> None:
+def test_overall_summaries_and_persian_texts_are_announced(shop: Shop) -> None:
     shop.subscribe(merchant_id=None, locale="fa")
     shop.rebuild({**SALES, "m2": {DAY: (-2_000_000, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 1
@@ -81,7 +81,7 @@ def test_all_merchants_together_and_persian_are_announced_as_well(shop: Shop) ->
     assert notification.body == "۴ تیر ۱۴۰۳: \u200e−۷۶۵٬۴۳۳ ریال در ۱۳ تراکنش."
 
 
-def test_a_run_that_began_before_the_day_had_settled_announces_nothing_however_late_it_is(shop: Shop) -> None:
+def test_a_run_that_began_before_the_day_settled_announces_nothing(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 59 * MINUTE_MS, published_ms=end_ms + 3 * HOUR_MS)
@@ -91,7 +91,7 @@ def test_a_run_that_began_before_the_day_had_settled_announces_nothing_however_l
     assert shop.bodies() == ["4 Tir 1403: 2,000,000 IRR in 13 transactions."]
 
 
-def test_an_export_made_before_the_day_had_ended_is_never_announced_as_the_whole_day(shop: Shop) -> None:
+def test_an_export_made_during_the_day_is_not_announced(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 2 * HOUR_MS, as_of_ms=end_ms - 4 * HOUR_MS)
@@ -100,7 +100,7 @@ def test_an_export_made_before_the_day_had_ended_is_never_announced_as_the_whole
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 1
 
 
-def test_a_later_run_that_finds_nothing_to_change_settles_the_day(shop: Shop) -> None:
+def test_a_later_run_without_changes_settles_the_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     published = shop.rebuild(SALES, end_ms + MINUTE_MS)
@@ -111,7 +111,7 @@ def test_a_later_run_that_finds_nothing_to_change_settles_the_day(shop: Shop) ->
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 1
 
 
-def test_a_run_of_other_days_does_not_make_a_day_settled_nor_hides_one_that_did(shop: Shop) -> None:
+def test_a_run_of_other_days_does_not_affect_whether_a_day_is_settled(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + MINUTE_MS)
@@ -122,7 +122,7 @@ def test_a_run_of_other_days_does_not_make_a_day_settled_nor_hides_one_that_did(
     assert shop.announce_at(end_ms + 6 * HOUR_MS) == 1
 
 
-def test_runs_with_another_fingerprint_do_not_confirm_what_is_published(shop: Shop) -> None:
+def test_runs_with_another_fingerprint_do_not_settle_a_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.fingerprint = replace(FINGERPRINT, where=(("status", "refunded"),))
@@ -132,7 +132,7 @@ def test_runs_with_another_fingerprint_do_not_confirm_what_is_published(shop: Sh
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
 
 
-def test_runs_from_before_the_rules_of_the_time_zone_were_recorded_count(shop: Shop) -> None:
+def test_runs_without_recorded_time_zone_rules_settle_a_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + 2 * HOUR_MS)
@@ -141,7 +141,7 @@ def test_runs_from_before_the_rules_of_the_time_zone_were_recorded_count(shop: S
     assert shop.announce_at(end_ms + 4 * HOUR_MS) == 1
 
 
-def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
+def test_a_failed_run_does_not_settle_a_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + MINUTE_MS)
@@ -150,7 +150,7 @@ def test_a_run_that_failed_has_read_nothing(shop: Shop) -> None:
     assert shop.announce_at(end_ms + 3 * HOUR_MS) == 0
 
 
-def test_a_run_that_died_just_after_it_published_has_read_all_the_same(shop: Shop) -> None:
+def test_a_run_that_died_after_publishing_settles_a_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + HOUR_MS, ends=False)
@@ -158,7 +158,7 @@ def test_a_run_that_died_just_after_it_published_has_read_all_the_same(shop: Sho
     assert shop.announce_at(end_ms + HOUR_MS) == 1
 
 
-def test_where_the_ledger_lacks_the_run_the_publication_counts(shop: Shop) -> None:
+def test_a_publication_without_its_ledger_row_settles_a_day(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild(SALES, end_ms + HOUR_MS - 1, in_ledger=False)
@@ -177,20 +177,20 @@ def test_a_rebuild_of_three_years_announces_two_days_only(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("late_ms", "told"), [(0, 1), (1, 0)])
-def test_a_day_is_announced_for_forty_eight_hours(shop: Shop, late_ms: int, told: int) -> None:
+def test_a_day_is_announced_only_within_forty_eight_hours(shop: Shop, late_ms: int, told: int) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + round(NOT_AFTER_S * 1000) + late_ms) == told
 
 
 @pytest.mark.parametrize(("early_ms", "told"), [(1, 1), (0, 0)])
-def test_a_day_is_announced_to_users_who_had_subscribed_before_it_ended(shop: Shop, early_ms: int, told: int) -> None:
+def test_only_subscriptions_from_before_its_end_get_an_announcement(shop: Shop, early_ms: int, told: int) -> None:
     shop.subscribe(created_ms=shop.end_ms(DAY) - early_ms)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == told
 
 
-def test_each_is_made_once_however_often_and_in_how_many_processes_it_runs(store_url: str) -> None:
+def test_concurrent_and_repeated_runs_announce_once(store_url: str) -> None:
     with open_stores(store_url, timeout_s=20) as stores:
         shop = Shop(stores)
         for user in range(12):
@@ -214,7 +214,7 @@ def test_each_is_made_once_however_often_and_in_how_many_processes_it_runs(store
         assert len(shop.announcements()) == 12
 
 
-def test_later_corrections_send_nothing_and_change_nothing(shop: Shop) -> None:
+def test_later_corrections_are_not_announced(shop: Shop) -> None:
     shop.subscribe()
     end_ms = shop.end_ms(DAY)
     shop.rebuild({"m1": {DAY: (10, 1)}}, end_ms + HOUR_MS)
@@ -227,7 +227,7 @@ def test_later_corrections_send_nothing_and_change_nothing(shop: Shop) -> None:
     assert shop.announcements() == before
 
 
-def test_a_day_a_week_and_a_month_that_end_together_are_three_messages(shop: Shop) -> None:
+def test_a_day_week_and_month_ending_together_give_three_messages(shop: Shop) -> None:
     friday = "1403/09/30"
     shop.subscribe(*Mode)
     shop.rebuild({"m1": {friday: (1, 1), "1403/09/28": (2, 2), "1403/09/02": (4, 3)}}, shop.end_ms(friday) + HOUR_MS)
@@ -241,7 +241,7 @@ def test_a_day_a_week_and_a_month_that_end_together_are_three_messages(shop: Sho
     assert shop.announce_at(shop.end_ms(friday) + 2 * HOUR_MS) == 0
 
 
-def test_modes_that_are_not_subscribed_to_are_not_announced(shop: Shop) -> None:
+def test_only_subscribed_modes_are_announced(shop: Shop) -> None:
     friday = "1403/09/30"
     shop.subscribe(Mode.MONTHLY)
     shop.rebuild({"m1": {friday: (1, 1)}}, shop.end_ms(friday) + HOUR_MS)
@@ -276,34 +276,34 @@ def test_an_empty_store_announces_nothing(shop: Shop) -> None:
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 0
 
 
-def test_a_till_that_is_years_ahead_does_not_bring_the_future_forward(shop: Shop) -> None:
+def test_transactions_dated_years_ahead_cause_no_announcement(shop: Shop) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {DAY: (1, 1), "1480/01/01": (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
     assert shop.bodies() == ["4 Tir 1403: 1 IRR in 1 transaction."]
 
 
-def test_days_before_the_first_that_is_published_are_not_announced_as_days_without_transactions(shop: Shop) -> None:
+def test_days_before_the_first_published_day_are_not_announced(shop: Shop) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {NEXT_DAY: (1, 1)}}, shop.end_ms(NEXT_DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(NEXT_DAY) + HOUR_MS) == 1
 
 
-def test_a_run_on_a_host_whose_clock_is_ahead_does_not_bring_a_day_to_its_end(shop: Shop) -> None:
+def test_a_run_with_a_fast_clock_does_not_end_a_day(shop: Shop) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + DAY_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS - 1) == 0
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 1
 
 
-def test_a_clock_that_is_set_back_and_forth_repeats_nothing(shop: Shop) -> None:
+def test_changing_the_clock_causes_no_duplicate_announcement(shop: Shop) -> None:
     shop.subscribe()
     shop.rebuild({"m1": {DAY: (1, 1)}}, shop.end_ms(DAY) + HOUR_MS)
     offsets = (2 * HOUR_MS, -30 * DAY_MS, -400 * 365 * DAY_MS // 10, 3 * HOUR_MS, DAY_MS)
     assert [shop.announce_at(shop.end_ms(DAY) + offset) for offset in offsets] == [1, 0, 0, 0, 0]
 
 
-def test_an_ended_subscription_announces_nothing_more(shop: Shop) -> None:
+def test_an_ended_subscription_gets_no_announcement(shop: Shop) -> None:
     gone, stays = shop.subscribe(user_id="gone"), shop.subscribe(user_id="stays")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.stores.subscriptions.end(gone.id, shop.end_ms(DAY) + HOUR_MS)
@@ -311,7 +311,7 @@ def test_an_ended_subscription_announces_nothing_more(shop: Shop) -> None:
     assert shop.announcements()[0].user_id == stays.user_id
 
 
-def test_a_subscription_that_ends_during_the_run_announces_nothing(shop: Shop) -> None:
+def test_a_subscription_that_ends_during_the_run_gets_no_announcement(shop: Shop) -> None:
     subscription = shop.subscribe()
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.announcer = shop.another_announcer(
@@ -323,7 +323,7 @@ def test_a_subscription_that_ends_during_the_run_announces_nothing(shop: Shop) -
     assert shop.announcements() == []
 
 
-def test_a_publication_in_the_middle_is_never_mixed_with_the_one_that_was_checked(shop: Shop) -> None:
+def test_an_announcement_never_mixes_two_publications(shop: Shop) -> None:
     """Just as the totals are read, the same days are published with others, by a run that began too early."""
     for user in range(3):
         shop.subscribe(user_id=f"u{user}")
@@ -348,7 +348,7 @@ def test_a_publication_in_the_middle_is_never_mixed_with_the_one_that_was_checke
     ]
 
 
-def test_no_announcement_is_lost_if_the_store_fails_in_between(shop: Shop) -> None:
+def test_a_store_failure_loses_no_announcement(shop: Shop) -> None:
     for user in range(5):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -366,7 +366,7 @@ def test_no_announcement_is_lost_if_the_store_fails_in_between(shop: Shop) -> No
     assert sorted(found.user_id for found in shop.announcements()) == [f"u{user}" for user in range(5)]
 
 
-def test_one_run_makes_so_many_and_the_next_goes_on(shop: Shop) -> None:
+def test_announcements_per_run_are_limited_and_the_next_run_continues(shop: Shop) -> None:
     for user in range(5):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -375,7 +375,7 @@ def test_one_run_makes_so_many_and_the_next_goes_on(shop: Shop) -> None:
     assert sorted(found.user_id for found in shop.announcements()) == [f"u{user}" for user in range(5)]
 
 
-def test_announcements_that_exist_are_not_looked_up_again_each_minute(shop: Shop) -> None:
+def test_existing_announcements_are_not_looked_up_again(shop: Shop) -> None:
     for user in range(20):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -390,7 +390,7 @@ def test_announcements_that_exist_are_not_looked_up_again_each_minute(shop: Shop
     assert len(asked) == before > 0
 
 
-def test_two_equal_subscriptions_announce_once_also_when_one_of_them_ends(shop: Shop) -> None:
+def test_two_equal_subscriptions_give_one_announcement(shop: Shop) -> None:
     first = shop.subscribe(channels=("sms", "email"))
     shop.subscribe(Mode.DAILY, Mode.WEEKLY, channels=("email", "sms"), created_ms=1)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
@@ -404,7 +404,7 @@ def test_two_equal_subscriptions_announce_once_also_when_one_of_them_ends(shop: 
     assert shop.channels() == ["email", "sms"]
 
 
-def test_over_each_channel_a_period_is_announced_once_however_subscriptions_overlap(store_url: str) -> None:
+def test_overlapping_subscriptions_announce_once_per_channel(store_url: str) -> None:
     with open_stores(store_url, timeout_s=20) as stores:
         shop = Shop(stores)
         shop.subscribe(created_ms=1)
@@ -423,7 +423,7 @@ def test_over_each_channel_a_period_is_announced_once_however_subscriptions_over
         }
 
 
-def test_a_subscription_that_is_added_or_ends_between_two_runs_repeats_nothing(shop: Shop) -> None:
+def test_adding_or_ending_a_subscription_causes_no_duplicate(shop: Shop) -> None:
     first = shop.subscribe(channels=("sms", "email"))
     settled_ms = shop.end_ms(DAY) + HOUR_MS
     shop.rebuild(SALES, settled_ms)
@@ -435,7 +435,7 @@ def test_a_subscription_that_is_added_or_ends_between_two_runs_repeats_nothing(s
     assert shop.channels() == ["email", "sms", "telegram"]
 
 
-def test_announcers_that_know_of_different_subscriptions_at_the_same_moment_make_each_once(store_url: str) -> None:
+def test_concurrent_announcers_with_different_subscriptions_announce_once(store_url: str) -> None:
     """Whoever comes first has made it, in the words of the subscription that it knew of."""
     with open_stores(store_url, timeout_s=20) as stores:
         shop = Shop(stores)
@@ -464,14 +464,14 @@ def test_announcers_that_know_of_different_subscriptions_at_the_same_moment_make
         {"channels": ("email",)},
     ],
 )
-def test_a_subscription_that_differs_in_anything_is_announced_as_well(shop: Shop, other: dict[str, Any]) -> None:
+def test_a_different_subscription_gets_its_own_announcement(shop: Shop, other: dict[str, Any]) -> None:
     shop.subscribe()
     shop.subscribe(**other)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 2
 
 
-def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_published(tmp_path: Path) -> None:
+def test_announcements_use_the_calendar_and_zone_of_the_publication(tmp_path: Path) -> None:
     fingerprint = replace(FINGERPRINT, calendar="gregorian", time_zone="America/New_York")
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
         shop = Shop(stores, fingerprint)
@@ -488,7 +488,7 @@ def test_the_gregorian_calendar_and_another_time_zone_are_those_of_what_is_publi
         ]
 
 
-def test_the_hour_that_the_clocks_skip_is_no_part_of_the_day(tmp_path: Path) -> None:
+def test_an_hour_skipped_by_dst_is_not_part_of_the_day(tmp_path: Path) -> None:
     """In New York 2024-03-10 has 23 hours: what ended it is an hour nearer."""
     fingerprint = replace(FINGERPRINT, calendar="gregorian", time_zone="America/New_York")
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as stores:
@@ -499,7 +499,7 @@ def test_the_hour_that_the_clocks_skip_is_no_part_of_the_day(tmp_path: Path) -> 
         assert shop.announce_at(shop.end_ms("2024-03-09") + 24 * HOUR_MS) == 1
 
 
-def test_next_days_follow_one_another(shop: Shop) -> None:
+def test_the_next_day_is_announced_after_the_previous_one(shop: Shop) -> None:
     shop.subscribe()
     for day in (DAY, NEXT_DAY):
         shop.rebuild(SALES, shop.end_ms(day) + 2 * HOUR_MS)
@@ -518,7 +518,7 @@ def _id_by_what_is_asked_for(subscription: Subscription) -> str:
 
 @pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("earlier_id", [_id_by_subscription, _id_by_what_is_asked_for])
-def test_what_an_earlier_version_has_announced_is_not_announced_again(
+def test_announcements_of_an_earlier_version_are_not_repeated(
     shop: Shop, earlier_id: Callable[[Subscription], str], ended: bool
 ) -> None:
     first = shop.subscribe(channels=("sms", "email"))
@@ -532,7 +532,7 @@ def test_what_an_earlier_version_has_announced_is_not_announced_again(
     assert shop.announcements()[-1].channels == ("telegram",)
 
 
-def test_users_with_one_id_in_several_tenants_each_receive_a_notification_of_their_tenant(shop: Shop) -> None:
+def test_equal_user_ids_in_several_tenants_each_get_a_notification(shop: Shop) -> None:
     for tenant in ("operator", "acme", "merchants:x"):
         shop.subscribe(tenant=tenant)
         shop.subscribe(Mode.DAILY, Mode.WEEKLY, tenant=tenant)  # overlaps, and so tells no second time
@@ -545,9 +545,7 @@ def test_users_with_one_id_in_several_tenants_each_receive_a_notification_of_the
 
 
 @pytest.mark.parametrize("kind", ["subscription", "announcement"])
-def test_an_announcement_of_an_earlier_version_to_the_operators_user_is_still_made_to_a_tenants_user_of_that_id(
-    shop: Shop, kind: str
-) -> None:
+def test_an_earlier_operator_announcement_does_not_suppress_that_of_a_tenant(shop: Shop, kind: str) -> None:
     own, _ = shop.subscribe(), shop.subscribe(tenant="acme")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     period = (Mode.DAILY, DAY)

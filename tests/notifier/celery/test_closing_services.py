@@ -32,7 +32,7 @@ class _Failing:
     ("error", "closed"),
     [(StoreUnavailable, True), (StoreMissing, True), (StoreBusy, False), (StoreTooNew, False)],
 )
-def test_stores_that_went_away_are_reopened(
+def test_stores_are_reopened_after_an_outage(
     monkeypatch: pytest.MonkeyPatch, error: type[ServiceError], closed: bool
 ) -> None:
     services: Any = _Failing(error("it fails"))

@@ -92,9 +92,7 @@ def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plan
     assert len({log.events[0].worker for log in logs}) >= _TOGETHER
 
 
-def test_each_notification_is_sent_once_though_half_of_the_processes_are_killed(
-    running: Plant, there: Gateways
-) -> None:
+def test_each_notification_is_sent_once_when_half_of_the_workers_are_killed(running: Plant, there: Gateways) -> None:
     texts = _add(running, _KILLED_WITHIN)
     killed, _ = _run_two_workers(running, there, lease_s=8)
 

@@ -23,7 +23,7 @@ from core.settings import Settings
 ENTITY: Any = entity  # which is not typed
 
 
-def test_a_connection_that_is_lost_while_it_polls_and_a_message_is_open_is_given_up(
+def test_a_lost_redis_connection_is_closed_despite_an_unacked_message(
     tmp_path: Path, missing: Callable[[str], NoReturn], caplog: pytest.LogCaptureFixture
 ) -> None:
     redis = RedisProcess(tmp_path, missing)

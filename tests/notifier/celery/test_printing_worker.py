@@ -55,13 +55,13 @@ def running(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], N
         yield Running(made, notifier, worker.log)
 
 
-def test_a_worker_warns_at_its_start_about_channels_with_the_sender_print(running: Running) -> None:
+def test_a_worker_warns_at_start_up_about_print_senders(running: Running) -> None:
     lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
     [warning] = [line for line in lines if line["event"] == "print-senders"]
     assert (warning["level"], warning["channels"]) == ("warning", "sms")
 
 
-def test_a_printed_message_never_counts_as_sent_and_its_sender_is_stored_and_shown(running: Running) -> None:
+def test_a_printed_message_never_counts_as_delivered(running: Running) -> None:
     one = running.plant.add("sms")
     [log] = running.plant.ended(one)
     assert log.state.status is LogStatus.PRINTED
@@ -73,14 +73,14 @@ def test_a_printed_message_never_counts_as_sent_and_its_sender_is_stored_and_sho
     assert "attempt, by print" in running.command("status", one)
 
 
-def test_where_a_command_has_the_settings_of_the_worker_nothing_is_said_of_them(running: Running) -> None:
+def test_equal_settings_of_command_and_worker_give_no_warning(running: Running) -> None:
     said = json.loads(running.command("status", "--json"))
     assert [worker["differing_settings"] for worker in said["workers"]] == [[]]
     assert "other settings" not in running.command("status")
     assert "other settings" not in running.command("senders", "test", "sms", "09121234567")
 
 
-def test_status_shows_the_senders_of_the_worker_and_which_settings_of_the_command_are_others(running: Running) -> None:
+def test_status_shows_worker_senders_and_differing_settings(running: Running) -> None:
     changed = {"NOTIFY_SENDERS": "sms=print,email=print,telegram=print", "SMTP_PASSWORD": "another"}
     said = json.loads(running.command("status", "--json", **changed))
     assert {found["channel"]: found["sender"] for found in said["channels"]} == {"sms": "print", "email": "smtp"}
@@ -90,7 +90,7 @@ def test_status_shows_the_senders_of_the_worker_and_which_settings_of_the_comman
     )
 
 
-def test_a_test_message_is_sent_with_the_settings_of_the_command_and_says_that_the_worker_has_others(
+def test_a_test_message_warns_if_the_worker_has_other_settings(
     running: Running,
 ) -> None:
     said = running.command("senders", "test", "email", "a@b.example", NOTIFY_SENDERS="email=print")
@@ -98,7 +98,7 @@ def test_a_test_message_is_sent_with_the_settings_of_the_command_and_says_that_t
     assert "Printed; not sent to anyone." in said
 
 
-def test_no_setting_of_the_worker_is_in_its_answer_but_the_names_of_its_senders() -> None:
+def test_a_worker_reports_only_the_names_of_its_senders() -> None:
     settings = Settings(smtp_password=PASSWORD, smtp_host="mail.example")
     found = answer(make_celery(settings), settings, "salt")
     assert found["senders"] == settings.senders
@@ -106,7 +106,7 @@ def test_no_setting_of_the_worker_is_in_its_answer_but_the_names_of_its_senders(
     assert found["digests"] != answer(make_celery(settings), settings, "pepper")["digests"]
 
 
-def test_a_worker_that_only_refreshes_does_not_answer_for_those_that_send() -> None:
+def test_a_refresh_only_worker_reports_no_senders() -> None:
     app = make_celery(Settings())
     app.amqp.queues.select([JOBS])
     assert answer(app, Settings(), "salt") == {}

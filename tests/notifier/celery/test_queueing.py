@@ -60,7 +60,7 @@ def _arrives_again(queue: BackgroundQueue, app: Celery) -> None:
     wait_until(offered_and_there, _TIMEOUT_S, lambda: "nothing arrived")
 
 
-def test_what_is_offered_reaches_the_broker_once(broker: RedisProcess) -> None:
+def test_a_queued_task_reaches_the_broker_once(broker: RedisProcess) -> None:
     broker.start()
     app = _app(broker)
     queue = BackgroundQueue(lambda one: queue_delivery(app, one))
@@ -68,7 +68,7 @@ def test_what_is_offered_reaches_the_broker_once(broker: RedisProcess) -> None:
     wait_until(lambda: queue_length(app) == 50, _TIMEOUT_S, lambda: f"{queue_length(app)} arrived")
 
 
-def test_a_process_that_was_forked_after_the_start_queues_too() -> None:
+def test_a_forked_process_queues_too() -> None:
     """As under ``gunicorn --preload``, and with what had been offered before left to the process that took it."""
     reading, writing = os.pipe()
     queue = BackgroundQueue(lambda one: os.write(writing, one.encode()), prepare=lambda: time.sleep(0.5))
@@ -89,7 +89,7 @@ def test_a_process_that_was_forked_after_the_start_queues_too() -> None:
         os.waitpid(child, 0)
 
 
-def test_a_refusing_broker_delays_no_caller_and_is_used_when_it_is_back(broker: RedisProcess) -> None:
+def test_a_refusing_broker_delays_no_caller_and_is_retried(broker: RedisProcess) -> None:
     app = _app(broker)
     queue = BackgroundQueue(lambda one: queue_delivery(app, one))
     assert _offer(queue, 1000) < 0.5
@@ -108,14 +108,14 @@ def test_a_silent_broker_delays_no_caller(broker: RedisProcess) -> None:
     _arrives_again(queue, app)
 
 
-def test_queueing_asks_nothing_of_the_database_of_results(broker: RedisProcess) -> None:
+def test_queueing_does_not_use_the_result_backend(broker: RedisProcess) -> None:
     broker.start()
     app = make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend="redis://127.0.0.1:9/1"))
     queue_delivery(app, "a")
     assert queue_length(app) == 1
 
 
-def test_the_sweep_is_taken_before_however_many_deliveries_wait(broker: RedisProcess) -> None:
+def test_the_sweep_has_priority_over_waiting_deliveries(broker: RedisProcess) -> None:
     broker.start()
     app = _app(broker)
     taken: list[str] = []
@@ -141,12 +141,12 @@ def test_the_sweep_is_taken_before_however_many_deliveries_wait(broker: RedisPro
 
 
 @pytest.mark.parametrize("sweep_s", [0.5, 5.0, 600.0])
-def test_a_clock_that_is_a_little_ahead_does_not_stop_the_sweep(sweep_s: float) -> None:
+def test_a_slightly_fast_clock_does_not_stop_the_sweep(sweep_s: float) -> None:
     for entry in make_celery(Settings(notify_sweep_s=sweep_s)).conf.beat_schedule.values():
         assert entry["options"]["expires"] >= max(60, 12 * entry["schedule"])
 
 
-def test_no_more_is_queued_than_the_broker_shall_hold(broker: RedisProcess) -> None:
+def test_the_queue_length_is_limited(broker: RedisProcess) -> None:
     broker.start()
     app = _app(broker)
     asked: list[int] = []
@@ -164,7 +164,7 @@ def test_no_more_is_queued_than_the_broker_shall_hold(broker: RedisProcess) -> N
     _arrives_again(queue, app)
 
 
-def test_what_sending_needs_is_prepared_before_there_is_anything_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_queue_is_prepared_before_the_first_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 0.05)
     happened: list[str] = []
     queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
@@ -174,7 +174,7 @@ def test_what_sending_needs_is_prepared_before_there_is_anything_to_send(monkeyp
     wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
 
 
-def test_the_first_offer_does_not_wait_until_it_would_be_prepared_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_message_does_not_wait_for_the_scheduled_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 3600.0)
     happened: list[str] = []
     queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
@@ -183,7 +183,7 @@ def test_the_first_offer_does_not_wait_until_it_would_be_prepared_anyway(monkeyp
     wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
 
 
-def test_a_preparation_that_fails_keeps_nothing_from_being_sent() -> None:
+def test_a_failed_preparation_does_not_prevent_sending() -> None:
     sent: list[str] = []
 
     def prepare() -> None:
@@ -194,7 +194,7 @@ def test_a_preparation_that_fails_keeps_nothing_from_being_sent() -> None:
 
 
 @pytest.mark.parametrize("accepts", [True, False])
-def test_whatever_a_broker_fails_with_is_one_error(broker: RedisProcess, accepts: bool) -> None:
+def test_every_broker_failure_is_one_error_type(broker: RedisProcess, accepts: bool) -> None:
     app = _app(broker)
     with ExitStack() as silent:
         if accepts:
@@ -203,7 +203,7 @@ def test_whatever_a_broker_fails_with_is_one_error(broker: RedisProcess, accepts
             queue_length(app)
 
 
-def test_an_answer_of_the_broker_that_is_an_error_is_that_error_too(broker: RedisProcess) -> None:
+def test_an_error_response_of_the_broker_is_that_error_type(broker: RedisProcess) -> None:
     broker.start()
     app = _app(broker)
     with pytest.raises(OperationalError, match="WRONGTYPE"):

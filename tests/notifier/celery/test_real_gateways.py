@@ -79,7 +79,7 @@ def killed(running: Plant, there: Gateways) -> dict[str, str]:
     return added
 
 
-def test_the_status_of_a_short_message_of_a_dead_worker_is_looked_up_by_our_number(
+def test_the_status_of_an_sms_of_a_dead_worker_is_looked_up(
     running: Plant, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["sms"])
@@ -92,7 +92,7 @@ def test_the_status_of_a_short_message_of_a_dead_worker_is_looked_up_by_our_numb
     assert log.state.reference == str(int(sent.form["localid"]) % 10**9)
 
 
-def test_a_mail_of_a_worker_that_died_after_its_end_is_unknown_and_not_sent_again(
+def test_a_mail_of_a_dead_worker_is_unknown_and_not_sent_again(
     running: Plant, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["email"])
@@ -101,7 +101,7 @@ def test_a_mail_of_a_worker_that_died_after_its_end_is_unknown_and_not_sent_agai
     assert sum(killed["email"].encode() in mail.content for mail in there.mail.mails) == 1
 
 
-def test_a_telegram_of_a_worker_that_died_is_unknown_and_not_sent_again(
+def test_a_telegram_message_of_a_dead_worker_is_unknown_and_not_sent_again(
     running: Plant, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["telegram"])
@@ -109,7 +109,7 @@ def test_a_telegram_of_a_worker_that_died_is_unknown_and_not_sent_again(
     assert sum(b"held-telegram" in one.body for one in there.telegram.requests) == 1
 
 
-def test_a_webhook_of_a_worker_that_died_is_repeated_under_the_same_key(
+def test_a_webhook_of_a_dead_worker_is_retried_with_its_idempotency_key(
     running: Plant, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["webhook"])

@@ -33,7 +33,7 @@ def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
     assert len({pid for _, pid in taken}) > 2
 
 
-def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) -> None:
+def test_the_messages_of_a_killed_worker_are_taken_over(idle: Plant) -> None:
     killed = idle.run_worker()
     added = [idle.add("askable", "recognising", body="slow 1"), idle.add("plain", body="slow 1")]
     for channel, one in zip(("askable", "plain"), added, strict=True):
@@ -48,7 +48,7 @@ def test_a_worker_killed_with_all_its_processes_is_taken_over_from(idle: Plant) 
     assert len(counts) == 3
 
 
-def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
+def test_a_stopped_worker_finishes_its_running_deliveries(idle: Plant) -> None:
     worker = idle.run_cold(*idle.worker())
     last = idle.add("plain", body="slow 1")
     idle.sender_of(f"{last}:plain")
@@ -63,9 +63,7 @@ def test_a_worker_that_is_stopped_sends_what_it_has_begun(idle: Plant) -> None:
         ("NOTIFY_LEASE_S", "1.9", "NOTIFY_LEASE_S is '1.9': it must be at least four times NOTIFY_SEND_TIMEOUT_S"),
     ],
 )
-def test_a_worker_whose_settings_cannot_be_does_not_start_and_says_why(
-    idle: Plant, variable: str, value: str, sentence: str
-) -> None:
+def test_a_worker_with_invalid_settings_does_not_start(idle: Plant, variable: str, value: str, sentence: str) -> None:
     worker = idle.run("worker", **{variable: value})
     assert worker.process.wait(timeout=60) == 1
     assert worker.log.read_text().startswith(sentence)

@@ -23,7 +23,7 @@ def notifier(tmp_path: Path) -> Notifier:
     return Notifier(tmp_path, CELERY_BROKER_URL=f"redis://127.0.0.1:{closed_port()}/0")
 
 
-def test_addresses_are_set_in_their_normal_form_and_shown_and_those_of_other_channels_stay(notifier: Notifier) -> None:
+def test_addresses_are_normalized_and_other_channels_are_kept(notifier: Notifier) -> None:
     made = notifier("contacts", "set", "sara", "sms=۰۹۱۲ ۷۶۵ ۴۳۲۱", "email=Sara@Example.com")
     assert (made.code, made.out) == (0, "email  Sara@example.com\nsms    +989127654321\n")
     assert "Messages over sms, email are only logged" in made.err
@@ -37,7 +37,7 @@ def test_addresses_are_set_in_their_normal_form_and_shown_and_those_of_other_cha
     assert notifier("contacts", "show", "sara", "--json").json == changed.json
 
 
-def test_some_addresses_are_removed_or_all_and_again_changes_nothing(notifier: Notifier) -> None:
+def test_some_or_all_addresses_can_be_removed(notifier: Notifier) -> None:
     notifier("contacts", "set", "sara", "sms=09127654321", "email=sara@example.com", "telegram=42")
     assert notifier("contacts", "remove", "sara", "sms", "webhook", "--json").json["contacts"] == {
         "email": "sara@example.com",
@@ -70,12 +70,12 @@ def test_an_invalid_contact_is_refused_and_nothing_is_stored(
         assert stores.contacts.get("sara") == {}
 
 
-def test_where_nothing_was_built_there_is_nothing_to_show(notifier: Notifier) -> None:
+def test_without_a_store_there_is_nothing_to_show(notifier: Notifier) -> None:
     assert "there is no store" in notifier("contacts", "show", "sara").failure(1)
     assert "there is no store" in notifier("contacts", "remove", "sara").failure(1)
 
 
-def test_contacts_and_messages_are_of_the_tenant_that_must_be_named_where_the_id_leaves_it_open(
+def test_an_ambiguous_user_id_needs_a_tenant(
     notifier: Notifier,
 ) -> None:
     with notifier.stores() as stores:
@@ -92,7 +92,7 @@ def test_contacts_and_messages_are_of_the_tenant_that_must_be_named_where_the_id
     assert "no address for email," in sent["warnings"][-1]["detail"]
 
 
-def test_a_message_is_stored_also_while_the_queue_is_down_and_standard_output_has_only_its_id(
+def test_a_message_is_stored_even_while_the_queue_is_down(
     notifier: Notifier,
 ) -> None:
     before_ms = wall_clock_ms()
@@ -125,7 +125,7 @@ def test_a_message_is_queued_for_a_worker(
         redis.kill()
 
 
-def test_with_a_key_the_same_message_is_made_once_and_another_is_refused(notifier: Notifier) -> None:
+def test_an_idempotency_key_creates_a_message_once(notifier: Notifier) -> None:
     asked = (*SEND, "--idempotency-key", "order-66", "--expires", "1d")
     first, again = notifier(*asked), notifier(*asked)
     assert first.out == again.out

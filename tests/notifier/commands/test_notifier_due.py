@@ -28,7 +28,7 @@ def broker_url(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[s
     server.kill()
 
 
-def test_what_is_due_is_queued_once_and_counted_in_the_queue(tmp_path: Path, broker_url: str) -> None:
+def test_due_messages_are_queued_once(tmp_path: Path, broker_url: str) -> None:
     notifier = Notifier(tmp_path, CELERY_BROKER_URL=broker_url)
     with notifier.stores() as stores:
         for number in range(3):
@@ -38,7 +38,7 @@ def test_what_is_due_is_queued_once_and_counted_in_the_queue(tmp_path: Path, bro
     assert "Queue  3 notifications wait\n" in notifier("status").out
 
 
-def test_a_sweep_without_a_broker_fails_in_a_sentence_and_leaves_all_due(tmp_path: Path) -> None:
+def test_a_sweep_without_a_broker_fails_with_one_sentence(tmp_path: Path) -> None:
     notifier = Notifier(tmp_path, CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{closed_port()}/0")
     with notifier.stores() as stores:
         stores.notifications.add(notification(), NOW_MS)
@@ -48,7 +48,7 @@ def test_a_sweep_without_a_broker_fails_in_a_sentence_and_leaves_all_due(tmp_pat
         assert stores.notifications.due(wall_clock_ms(), 10) == [notification().id]
 
 
-def test_yesterday_is_announced_once_by_hand(tmp_path: Path) -> None:
+def test_announcements_can_be_made_by_hand_once(tmp_path: Path) -> None:
     notifier = Notifier(tmp_path)
     with notifier.stores() as stores:
         shop = Shop(stores)

@@ -51,7 +51,7 @@ def _left(stores: Stores) -> tuple[set[int], set[str]]:
     )
 
 
-def test_what_ended_long_ago_is_removed_and_what_is_open_young_or_unknown_stays(notifier: Notifier) -> None:
+def test_prune_removes_only_old_finished_notifications(notifier: Notifier) -> None:
     said = notifier("prune", "--older-than", "30")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Removed 1 notification and 1 subscription that ended before ")
@@ -61,7 +61,7 @@ def test_what_ended_long_ago_is_removed_and_what_is_open_young_or_unknown_stays(
     assert (again["notifications"], again["subscriptions"], again["dry_run"]) == (0, 0, False)
 
 
-def test_a_dry_run_prints_the_same_and_removes_nothing(notifier: Notifier) -> None:
+def test_a_dry_run_of_prune_removes_nothing(notifier: Notifier) -> None:
     said = notifier("prune", "--older-than", "30", "--dry-run", "--json").json
     assert (said["notifications"], said["subscriptions"], said["dry_run"]) == (1, 1, True)
     assert notifier("prune", "--older-than", "30", "--dry-run").out.startswith("Would remove 1 notification and 1 sub")
@@ -69,7 +69,7 @@ def test_a_dry_run_prints_the_same_and_removes_nothing(notifier: Notifier) -> No
         assert _left(stores) == ({SENT, OPEN, YOUNG, NOBODY_KNOWS}, {"long-ago", "of-late", "in-force"})
 
 
-def test_notifications_with_unknown_outcome_are_removed_on_request(notifier: Notifier) -> None:
+def test_prune_removes_notifications_with_unknown_outcome_on_request(notifier: Notifier) -> None:
     assert notifier("prune", "--older-than", "30", "--unknown", "--json").json["notifications"] == 2
     with notifier.stores() as stores:
         assert _left(stores)[0] == {OPEN, YOUNG}
@@ -79,7 +79,7 @@ def test_notifications_with_unknown_outcome_are_removed_on_request(notifier: Not
     ("days", "not_after_s", "least"),
     [("14", "172800", 15), ("15", "172800", None), ("15", "1209600", None), ("30", "2592000", 31)],
 )
-def test_what_could_still_be_made_twice_is_not_removed(
+def test_prune_refuses_an_age_within_the_idempotency_period(
     notifier: Notifier, days: str, not_after_s: str, least: int | None
 ) -> None:
     said = notifier("prune", "--older-than", days, "--dry-run", NOTIFY_NOT_AFTER_S=not_after_s)
@@ -89,7 +89,7 @@ def test_what_could_still_be_made_twice_is_not_removed(
         assert said.failure(2) == f"Error: --older-than must be at least {least} days."
 
 
-def test_more_than_a_batch_is_removed(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prune_removes_more_than_one_batch(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifier.commands.prune._BATCH", 2)
     at_ms = wall_clock_ms() - 40 * DAY_MS
     with notifier.stores() as stores:

@@ -29,7 +29,7 @@ def telegram(url: str) -> dict[str, Any]:
     return {"NOTIFY_SENDERS": senders, "TELEGRAM_URL": url, "TELEGRAM_BOT_TOKEN": TOKEN, "NOTIFY_SEND_TIMEOUT_S": "5"}
 
 
-def test_one_message_is_sent_after_its_address_is_printed_and_no_store_is_needed(notifier: Notifier) -> None:
+def test_a_test_message_is_sent_without_a_store(notifier: Notifier) -> None:
     with gateway(SENT) as server:
         said = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
         (request,) = server.requests
@@ -41,7 +41,7 @@ def test_one_message_is_sent_after_its_address_is_printed_and_no_store_is_needed
     assert list(notifier.folder.iterdir()) == []
 
 
-def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier) -> None:
+def test_json_output_has_only_the_outcome(notifier: Notifier) -> None:
     said = notifier("senders", "test", "sms", "0912 123 4567", "--locale", "en", "--json")
     assert said.code == 0
     assert said.json.items() >= {"sent": False, "printed": True, "reference": None, "workers": []}.items()
@@ -61,7 +61,7 @@ def test_for_machines_only_the_outcome_is_on_standard_output(notifier: Notifier)
         (cuts, 3, "it may have been sent: "),
     ],
 )
-def test_the_exit_code_is_the_outcome_and_no_secret_is_printed(
+def test_the_exit_code_is_the_outcome_of_the_test_message(
     notifier: Notifier, behaviour: Behaviour, code: int, sentence: str
 ) -> None:
     with gateway(behaviour) as server:
@@ -73,7 +73,7 @@ def test_the_exit_code_is_the_outcome_and_no_secret_is_printed(
     assert "123456789" not in said.out + said.err
 
 
-def test_a_gateway_that_is_away_has_sent_nothing(notifier: Notifier) -> None:
+def test_an_unreachable_gateway_has_sent_nothing(notifier: Notifier) -> None:
     said = notifier("senders", "test", "telegram", "1", **telegram(f"http://127.0.0.1:{closed_port()}"))
     assert "not sent" in said.failure(1)
 
@@ -87,7 +87,7 @@ def test_a_gateway_that_is_away_has_sent_nothing(notifier: Notifier) -> None:
         (("sms", "09121234567"), "sms=nosuch.module.Sender", "cannot be loaded"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_before_anything_is(
+def test_an_invalid_test_message_is_refused(
     notifier: Notifier, arguments: tuple[str, str], senders: str, sentence: str
 ) -> None:
     assert sentence in notifier("senders", "test", *arguments, NOTIFY_SENDERS=senders).failure(2)
@@ -113,7 +113,7 @@ class BrokenSender:
         pass
 
 
-def test_a_defect_of_a_plug_in_leaves_it_open_whether_it_was_sent(notifier: Notifier) -> None:
+def test_an_internal_error_of_a_plug_in_gives_unknown(notifier: Notifier) -> None:
     path = f"{__name__}.{BrokenSender.__name__}"
     said = notifier("senders", "test", "sms", "09121234567", NOTIFY_SENDERS=f"sms={path}")
     assert "the sender failed with ValueError" in said.failure(3)

@@ -34,7 +34,7 @@ def notifier(tmp_path: Path) -> Notifier:
     return Notifier(tmp_path, CELERY_BROKER_URL=f"redis://:secret-word@127.0.0.1:{closed_port()}/0")
 
 
-def test_the_real_command_says_its_version_and_needs_nothing_heavy_for_help() -> None:
+def test_help_and_version_import_nothing_heavy() -> None:
     script = (
         "import sys, notifier.__main__ as m\n"
         "try: m.app(['status', '--help'])\n"
@@ -68,7 +68,7 @@ def test_messages_are_counted_by_channel_and_status_and_the_oldest_due_is_shown(
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(notifier: Notifier, hangs: bool) -> None:
+def test_an_unreachable_queue_is_reported_without_its_password(notifier: Notifier, hangs: bool) -> None:
     notifier.stores().close()
     with silent_port() as port:
         began = time.monotonic()
@@ -81,7 +81,7 @@ def test_a_queue_that_does_not_answer_is_said_soon_and_nothing_of_its_password(n
     assert time.monotonic() - began < 45
 
 
-def test_gateways_that_are_paused_for_all_workers_are_listed_with_the_reason(
+def test_paused_gateways_are_listed_with_the_reason(
     notifier: Notifier, tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]
 ) -> None:
     notifier.stores().close()
@@ -133,7 +133,7 @@ def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -
     assert "sms is dead: no reason is known" in output.out
 
 
-def test_all_about_one_notification_is_its_history(notifier: Notifier) -> None:
+def test_status_of_one_notification_shows_its_events(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         stores.notifications.add(notification(), NOW_MS)
         happen(stores.notifications, notification(), SEND, UNKNOWN)
@@ -156,18 +156,18 @@ def test_all_about_one_notification_is_its_history(notifier: Notifier) -> None:
         ("subscriptions", "end", "x"),
     ],
 )
-def test_what_reads_makes_no_store_and_says_where_there_is_none(notifier: Notifier, verb: tuple[str, ...]) -> None:
+def test_reading_commands_do_not_create_a_store(notifier: Notifier, verb: tuple[str, ...]) -> None:
     assert "there is no store" in notifier(*verb).failure(1)
     as_json = notifier(*verb, "--json")
     assert as_json.json["error"]["exit_code"] == as_json.code == 1
     assert list(notifier.folder.iterdir()) == []
 
 
-def test_a_setting_that_cannot_be_is_a_sentence(notifier: Notifier) -> None:
+def test_an_invalid_setting_is_reported_in_one_sentence(notifier: Notifier) -> None:
     assert "NOTIFY_SENDERS" in notifier("status", NOTIFY_SENDERS="sms").failure(2)
 
 
-def test_dead_and_unknown_messages_are_sent_again_by_their_id(notifier: Notifier) -> None:
+def test_dead_and_unknown_messages_are_retried_by_id(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         stored = notification(1, "sms", "email", "webhook")
         stores.notifications.add(stored, NOW_MS)
@@ -190,7 +190,7 @@ def test_dead_and_unknown_messages_are_sent_again_by_their_id(notifier: Notifier
         assert sentence.endswith("sms is pending, email is pending, webhook is success.")
 
 
-def test_where_one_of_several_cannot_be_sent_again_none_is(notifier: Notifier) -> None:
+def test_if_one_of_several_cannot_be_retried_none_is(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         dead, expired = notification(1), replace(notification(2), expires_at_ms=NOW_MS + 1)
         for stored in (dead, expired):
@@ -204,7 +204,7 @@ def test_where_one_of_several_cannot_be_sent_again_none_is(notifier: Notifier) -
         assert found.log("sms").state.status == "dead"
 
 
-def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
+def test_retry_all_covers_dead_messages_of_the_last_hours(notifier: Notifier) -> None:
     now_ms = wall_clock_ms()
     with notifier.stores() as stores:
         ages_h = {1: 1, 2: 23, 3: 25}
@@ -222,7 +222,7 @@ def test_all_are_the_dead_ones_of_the_last_hours(notifier: Notifier) -> None:
         assert len(notifier("retry", "--all", "--hours", "48", "--json").json["retried"]) == 1
 
 
-def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_tried(notifier: Notifier) -> None:
+def test_retry_all_includes_notifications_with_open_channels(notifier: Notifier) -> None:
     now_ms = wall_clock_ms()
     with notifier.stores() as stores:
         stored = replace(notification(1, "sms", "email"), created_at_ms=now_ms)
@@ -238,7 +238,7 @@ def test_all_that_is_dead_is_sent_again_also_where_another_channel_is_still_trie
         assert [log.state.status.value for log in found.logs] == ["pending", "retrying"]
 
 
-def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(notifier: Notifier) -> None:
+def test_retry_all_can_be_limited_by_status_interval_and_tenant(notifier: Notifier) -> None:
     day_ms = 86_400_000  # NOW_MS is noon of 2024-06-24
     with notifier.stores() as stores:
         stores.keys.add(key_of("acme"))
@@ -278,12 +278,12 @@ def test_all_may_be_of_another_status_an_interval_and_a_tenant_and_are_counted(n
 
 
 @pytest.mark.parametrize("arguments", [("--status", "dead"), ("x", "--from", "2024-06-24"), ("x", "--tenant", "acme")])
-def test_what_narrows_all_is_refused_without_it(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+def test_filters_need_retry_all(notifier: Notifier, arguments: tuple[str, ...]) -> None:
     assert "can be used only with --all" in notifier("retry", *arguments).failure(2)
 
 
 @pytest.mark.parametrize("arguments", [("--from", "soon"), ("--to", "2024-13-01"), ("--status", "success")])
-def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_filter_is_refused(notifier: Notifier, arguments: tuple[str, ...]) -> None:
     notifier.stores().close()
     ended = notifier("retry", "--all", *arguments)
     assert ended.code == 2
@@ -291,5 +291,5 @@ def test_what_is_no_filter_is_refused(notifier: Notifier, arguments: tuple[str, 
 
 
 @pytest.mark.parametrize("arguments", [(), ("x", "--all")])
-def test_what_is_to_be_sent_again_must_be_said_in_one_way(notifier: Notifier, arguments: tuple[str, ...]) -> None:
+def test_retry_needs_either_ids_or_all(notifier: Notifier, arguments: tuple[str, ...]) -> None:
     assert "give either ids of notifications or --all" in notifier("retry", *arguments).failure(2)

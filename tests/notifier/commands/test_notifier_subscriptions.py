@@ -17,7 +17,7 @@ def notifier(tmp_path: Path) -> Notifier:
     return Notifier(tmp_path)
 
 
-def test_a_subscription_is_made_before_the_first_build_and_standard_output_has_only_its_id(
+def test_adding_a_subscription_prints_only_its_id(
     notifier: Notifier,
 ) -> None:
     said = notifier(
@@ -33,7 +33,7 @@ def test_a_subscription_is_made_before_the_first_build_and_standard_output_has_o
     assert (stored.locale, stored.ended_at_ms) == ("en", None)
 
 
-def test_the_same_one_again_is_the_one_there_is_until_it_has_ended(notifier: Notifier) -> None:
+def test_adding_an_active_subscription_again_returns_its_id(notifier: Notifier) -> None:
     asked = ("subscriptions", "add", "u1", "--all-merchants", "--channel", "sms", "--json")
     first, again = notifier(*asked), notifier(*asked)
     assert first.json == again.json
@@ -70,7 +70,7 @@ def test_an_invalid_subscription_is_refused_and_nothing_is_stored(
         assert stores.subscriptions.all() == []
 
 
-def test_a_subscriber_without_a_contact_is_warned_about(notifier: Notifier) -> None:
+def test_a_subscriber_without_a_contact_gives_a_warning(notifier: Notifier) -> None:
     with notifier.stores() as stores:
         Shop(stores).rebuild(SALES, NOW_MS)
         stores.contacts.replace("reached", {"sms": "+989121234567"})
@@ -102,7 +102,7 @@ def test_a_subscriber_without_a_contact_is_warned_about(notifier: Notifier) -> N
         assert f"Warning: {warning['detail']}\n" in warned.err
 
 
-def test_the_list_shows_active_ones_or_all_or_those_of_a_user(notifier: Notifier) -> None:
+def test_the_list_can_be_filtered_by_activity_and_user(notifier: Notifier) -> None:
     assert notifier("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms").code == 0
     first = notifier("subscriptions", "list", "--json").json["subscriptions"][0]["id"]
     second = notifier("subscriptions", "add", "u2", "--merchant", "m1", "--channel", "sms").out.strip()
@@ -121,7 +121,7 @@ def test_the_list_shows_active_ones_or_all_or_those_of_a_user(notifier: Notifier
     assert notifier("subscriptions", "list", "--user", "nobody").out == "There is no subscription.\n"
 
 
-def test_ending_again_keeps_the_instant_and_what_is_none_cannot_be_ended(notifier: Notifier) -> None:
+def test_ending_again_keeps_the_first_end(notifier: Notifier) -> None:
     made = notifier("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms").out.strip()
     ended = notifier("subscriptions", "end", made, "--json").json
     again = notifier("subscriptions", "end", made, "--json")
@@ -130,7 +130,7 @@ def test_ending_again_keeps_the_instant_and_what_is_none_cannot_be_ended(notifie
     assert notifier("subscriptions", "end", "nosuch").failure(1) == "Error: there is no subscription nosuch."
 
 
-def test_a_user_is_subscribed_for_its_tenant_which_must_be_named_where_the_id_leaves_it_open(
+def test_an_ambiguous_user_id_needs_a_tenant(
     notifier: Notifier,
 ) -> None:
     with notifier.stores() as stores:

@@ -77,7 +77,7 @@ def parts() -> Parts:
 
 
 @pytest.mark.parametrize("silence", [Unreachable("x"), Ambiguous("x"), RuntimeError("a sender that broke off")])
-def test_the_third_silence_in_a_row_pauses_a_gateway_and_no_other(parts: Parts, silence: Exception) -> None:
+def test_three_consecutive_timeouts_open_the_circuit_of_one_gateway(parts: Parts, silence: Exception) -> None:
     parts.fails(silence, times=2)
     assert parts.breaker.wait_s(SMS) == 0
     parts.fails(silence)
@@ -89,20 +89,20 @@ def test_the_third_silence_in_a_row_pauses_a_gateway_and_no_other(parts: Parts, 
 @pytest.mark.parametrize(
     "refusal", [PermanentFailure("no such number"), TemporaryFailure("busy"), UnclearAnswer("answer 502")]
 )
-def test_refusals_never_pause_a_gateway(parts: Parts, refusal: Exception) -> None:
+def test_refusals_never_open_the_circuit(parts: Parts, refusal: Exception) -> None:
     parts.fails(refusal, times=100)
     assert parts.breaker.wait_s(SMS) == 0
     assert parts.told.gateways == []
 
 
-def test_a_success_resets_the_count(parts: Parts) -> None:
+def test_a_success_resets_the_failure_count(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=2)
     parts.breaker.answered(SMS)
     parts.fails(Unreachable("x"), times=2)
     assert parts.breaker.wait_s(SMS) == 0
 
 
-def test_silences_with_any_answer_between_them_are_not_in_a_row(parts: Parts) -> None:
+def test_any_response_resets_the_count_of_consecutive_timeouts(parts: Parts) -> None:
     for _ in range(5):
         parts.fails(Unreachable("x"), times=2)
         parts.fails(PermanentFailure("no such page"))
@@ -110,7 +110,7 @@ def test_silences_with_any_answer_between_them_are_not_in_a_row(parts: Parts) ->
     assert parts.told.gateways == []
 
 
-def test_a_probe_that_nothing_was_sent_by_is_given_to_the_next(parts: Parts) -> None:
+def test_an_unused_probe_is_given_to_the_next_message(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.breaker.release(SMS)  # nobody had one
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
@@ -123,7 +123,7 @@ def test_a_probe_that_nothing_was_sent_by_is_given_to_the_next(parts: Parts) -> 
     assert parts.breaker.wait_s(SMS) == 2 * FIRST_PAUSE_S
 
 
-def test_a_gateway_is_silent_since_the_first_send_without_an_answer(parts: Parts) -> None:
+def test_an_outage_starts_at_the_first_unanswered_send(parts: Parts) -> None:
     assert parts.breaker.silent_s(SMS) == 0
     parts.fails(Unreachable("x"))
     parts.clock.move_s(100)
@@ -136,7 +136,7 @@ def test_a_gateway_is_silent_since_the_first_send_without_an_answer(parts: Parts
     assert parts.breaker.silent_s(SMS) == 7
 
 
-def test_while_a_probe_is_out_the_others_wait_as_long_as_they_have(parts: Parts) -> None:
+def test_while_a_probe_runs_other_messages_wait(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     for pause_s in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
         parts.clock.move_s(pause_s)
@@ -145,7 +145,7 @@ def test_while_a_probe_is_out_the_others_wait_as_long_as_they_have(parts: Parts)
     assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, 4 * FIRST_PAUSE_S]
 
 
-def test_after_the_pause_one_may_probe_while_the_others_wait(parts: Parts) -> None:
+def test_a_half_open_circuit_allows_one_probe(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.clock.move_s(FIRST_PAUSE_S - 1)
     assert parts.breaker.wait_s(SMS) == 1
@@ -153,7 +153,7 @@ def test_after_the_pause_one_may_probe_while_the_others_wait(parts: Parts) -> No
     assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, FIRST_PAUSE_S, FIRST_PAUSE_S]
 
 
-def test_a_probe_of_which_nothing_is_heard_is_followed_by_another(parts: Parts) -> None:
+def test_a_lost_probe_is_followed_by_another(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.clock.move_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0
@@ -161,7 +161,7 @@ def test_a_probe_of_which_nothing_is_heard_is_followed_by_another(parts: Parts) 
     assert parts.breaker.wait_s(SMS) == 0
 
 
-def test_a_probe_that_succeeds_lets_all_through(parts: Parts) -> None:
+def test_a_successful_probe_closes_the_circuit(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.clock.move_s(FIRST_PAUSE_S)
     parts.breaker.wait_s(SMS)
@@ -170,7 +170,7 @@ def test_a_probe_that_succeeds_lets_all_through(parts: Parts) -> None:
     assert parts.told.gateways[-1] == ("sms", None)
 
 
-def test_a_failure_that_never_reached_the_gateway_says_nothing_about_it(parts: Parts) -> None:
+def test_a_failure_before_reaching_the_gateway_does_not_count(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=2)
     parts.fails(NotSent("the text is too long"))  # which is no answer between two silences
     parts.fails(Unreachable("x"))
@@ -183,7 +183,7 @@ def test_a_failure_that_never_reached_the_gateway_says_nothing_about_it(parts: P
     assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
 
 
-def test_a_probe_that_is_refused_lets_all_through_until_the_next_silence(parts: Parts) -> None:
+def test_a_refused_probe_closes_the_circuit(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.clock.move_s(FIRST_PAUSE_S)
     parts.breaker.wait_s(SMS)
@@ -193,7 +193,7 @@ def test_a_probe_that_is_refused_lets_all_through_until_the_next_silence(parts: 
     assert parts.breaker.wait_s(SMS) == 2 * FIRST_PAUSE_S
 
 
-def test_pauses_grow_up_to_a_bound_and_start_short_again_after_a_success(parts: Parts) -> None:
+def test_pauses_back_off_to_a_maximum_and_reset_after_a_success(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=2)
     pauses = []
     for _ in range(6):
@@ -207,7 +207,7 @@ def test_pauses_grow_up_to_a_bound_and_start_short_again_after_a_success(parts: 
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
 
 
-def test_chance_makes_a_pause_up_to_half_as_long(parts: Parts) -> None:
+def test_jitter_shortens_a_pause_by_at_most_half(parts: Parts) -> None:
     parts.chance = 0.0
     parts.fails(Unreachable("x"), times=3)
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S / 2
@@ -223,7 +223,7 @@ def test_chance_makes_a_pause_up_to_half_as_long(parts: Parts) -> None:
         ("", ""),
     ],
 )
-def test_where_addresses_are_urls_each_host_is_a_gateway_of_its_own(address: str, host: str) -> None:
+def test_each_webhook_host_has_its_own_circuit(address: str, host: str) -> None:
     assert Message("n:webhook", "t", "b", "en", NOW_MS, address).gateway.whole == Gateway("webhook", host)
 
 
@@ -233,7 +233,7 @@ def here(tmp_path: Path) -> Iterator[Station]:
         yield made
 
 
-def test_messages_of_a_paused_gateway_wait_without_an_attempt_and_the_others_go_out(here: Station) -> None:
+def test_messages_wait_without_an_attempt_while_the_circuit_is_open(here: Station) -> None:
     silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("no answer in time"))] * 3)
     delivery = here.delivery()
     added = [here.add() for _ in range(5)]
@@ -251,7 +251,7 @@ def test_messages_of_a_paused_gateway_wait_without_an_attempt_and_the_others_go_
     assert here.told.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
 
 
-def test_a_gateway_gets_no_requests_for_all_of_its_pause(here: Station) -> None:
+def test_an_open_circuit_sends_no_requests(here: Station) -> None:
     silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
     added = [here.add("sms") for _ in range(3)]
@@ -262,7 +262,7 @@ def test_a_gateway_gets_no_requests_for_all_of_its_pause(here: Station) -> None:
     assert len(silent.sent) == 3
 
 
-def test_what_a_breaker_holds_back_does_not_count_against_the_rate(here: Station) -> None:
+def test_held_back_messages_do_not_count_towards_the_rate_limit(here: Station) -> None:
     here.throttle = throttle = CountingThrottle()
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
@@ -276,7 +276,7 @@ def test_what_a_breaker_holds_back_does_not_count_against_the_rate(here: Station
 PATIENT = RetryPolicy(max_attempts=15, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
 
 
-def test_what_waits_for_a_gateway_that_is_gone_for_good_ends_when_its_attempts_could_have(here: Station) -> None:
+def test_messages_for_a_dead_gateway_end_when_retries_would_have(here: Station) -> None:
     class Gone(ScriptedSender):
         def send(self, message: Message) -> Receipt:
             raise Unreachable("no connection")
@@ -298,7 +298,7 @@ def test_what_waits_for_a_gateway_that_is_gone_for_good_ends_when_its_attempts_c
     assert looks < 50 * len(added)
 
 
-def test_one_that_is_retried_while_its_gateway_is_silent_waits_as_long_again(here: Station) -> None:
+def test_a_manual_retry_during_an_outage_restarts_the_wait(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 100)
     delivery = here.delivery()
     for _ in range(3):
@@ -314,7 +314,7 @@ def test_one_that_is_retried_while_its_gateway_is_silent_waits_as_long_again(her
     assert here.log(one).state.status is LogStatus.PENDING
 
 
-def test_what_has_waited_for_long_is_held_back_while_its_gateway_has_been_silent_for_a_moment_only(
+def test_a_short_outage_does_not_end_a_long_waiting_message(
     here: Station,
 ) -> None:
     old = here.add("sms")
@@ -327,7 +327,7 @@ def test_what_has_waited_for_long_is_held_back_while_its_gateway_has_been_silent
     assert here.log(old).state.status is LogStatus.PENDING
 
 
-def test_a_message_that_may_have_arrived_is_unknown_when_its_gateway_is_given_up(here: Station) -> None:
+def test_an_ambiguous_message_of_a_dead_gateway_is_unknown(here: Station) -> None:
     here.senders["sms"] = ScriptedRecognisingSender(*[raising(Ambiguous("x"))] * 100)
     delivery = here.delivery()
     ones = [here.add("sms") for _ in range(3)]
@@ -339,7 +339,7 @@ def test_a_message_that_may_have_arrived_is_unknown_when_its_gateway_is_given_up
     assert here.log(ones[0]).state.status is LogStatus.UNKNOWN
 
 
-def test_a_probe_that_the_rate_limit_or_another_worker_prevented_is_not_lost(here: Station) -> None:
+def test_a_probe_prevented_by_rate_limit_or_claim_is_not_lost(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
     delivery = here.delivery()
     for _ in range(3):
@@ -363,7 +363,7 @@ def test_a_probe_that_the_rate_limit_or_another_worker_prevented_is_not_lost(her
     assert here.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_a_paused_gateway_gets_no_status_lookups_until_it_resumes(here: Station) -> None:
+def test_an_open_circuit_sends_no_status_lookups(here: Station) -> None:
     sender = ScriptedSender(*[raising(Unreachable("x"))] * 3, answers=[lambda _: None])
     here.senders["sms"] = sender
     delivery = here.delivery()
@@ -380,7 +380,7 @@ def test_a_paused_gateway_gets_no_status_lookups_until_it_resumes(here: Station)
     assert here.told.gateways[-1] == ("sms", None)
 
 
-def test_questions_without_an_answer_count_too(here: Station) -> None:
+def test_unanswered_status_lookups_count_as_timeouts(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(answers=[raising(Unreachable("x"))])
     delivery = here.delivery()
     left_off = [here.add("sms") for _ in range(3)]
@@ -392,7 +392,7 @@ def test_questions_without_an_answer_count_too(here: Station) -> None:
     assert here.told.gateways == [("sms", FIRST_PAUSE_S)]
 
 
-def test_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_circuit_breaker_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
     observer = WorkerObserver(["webhook"], MovedClock(), registry)
     observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)

@@ -125,7 +125,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 
 @given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_turns())
 @tries(200)
-def test_a_message_that_a_gateway_without_status_lookup_may_have_is_never_sent_again(
+def test_with_any_clock_skew_an_ambiguous_message_is_never_sent_again(
     opened: Hosts, skew_s: float, turns: list[Turn]
 ) -> None:
     opened.askable = False
@@ -144,7 +144,7 @@ def test_a_message_that_a_gateway_without_status_lookup_may_have_is_never_sent_a
 
 @given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), turns=_turns())
 @tries(200)
-def test_by_clocks_that_differ_by_half_a_lease_nothing_is_taken_twice(
+def test_with_clock_skew_of_half_a_lease_nothing_is_claimed_twice(
     opened: Hosts, skew_s: float, turns: list[Turn]
 ) -> None:
     opened.askable = True

@@ -42,7 +42,7 @@ def _kinds(host: Station, notification_id: str) -> list[EventKind]:
 
 
 @pytest.mark.parametrize("skew_s", [-SKEW_S, -LEASE_S / 2, LEASE_S - 1])
-def test_a_message_is_not_sent_twice_while_the_lease_is_valid_by_both_clocks(tmp_path: Path, skew_s: float) -> None:
+def test_no_duplicate_while_the_lease_is_valid_by_both_clocks(tmp_path: Path, skew_s: float) -> None:
     sender = ScriptedSender()
     with _stations(tmp_path, sender, 0, skew_s) as (here, there):
         sent = here.add()
@@ -51,7 +51,7 @@ def test_a_message_is_not_sent_twice_while_the_lease_is_valid_by_both_clocks(tmp
         assert (len(sender.sent), _kinds(here, sent)) == (1, [EventKind.ATTEMPT, EventKind.SUCCESS])
 
 
-def test_a_clock_that_is_behind_sends_late_and_not_never(tmp_path: Path) -> None:
+def test_a_slow_clock_delays_but_does_not_prevent_sending(tmp_path: Path) -> None:
     sender = ScriptedSender()
     with _stations(tmp_path, sender, 0, -SKEW_S) as (here, there):
         sent = here.add()
@@ -62,7 +62,7 @@ def test_a_clock_that_is_behind_sends_late_and_not_never(tmp_path: Path) -> None
         assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.SUCCESS]
 
 
-def test_a_retry_waits_by_the_clock_of_the_worker_that_reads_it(tmp_path: Path) -> None:
+def test_a_retry_waits_by_the_clock_of_the_reading_worker(tmp_path: Path) -> None:
     sender = ScriptedSender(raising(TemporaryFailure("busy")))
     with _stations(tmp_path, sender, SKEW_S, 0) as (ahead, behind):
         sent = behind.add()
@@ -75,7 +75,7 @@ def test_a_retry_waits_by_the_clock_of_the_worker_that_reads_it(tmp_path: Path) 
         assert _kinds(behind, sent) == [EventKind.ATTEMPT, EventKind.FAILED, EventKind.ATTEMPT, EventKind.SUCCESS]
 
 
-def test_a_clock_ahead_by_more_than_the_lease_takes_a_message_for_unknown_that_is_a_success_soon_after(
+def test_a_clock_ahead_of_the_lease_gives_unknown_until_the_success(
     tmp_path: Path,
 ) -> None:
     sender = ScriptedSender()
@@ -87,7 +87,7 @@ def test_a_clock_ahead_by_more_than_the_lease_takes_a_message_for_unknown_that_i
         assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.UNKNOWN, EventKind.SUCCESS]
 
 
-def test_a_clock_ahead_by_more_than_the_lease_asks_a_gateway_that_can_be_and_sends_nothing(tmp_path: Path) -> None:
+def test_a_clock_ahead_of_the_lease_looks_up_the_status_first(tmp_path: Path) -> None:
     sender = ScriptedSender(answers=[lambda _: Receipt("taken")])
     with _stations(tmp_path, sender, 0, SKEW_S) as (here, ahead):
         sent = here.add()
@@ -96,7 +96,7 @@ def test_a_clock_ahead_by_more_than_the_lease_asks_a_gateway_that_can_be_and_sen
         assert (len(sender.sent), _kinds(here, sent)) == (1, [EventKind.ATTEMPT, EventKind.SUCCESS])
 
 
-def test_two_workers_with_clocks_further_off_than_the_lease_send_one_number_to_the_gateway(
+def test_skew_beyond_the_lease_reuses_one_idempotency_key_at_the_gateway(
     tmp_path: Path,
 ) -> None:
     """Asked before it has the message of the first, the gateway knows nothing: all that is left is that it compares."""

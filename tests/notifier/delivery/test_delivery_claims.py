@@ -83,7 +83,7 @@ def test_a_claim_of_another_worker_is_respected(here: Station) -> None:
     assert (sender.sent, here.log(sent).state.status) == ([], LogStatus.SENDING)
 
 
-def test_of_two_that_claim_at_the_same_moment_one_sends(here: Station) -> None:
+def test_of_two_concurrent_claims_one_sends(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -101,7 +101,7 @@ def test_of_two_that_claim_at_the_same_moment_one_sends(here: Station) -> None:
     assert [event.worker for event in here.log(sent).events] == ["else:2", None]
 
 
-def test_a_worker_that_was_delayed_after_its_claim_does_not_send(here: Station) -> None:
+def test_a_worker_delayed_past_its_lease_does_not_send(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -138,7 +138,7 @@ def test_a_delayed_worker_accepts_the_outcome_that_others_recorded(here: Station
     assert [event.kind for event in here.log(sent).events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
 
 
-def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: Station) -> None:
+def test_no_channel_is_started_after_the_task_time_limit(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(LEASE_S * 0.3)))
     here.senders["email"] = ScriptedSender()
     sent = here.add("sms", "email")
@@ -149,7 +149,7 @@ def test_no_further_channel_is_begun_when_the_time_of_the_task_is_used_up(here: 
     assert here.stored(sent).status is NotificationStatus.SENT
 
 
-def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(here: Station) -> None:
+def test_a_channel_is_started_up_to_the_last_safe_moment(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(RETRY_POLICY.begin_within_ms / 1000)))
     here.senders["email"] = ScriptedSender()
     sent = here.add("sms", "email")
@@ -157,7 +157,7 @@ def test_a_further_channel_is_begun_up_to_the_last_moment_at_which_that_is_safe(
     assert here.stored(sent).status is NotificationStatus.SENT
 
 
-def test_an_attempt_that_was_left_off_is_unknown_after_its_lease(here: Station) -> None:
+def test_an_abandoned_attempt_is_unknown_after_its_lease(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -181,7 +181,7 @@ def test_the_status_of_an_abandoned_attempt_is_looked_up_where_the_gateway_can(h
     assert [message.attempted_at_ms for message in sender.asked] == [NOW_MS]
 
 
-def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_it(here: Station) -> None:
+def test_an_abandoned_attempt_is_retried_at_an_idempotent_gateway(here: Station) -> None:
     sender = ScriptedRecognisingSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -194,7 +194,7 @@ def test_an_attempt_that_was_left_off_is_repeated_where_the_gateway_recognises_i
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
 
 
-def test_an_unanswered_status_lookup_is_repeated_later_and_no_other_channel_waits(here: Station) -> None:
+def test_an_unanswered_status_lookup_is_retried_without_delaying_other_channels(here: Station) -> None:
     sender = ScriptedSender(answers=[raising(TemporaryFailure("down"))])
     here.senders["sms"] = sender
     here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy", 2.0)))
@@ -219,7 +219,7 @@ def test_a_message_cancelled_while_it_is_sent_is_a_success_if_it_arrived(here: S
     assert here.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_a_message_cancelled_while_it_is_sent_is_not_tried_again(here: Station) -> None:
+def test_a_message_cancelled_while_it_is_sent_is_not_retried(here: Station) -> None:
     sent = here.add()
 
     def cancelled(message: Message) -> Receipt | None:
@@ -248,7 +248,7 @@ def test_a_message_cancelled_while_it_may_have_arrived_is_unknown(here: Station)
     ("step", "status"),
     [(None, LogStatus.SUCCESS), (raising(PermanentFailure("no")), LogStatus.DEAD)],
 )
-def test_what_others_took_for_unknown_becomes_what_it_was(
+def test_a_late_outcome_replaces_unknown(
     here: Station, step: Callable[[Message], Receipt | None] | None, status: LogStatus
 ) -> None:
     sent = here.add()
@@ -264,7 +264,7 @@ def test_what_others_took_for_unknown_becomes_what_it_was(
     assert here.log(sent).state.status is status
 
 
-def test_an_outcome_of_an_attempt_that_others_repeat_changes_nothing(here: Station) -> None:
+def test_a_late_outcome_of_a_retried_attempt_changes_nothing(here: Station) -> None:
     sent = here.add()
 
     def overtaken(_: Message) -> Receipt | None:
@@ -277,7 +277,7 @@ def test_an_outcome_of_an_attempt_that_others_repeat_changes_nothing(here: Stati
     assert here.log(sent).state.status is LogStatus.PENDING
 
 
-def test_an_outcome_is_not_taken_for_that_of_a_later_attempt(here: Station) -> None:
+def test_a_late_outcome_is_not_assigned_to_a_later_attempt(here: Station) -> None:
     sent = here.add()
 
     def overtaken(_: Message) -> Receipt | None:
@@ -292,7 +292,7 @@ def test_an_outcome_is_not_taken_for_that_of_a_later_attempt(here: Station) -> N
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_an_outcome_that_the_store_does_not_take_is_written_when_it_is_back(here: Station, after: bool) -> None:
+def test_an_outcome_is_recorded_after_a_store_outage(here: Station, after: bool) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -314,7 +314,7 @@ class SoftTimeLimit(Exception):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_success_is_recorded_even_if_the_task_is_cancelled(here: Station, after: bool) -> None:
+def test_a_success_is_recorded_even_if_the_task_times_out(here: Station, after: bool) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -331,7 +331,7 @@ def test_a_success_is_recorded_even_if_the_task_is_cancelled(here: Station, afte
     assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
 
 
-def test_a_task_that_is_cancelled_while_the_store_is_away_ends(here: Station) -> None:
+def test_a_task_cancelled_during_a_store_outage_ends(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -353,7 +353,7 @@ def test_a_task_that_is_cancelled_while_the_store_is_away_ends(here: Station) ->
     assert here.log(sent).state.status is LogStatus.SENDING
 
 
-def test_an_outcome_that_the_store_never_takes_is_resolved_after_the_lease(here: Station) -> None:
+def test_a_lost_outcome_is_resolved_after_the_lease(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -371,7 +371,7 @@ def test_an_outcome_that_the_store_never_takes_is_resolved_after_the_lease(here:
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.UNKNOWN, 1)
 
 
-def test_a_claim_whose_answer_was_lost_is_still_a_claim(here: Station) -> None:
+def test_a_claim_whose_response_was_lost_is_valid(here: Station) -> None:
     sender = ScriptedSender()
     here.senders["sms"] = sender
     sent = here.add()
@@ -388,7 +388,7 @@ def test_without_a_claim_nothing_is_sent(here: Station) -> None:
     assert (sender.sent, here.due()) == ([], [sent])
 
 
-def test_a_failing_store_stops_one_channel_and_not_the_others(here: Station) -> None:
+def test_a_store_failure_stops_one_channel_only(here: Station) -> None:
     here.senders["email"] = ScriptedSender()
     sent = here.add("sms", "email")
     with pytest.raises(StoreUnavailable):
@@ -397,7 +397,7 @@ def test_a_failing_store_stops_one_channel_and_not_the_others(here: Station) -> 
     assert here.due() == [sent]
 
 
-def test_a_message_with_fewer_attempts_allowed_than_it_had_is_given_up(here: Station) -> None:
+def test_lowering_the_retry_limit_ends_messages_over_it(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
     sent = here.add()
     for _ in range(2):
@@ -408,7 +408,7 @@ def test_a_message_with_fewer_attempts_allowed_than_it_had_is_given_up(here: Sta
     assert here.log(sent).state.error_message == "given up after 2 attempts: busy"
 
 
-def test_a_queued_notification_with_nothing_due_has_its_copies_repaired(here: Station) -> None:
+def test_delivering_with_nothing_due_repairs_the_copies(here: Station) -> None:
     repaired: list[str] = []
 
     def noting(repair_copies: Callable[..., Any]) -> Callable[..., Any]:

@@ -48,7 +48,7 @@ def _check(found: list[dict[str, Any]], kind: str) -> set[str]:
     return seen
 
 
-def test_points_of_a_delivery(store_url: str, tmp_path: Path) -> None:
+def test_a_kill_at_any_point_of_a_delivery_is_safe(store_url: str, tmp_path: Path) -> None:
     """Of all of them five in turn, by chance, on MongoDB two, unless time does not matter."""
     count = 5 if store_url.startswith("sqlite") else 2
     first = random.randint(1, _POINTS + 1 - count)

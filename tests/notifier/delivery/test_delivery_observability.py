@@ -50,7 +50,9 @@ def _deliver(here: Station, observer: WorkerObserver, one: str) -> None:
     delivery.deliver(one)
 
 
-def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_event_is_logged_as_one_line(
+    here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     one = here.add()
     _deliver(here, WorkerObserver(["sms"], here.clock, registry), one)
@@ -63,7 +65,7 @@ def test_each_event_is_a_line(here: Station, registry: CollectorRegistry, capsys
     assert lines[1]["again_at_ms"] == NOW_MS + 10_000
 
 
-def test_a_reader_of_the_log_that_has_gone_keeps_nothing_from_being_sent(
+def test_a_closed_log_pipe_does_not_prevent_sending(
     here: Station, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(StringIO):
@@ -76,7 +78,7 @@ def test_a_reader_of_the_log_that_has_gone_keeps_nothing_from_being_sent(
     assert here.log(one).state.status == "success"
 
 
-def test_events_and_times_are_counted_by_channel(here: Station, registry: CollectorRegistry) -> None:
+def test_metrics_count_events_and_durations_by_channel(here: Station, registry: CollectorRegistry) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: here.clock.move_s(2))
     observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add()
@@ -89,9 +91,7 @@ def test_events_and_times_are_counted_by_channel(here: Station, registry: Collec
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
 
 
-def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
-    here: Station, registry: CollectorRegistry
-) -> None:
+def test_printed_messages_are_never_counted_as_delivered(here: Station, registry: CollectorRegistry) -> None:
     here.senders["sms"] = PrintSender()
     observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add()
@@ -104,7 +104,7 @@ def test_what_is_only_printed_is_counted_as_that_and_never_as_delivered(
     assert [event.sender for event in here.log(one).events] == ["sms-gateway", None]
 
 
-def test_paid_short_messages_are_counted_and_logged(
+def test_billed_sms_parts_are_counted_and_logged(
     here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here.senders["sms"] = ScriptedSender(
@@ -125,9 +125,7 @@ def test_paid_short_messages_are_counted_and_logged(
     assert told == {"r1": 3, "r2": 2, "r3": None, "r4": 1}
 
 
-def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
-    here: Station, registry: CollectorRegistry
-) -> None:
+def test_ending_between_attempts_adds_no_attempt_duration(here: Station, registry: CollectorRegistry) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     observer = WorkerObserver(["sms"], here.clock, registry)
     one = here.add(expires_at_ms=NOW_MS + 5_000)
@@ -138,7 +136,7 @@ def test_what_ends_between_attempts_is_not_counted_as_an_attempts_time(
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_count", {"channel": "sms"}) == 1
 
 
-def test_the_backlog_is_exposed(here: Station, registry: CollectorRegistry) -> None:
+def test_the_backlog_is_a_metric(here: Station, registry: CollectorRegistry) -> None:
     here.add()
     here.add()
     here.clock.move_s(7)
@@ -164,7 +162,7 @@ def test_the_backlog_is_exposed(here: Station, registry: CollectorRegistry) -> N
     assert refused_s == [700, 60, 0, 0, 0, 90]
 
 
-def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_library_logs_are_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     try:
@@ -182,7 +180,7 @@ def test_what_libraries_log_is_a_line_too(capsys: pytest.CaptureFixture[str]) ->
     assert line["traceback"].endswith("ValueError: broken\n")
 
 
-def test_a_broker_that_does_not_answer_is_reported_without_its_url(
+def test_an_unreachable_broker_is_reported_without_its_url(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tasks, "_made", [object()])

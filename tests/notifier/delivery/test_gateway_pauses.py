@@ -65,7 +65,7 @@ def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Re
     return CircuitBreaker(10.0, told or Recorder(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
 
 
-def test_a_refusal_pauses_a_gateway_for_as_long_as_it_says_and_no_other(clock: MovedClock) -> None:
+def test_a_refusal_pauses_one_gateway_for_its_retry_after(clock: MovedClock) -> None:
     told = Recorder()
     alone = worker(clock, told=told)
     alone.failed(SMS, Refused("credit", 34.0))
@@ -75,7 +75,7 @@ def test_a_refusal_pauses_a_gateway_for_as_long_as_it_says_and_no_other(clock: M
     assert alone.wait_s(SMS) == 0
 
 
-def test_without_a_time_pauses_double_from_a_minute_to_a_quarter_of_an_hour_until_a_success(clock: MovedClock) -> None:
+def test_pauses_without_retry_after_back_off_exponentially(clock: MovedClock) -> None:
     alone = worker(clock)
     pauses = []
     for _ in range(6):
@@ -89,7 +89,7 @@ def test_without_a_time_pauses_double_from_a_minute_to_a_quarter_of_an_hour_unti
     assert alone.wait_s(SMS) == FIRST_S
 
 
-def test_an_answer_about_one_message_ends_a_pause_and_not_the_row(clock: MovedClock) -> None:
+def test_a_permanent_error_ends_a_pause_but_not_its_backoff(clock: MovedClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
     clock.move_s(FIRST_S)
@@ -103,7 +103,7 @@ def test_an_answer_about_one_message_ends_a_pause_and_not_the_row(clock: MovedCl
 @pytest.mark.parametrize(
     ("told", "left_s"), [(None, FIRST_S), (Refused("x"), FIRST_S), (Refused("x", 600.0), 600), (Refused("x", 1), 60)]
 )
-def test_what_is_heard_of_messages_that_were_handed_over_before_ends_no_pause_and_counts_once(
+def test_responses_to_earlier_messages_do_not_end_a_pause(
     clock: MovedClock, told: Refused | None, left_s: float
 ) -> None:
     alone = worker(clock)
@@ -113,7 +113,7 @@ def test_what_is_heard_of_messages_that_were_handed_over_before_ends_no_pause_an
     assert alone.wait_s(SMS) == left_s
 
 
-def test_a_probe_that_hears_nothing_is_followed_by_another_and_the_row_goes_on(clock: MovedClock) -> None:
+def test_an_unanswered_probe_continues_the_backoff(clock: MovedClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
     clock.move_s(FIRST_S)
@@ -126,9 +126,7 @@ def test_a_probe_that_hears_nothing_is_followed_by_another_and_the_row_goes_on(c
 
 
 @pytest.mark.parametrize("result", [None, PermanentFailure("given up since"), TemporaryFailure("answer 502")])
-def test_a_status_lookup_ends_neither_a_pause_of_refusals_nor_their_row(
-    clock: MovedClock, result: Exception | None
-) -> None:
+def test_a_status_lookup_does_not_end_a_pause(clock: MovedClock, result: Exception | None) -> None:
     told = Recorder()
     alone = worker(clock, told=told)
     for pause_s in (60, 120, 240, 480):
@@ -143,13 +141,13 @@ def test_a_status_lookup_ends_neither_a_pause_of_refusals_nor_their_row(
     assert told.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
 
 
-def test_a_status_lookup_that_is_refused_pauses_the_gateway(clock: MovedClock) -> None:
+def test_a_refused_status_lookup_pauses_the_gateway(clock: MovedClock) -> None:
     alone = worker(clock)
     alone.lookup_failed(SMS, Refused("418: no credit"))
     assert alone.wait_s(SMS) == FIRST_S
 
 
-def test_a_status_lookup_while_the_probe_is_out_waits_as_messages_do(clock: MovedClock) -> None:
+def test_a_status_lookup_waits_for_a_running_probe(clock: MovedClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("418: no credit"))
     clock.move_s(FIRST_S)
@@ -157,13 +155,13 @@ def test_a_status_lookup_while_the_probe_is_out_waits_as_messages_do(clock: Move
 
 
 @pytest.mark.parametrize("named_s", [0.0, 0.2, -3.0])
-def test_no_pause_is_shorter_than_a_second(clock: MovedClock, named_s: float) -> None:
+def test_a_pause_lasts_at_least_a_second(clock: MovedClock, named_s: float) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("429", named_s))
     assert alone.wait_s(SMS) == 1
 
 
-def test_one_refused_chat_waits_by_itself_and_a_second_one_pauses_the_channel(clock: MovedClock) -> None:
+def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
     told = Recorder()
     alone = worker(clock, told=told)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
@@ -178,7 +176,7 @@ def test_one_refused_chat_waits_by_itself_and_a_second_one_pauses_the_channel(cl
     assert told.gateways == [("telegram one", 30.0), ("telegram", 30.0)]
 
 
-def test_two_chats_that_are_refused_one_after_the_other_pause_no_channel(clock: MovedClock) -> None:
+def test_chats_refused_at_different_times_do_not_pause_the_channel(clock: MovedClock) -> None:
     alone = worker(clock)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
     clock.move_s(30)
@@ -186,7 +184,7 @@ def test_two_chats_that_are_refused_one_after_the_other_pause_no_channel(clock: 
     assert alone.wait_s(THIRD) == 0
 
 
-def test_a_refusal_of_one_worker_pauses_all_whatever_their_clocks_say(
+def test_a_refusal_pauses_all_workers_despite_clock_skew(
     clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     ahead = MovedClock()
@@ -201,7 +199,7 @@ def test_a_refusal_of_one_worker_pauses_all_whatever_their_clocks_say(
     there.close()
 
 
-def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_through(
+def test_after_a_pause_one_worker_probes_for_all(
     clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     others = [RedisBreakerStates(redis.url(1)) for _ in range(3)]
@@ -224,7 +222,7 @@ def test_after_a_pause_one_of_all_workers_probes_and_its_success_lets_all_throug
         states.close()
 
 
-def test_without_redis_each_worker_pauses_by_itself(
+def test_without_redis_each_worker_pauses_separately(
     clock: MovedClock, tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     gone = RedisProcess(tmp_path, missing)  # which was never started
@@ -234,7 +232,7 @@ def test_without_redis_each_worker_pauses_by_itself(
     assert worker(clock, RedisBreakerStates("memory://")).wait_s(SMS) == 0
 
 
-def test_a_redis_that_cannot_be_written_is_as_good_as_none(
+def test_an_unwritable_redis_is_treated_as_none(
     clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     one = worker(clock, shared)
@@ -254,7 +252,7 @@ def here(tmp_path: Path) -> Iterator[Station]:
         yield made
 
 
-def test_messages_of_a_paused_gateway_use_up_no_attempts_and_go_out_after_it(here: Station) -> None:
+def test_waiting_for_a_paused_gateway_uses_no_attempts(here: Station) -> None:
     sender = here.senders["sms"] = ScriptedSender(raising(Refused("418: no credit", 600.0)))
     delivery = here.delivery()
     added = [here.add() for _ in range(4)]
@@ -289,7 +287,7 @@ def _private_host(url: str) -> tuple[Sender, dict[str, str], str]:
 
 
 @pytest.mark.parametrize("unusable", [_too_long, _bad_address, _closed_port, _private_host])
-def test_a_message_that_never_reaches_the_gateway_ends_no_pause(
+def test_a_message_that_never_reaches_the_gateway_does_not_end_a_pause(
     here: Station, unusable: Callable[[str], tuple[Sender, dict[str, str], str]]
 ) -> None:
     with gateway(answers(200, {})) as server:
@@ -310,7 +308,7 @@ def test_a_message_that_never_reaches_the_gateway_ends_no_pause(
     assert len(here.told.gateways) == 1
 
 
-def test_what_is_found_of_messages_that_a_worker_died_at_lets_no_message_into_a_refusal(here: Station) -> None:
+def test_messages_of_a_dead_worker_do_not_end_a_pause(here: Station) -> None:
     """Kavenegar answers status lookups without credit (418), too."""
     refusals = [raising(Refused("418: no credit"))] * 9
     sender = here.senders["sms"] = ScriptedSender(*refusals, answers=[lambda _: Receipt("r")])
@@ -331,7 +329,7 @@ def test_what_is_found_of_messages_that_a_worker_died_at_lets_no_message_into_a_
     assert len(sender.sent) == 5
 
 
-def test_a_message_that_expires_while_its_gateway_is_paused_ends_then(here: Station) -> None:
+def test_a_message_can_expire_during_a_pause(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(raising(Refused("later", 86_400.0)))
     delivery = here.delivery()
     delivery.deliver(here.add("sms"))
@@ -344,7 +342,7 @@ def test_a_message_that_expires_while_its_gateway_is_paused_ends_then(here: Stat
     assert here.log(one).state.error_message == "it expired before it was sent"
 
 
-def test_the_status_of_a_dead_workers_message_is_not_looked_up_while_its_gateway_refuses_all(here: Station) -> None:
+def test_no_status_lookup_of_abandoned_messages_during_a_pause(here: Station) -> None:
     sender = here.senders["sms"] = ScriptedSender(raising(Refused("later", 600.0)), answers=[lambda _: None])
     delivery = here.delivery()
     delivery.deliver(here.add("sms"))
@@ -355,7 +353,7 @@ def test_the_status_of_a_dead_workers_message_is_not_looked_up_while_its_gateway
     assert sender.asked == []
 
 
-def test_a_chat_that_has_moved_is_where_the_user_is_reached_from_then_on(here: Station) -> None:
+def test_a_moved_telegram_chat_replaces_the_contact(here: Station) -> None:
     def moved(handler: object) -> None:
         body = {"ok": False, "error_code": 400, "parameters": {"migrate_to_chat_id": -1001}}
         answers(400, body)(handler)  # type: ignore[arg-type]
@@ -373,7 +371,7 @@ def test_a_chat_that_has_moved_is_where_the_user_is_reached_from_then_on(here: S
     assert here.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
 
 
-def test_a_contact_that_was_changed_concurrently_is_not_moved(here: Station) -> None:
+def test_a_concurrently_changed_contact_is_not_moved(here: Station) -> None:
     def changed(handler: object) -> None:
         here.stores.contacts.replace("u1", {"telegram": "77"})
         answers(200, {"ok": True, "result": {"message_id": 1}})(handler)  # type: ignore[arg-type]
@@ -389,7 +387,7 @@ def test_a_contact_that_was_changed_concurrently_is_not_moved(here: Station) -> 
     assert here.stores.contacts.get("u1") == {"telegram": "77"}
 
 
-def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, shared: RedisBreakerStates) -> None:
+def test_a_refused_smtp_login_is_not_repeated_per_mail(here: Station, shared: RedisBreakerStates) -> None:
     with mail_server({"AUTH": "454 4.7.0 later"}, auth_require_tls=False) as server:
         mail_from = MailFrom("", "a@shop.example")
         here.senders["email"] = SmtpSender("127.0.0.1", server.port, "none", "u", "p", mail_from, 10.0)
@@ -403,9 +401,7 @@ def test_sixty_mails_make_one_login_at_a_server_that_refuses_it(here: Station, s
     assert sum(here.log(one, "email").state.attempts for one in added) == 1
 
 
-def test_messages_to_a_telegram_that_allows_few_at_once_are_refused_twice_a_ban(
-    here: Station, shared: RedisBreakerStates, redis: RedisProcess
-) -> None:
+def test_telegram_rate_limit_bans_are_respected(here: Station, shared: RedisBreakerStates, redis: RedisProcess) -> None:
     """It takes five, and then bans whoever goes on."""
     left, answered = [5], []
 

@@ -22,14 +22,14 @@ def counter(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[Redi
     made.kill()
 
 
-def test_all_workers_together_keep_to_the_rate(counter: RedisProcess) -> None:
+def test_all_workers_share_one_rate_limit(counter: RedisProcess) -> None:
     one, other = (SharedRateLimiter({"sms": "3/minute"}, counter.url(1)) for _ in range(2))
     waits = [throttle.wait_s("sms") for throttle in (one, other, one, other)]
     assert waits[:3] == [0, 0, 0]
     assert 0 < waits[3] <= 60
 
 
-def test_more_may_be_sent_after_the_announced_wait(counter: RedisProcess) -> None:
+def test_after_retry_after_more_may_be_sent(counter: RedisProcess) -> None:
     throttle = SharedRateLimiter({"sms": "1/second"}, counter.url(1))
     while not (wait_s := throttle.wait_s("sms")):
         pass
@@ -37,12 +37,12 @@ def test_more_may_be_sent_after_the_announced_wait(counter: RedisProcess) -> Non
     assert throttle.wait_s("sms") == 0
 
 
-def test_channels_are_counted_separately_and_one_without_a_rate_is_not(counter: RedisProcess) -> None:
+def test_each_channel_has_its_own_optional_rate_limit(counter: RedisProcess) -> None:
     throttle = SharedRateLimiter({"sms": "1/minute", "email": "1/minute"}, counter.url(1))
     assert [throttle.wait_s(channel) for channel in ("sms", "email", "webhook", "webhook")] == [0, 0, 0, 0]
 
 
-def test_while_redis_is_down_limited_channels_wait_and_the_others_do_not(counter: RedisProcess) -> None:
+def test_while_redis_is_down_only_rate_limited_channels_wait(counter: RedisProcess) -> None:
     throttle = SharedRateLimiter({"sms": "100/minute"}, counter.url(1))
     counter.kill()
     assert throttle.wait_s("sms") >= 1
@@ -52,11 +52,11 @@ def test_while_redis_is_down_limited_channels_wait_and_the_others_do_not(counter
 
 
 @pytest.mark.parametrize("url", ["amqp://u:s3cret@127.0.0.1", "rpc://", "redis://u:s3cret@host:port/1", "redis", ""])
-def test_a_storage_that_nothing_can_be_counted_in_is_refused_at_the_start(url: str) -> None:
+def test_an_unusable_rate_limit_storage_is_refused_at_start_up(url: str) -> None:
     with pytest.raises(SettingsError, match="CELERY_RESULT_BACKEND") as refusal:
         SharedRateLimiter({"sms": "3/minute"}, url)
     assert "s3cret" not in str(refusal.value)
 
 
-def test_without_rates_any_result_backend_will_do() -> None:
+def test_without_rate_limits_any_result_backend_is_accepted() -> None:
     assert SharedRateLimiter({}, "rpc://").wait_s("sms") == 0

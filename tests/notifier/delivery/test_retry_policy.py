@@ -15,24 +15,20 @@ CHANCES = st.floats(0, 1)
 
 
 @given(attempts=st.integers(1, 10_000), chance=CHANCES)
-def test_a_wait_is_at_least_half_of_the_doubled_one_and_at_most_the_longest(attempts: int, chance: float) -> None:
+def test_backoff_has_jitter_and_a_maximum(attempts: int, chance: float) -> None:
     whole = min(10_000 * 2 ** min(attempts - 1, 20), 3_600_000)
     assert whole / 2 <= RETRY_POLICY.wait_ms(attempts, None, chance) <= whole
 
 
 @given(attempts=st.integers(1, 100), retry_after_s=st.floats(allow_nan=False), chance=CHANCES)
-def test_a_wait_is_never_shorter_than_the_gateway_asks_for_up_to_a_day(
-    attempts: int, retry_after_s: float, chance: float
-) -> None:
+def test_backoff_respects_retry_after_up_to_a_day(attempts: int, retry_after_s: float, chance: float) -> None:
     wait_ms = RETRY_POLICY.wait_ms(attempts, retry_after_s, chance)
     assert wait_ms >= min(retry_after_s, 86_400) * 1000 - 1
     assert 5_000 <= wait_ms <= 86_400_000 * 1.1
 
 
 @given(wait_s=st.floats(0.001, 3600), waited_ms=st.integers(-1000, 10**9), chance=CHANCES)
-def test_a_rate_limited_message_is_not_checked_before_it_may_be_sent(
-    wait_s: float, waited_ms: int, chance: float
-) -> None:
+def test_a_rate_limited_message_waits_until_it_may_be_sent(wait_s: float, waited_ms: int, chance: float) -> None:
     spread_ms = min(max(waited_ms, 0) / 2, 900_000)
     assert wait_s * 1000 - 1 <= RETRY_POLICY.postponed_ms(wait_s, waited_ms, chance) <= wait_s * 1000 + spread_ms + 1
 
@@ -70,13 +66,13 @@ def test_a_held_back_message_is_checked_less_often_the_longer_it_has_waited(
         (1, 1e9, 0.0, 86_400_000),
     ],
 )
-def test_a_wait_is_the_doubled_one_or_what_the_gateway_asks_for(
+def test_backoff_is_exponential_or_retry_after(
     attempts: int, retry_after_s: float | None, chance: float, expected_ms: int
 ) -> None:
     assert RETRY_POLICY.wait_ms(attempts, retry_after_s, chance) == expected_ms
 
 
-def test_a_message_that_a_rate_limit_holds_back_all_day_is_checked_some_hundred_times() -> None:
+def test_a_message_rate_limited_all_day_is_checked_rarely() -> None:
     waited_ms = looks = 0
     while waited_ms < 86_400_000:
         waited_ms += RETRY_POLICY.postponed_ms(1.0, waited_ms, 0.5)
@@ -85,7 +81,5 @@ def test_a_message_that_a_rate_limit_holds_back_all_day_is_checked_some_hundred_
 
 
 @pytest.mark.parametrize(("attempts", "patience_s"), [(1, 3_600), (8, 3_600), (10, 5_110), (15, 23_110)])
-def test_a_silent_gateway_is_waited_for_as_long_as_the_attempts_could_take_and_an_hour_at_least(
-    attempts: int, patience_s: int
-) -> None:
+def test_the_wait_for_a_silent_gateway_covers_all_retries(attempts: int, patience_s: int) -> None:
     assert replace(RETRY_POLICY, max_attempts=attempts).patience_s == patience_s

@@ -25,14 +25,14 @@ def _three(here: Station) -> list[str]:
     return added
 
 
-def test_what_is_due_is_queued_once_the_longest_waiting_first(here: Station) -> None:
+def test_due_messages_are_queued_once_longest_waiting_first(here: Station) -> None:
     added = _three(here)
     queued: list[str] = []
     assert here.sweep(queued.append).run() == 3
     assert queued == added
 
 
-def test_no_more_is_queued_than_the_queue_has_capacity_for(here: Station) -> None:
+def test_the_sweep_respects_the_queue_capacity(here: Station) -> None:
     added = _three(here)
     queued: list[str] = []
     sweep = Sweep(
@@ -42,7 +42,7 @@ def test_no_more_is_queued_than_the_queue_has_capacity_for(here: Station) -> Non
     assert (sweep.run(), queued) == (0, added[:2])
 
 
-def test_what_was_queued_and_not_delivered_is_queued_again_later(here: Station) -> None:
+def test_undelivered_messages_are_queued_again_later(here: Station) -> None:
     added = _three(here)
     queued: list[str] = []
     here.sweep(queued.append).run()
@@ -53,7 +53,7 @@ def test_what_was_queued_and_not_delivered_is_queued_again_later(here: Station) 
     assert sorted(queued[3:]) == sorted(added)
 
 
-def test_what_the_broker_did_not_take_is_queued_by_the_next_sweep(here: Station) -> None:
+def test_the_next_sweep_queues_what_the_broker_refused(here: Station) -> None:
     added = _three(here)
     queued: list[str] = []
 

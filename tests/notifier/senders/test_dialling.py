@@ -18,7 +18,7 @@ from notifier.senders.http import HttpGateway
 @pytest.mark.parametrize(
     "text", ["8.8.8.8", "185.143.233.1", "2001:4860:4860::8888", "64:ff9b::808:808", "2a00:1450::1"]
 )
-def test_an_address_of_the_internet_is_public(text: str) -> None:
+def test_internet_addresses_are_public(text: str) -> None:
     assert is_public(ipaddress.ip_address(text))
 
 
@@ -32,11 +32,11 @@ def test_an_address_of_the_internet_is_public(text: str) -> None:
         "fe80::1", "fec0::1", "ff02::1",
     ],
 )  # fmt: skip
-def test_an_address_of_a_network_inside_or_of_no_single_host_is_not_public(text: str) -> None:
+def test_private_and_multicast_addresses_are_not_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     with gateway(answers(200)) as server:
         real = socket.socket.connect
 
@@ -61,17 +61,17 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: p
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".example", "x..example"])
-def test_a_host_that_is_none_is_an_error_of_the_system(host: str) -> None:
+def test_an_invalid_host_is_an_os_error(host: str) -> None:
     with pytest.raises(socket.gaierror):
         resolved(host, 80, Deadline.after(5.0), anywhere)
 
 
-def test_a_deadline_that_has_passed_leaves_nothing() -> None:
+def test_a_passed_deadline_leaves_no_time() -> None:
     with pytest.raises(TimeoutError):
         Deadline.after(0).left_s()
 
 
-def test_a_forked_process_makes_connections_of_its_own() -> None:
+def test_a_forked_process_opens_its_own_connections() -> None:
     with gateway(answers(200)) as server:
         http = HttpGateway("test", 10.0)
         http.post(server.url, b"1", {})

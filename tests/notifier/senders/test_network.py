@@ -47,7 +47,7 @@ class HeldUpStream(httpcore.NetworkStream):
 @pytest.mark.parametrize(
     ("after", "failure", "bodies"), [(BODY, Ambiguous, [BODY]), (b"\r\n\r\n", TemporaryFailure, [])]
 )
-def test_a_request_whose_body_has_gone_may_have_arrived_and_another_has_not(
+def test_a_request_is_ambiguous_once_its_body_was_sent(
     monkeypatch: pytest.MonkeyPatch, after: bytes, failure: type[Exception], bodies: list[bytes]
 ) -> None:
     class HeldUpBackend(httpcore.SyncBackend):

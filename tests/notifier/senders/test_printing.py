@@ -13,7 +13,7 @@ from notifier.senders.base import NotAskable, Receipt, TemporaryFailure
 from notifier.senders.printing import PrintSender
 
 
-def test_a_message_is_one_line_with_its_persian_intact_and_its_address_masked(
+def test_a_message_is_printed_as_one_line_with_masked_address(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert PrintSender().send(message_over("sms")) == Receipt(printed=True)
@@ -38,7 +38,7 @@ def test_a_message_without_an_address_is_printed_too(capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["address"] is None
 
 
-def test_an_output_that_is_full_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_output_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.StringIO):
         def write(self, _: str) -> int:
             raise OSError(28, "No space left on device")
@@ -48,6 +48,6 @@ def test_an_output_that_is_full_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
         PrintSender().send(message_over("sms"))
 
 
-def test_a_log_has_no_status_lookup() -> None:
+def test_print_has_no_status_lookup() -> None:
     with pytest.raises(NotAskable):
         PrintSender().find(message_over("sms"))

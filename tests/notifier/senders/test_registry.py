@@ -36,7 +36,7 @@ def test_every_channel_prints_by_default() -> None:
     assert {type(sender) for sender in senders.values()} == {PrintSender}
 
 
-def test_each_channel_has_the_sender_that_is_named() -> None:
+def test_each_channel_uses_its_configured_sender() -> None:
     senders = senders_from(Settings(**WHOLE))
     assert {channel: type(sender) for channel, sender in senders.items()} == {
         "sms": KavenegarSender,
@@ -70,7 +70,7 @@ def test_each_channel_has_the_sender_that_is_named() -> None:
         ({"notify_senders": "sms=os.path.join"}, ["is not a sender"]),
     ],
 )
-def test_what_is_missing_is_named_at_the_start(changes: dict[str, Any], named: list[str]) -> None:
+def test_missing_sender_settings_are_reported_at_start_up(changes: dict[str, Any], named: list[str]) -> None:
     with pytest.raises(SettingsError) as refusal:
         senders_from(Settings(**{**WHOLE, **changes}))
     for words in named:
@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_at_the_start(changes: dict[str, Any], named: l
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8080", "http://localhost/", "http://[::1]:1", "https://relay.example/x/"]
 )
-def test_a_gateway_is_reached_over_tls_or_on_this_machine(url: str) -> None:
+def test_a_gateway_url_needs_tls_or_loopback(url: str) -> None:
     assert isinstance(senders_from(Settings(**{**WHOLE, "kavenegar_url": url}))["sms"], KavenegarSender)
 
 
@@ -120,7 +120,7 @@ def test_a_plug_in_that_cannot_be_loaded_is_reported(tmp_path: Path, monkeypatch
         ("    pass\n", "from_settings, send"),
     ],
 )
-def test_a_plug_in_that_inherits_from_the_interface_must_have_what_that_leaves_open(
+def test_a_plug_in_must_implement_the_abstract_methods(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, lacking: str
 ) -> None:
     module = f"owls_without_{lacking.replace(', ', '_')}"
@@ -134,7 +134,7 @@ def test_a_plug_in_that_inherits_from_the_interface_must_have_what_that_leaves_o
         senders_from(Settings(notify_senders=f"owl={module}.OwlSender"))
 
 
-def test_printing_loads_none_of_the_gateways() -> None:
+def test_the_print_sender_imports_no_gateway() -> None:
     code = (
         "import sys; from core.settings import Settings; from notifier.senders.registry import senders_from;"
         "senders_from(Settings()); print([name for name in sys.modules if name in ('httpcore', 'smtplib')])"
@@ -143,7 +143,7 @@ def test_printing_loads_none_of_the_gateways() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_every_name_is_of_a_class_that_can_be_loaded() -> None:
+def test_every_built_in_sender_can_be_loaded() -> None:
     for name, path in BUILT_IN.items():
         channel = "sms" if name == "kavenegar" else "email" if name == "smtp" else name
         sender = senders_from(Settings(**{**WHOLE, "notify_senders": f"{channel}={name}"}))[channel]

@@ -76,7 +76,7 @@ def senders_at(url: str) -> dict[str, Sender]:
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
 @pytest.mark.parametrize("channel", ["sms", "telegram", "webhook"])
-def test_http_gateways_say_no_secret(said: list[str], channel: str, name: str) -> None:
+def test_errors_of_http_gateways_contain_no_secret(said: list[str], channel: str, name: str) -> None:
     with gateway(BEHAVIOURS[name]) as server:
         address = {"address": f"{server.url}/in/path-secret?key=path-secret"} if channel == "webhook" else {}
         sender = senders_at(server.url)[channel]
@@ -86,7 +86,7 @@ def test_http_gateways_say_no_secret(said: list[str], channel: str, name: str) -
 
 
 @pytest.mark.parametrize("channel", ["sms", "telegram", "webhook"])
-def test_gateways_that_are_down_say_no_secret(said: list[str], channel: str) -> None:
+def test_errors_of_unreachable_gateways_contain_no_secret(said: list[str], channel: str) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     address = {"address": f"{url}/in/path-secret"} if channel == "webhook" else {}
     said += tried(senders_at(url)[channel], message_over(channel, **address))
@@ -103,7 +103,7 @@ def test_gateways_that_are_down_say_no_secret(said: list[str], channel: str) -> 
         {"end": "554 reader@shop.example wants no more"},
     ],
 )
-def test_mail_says_no_secret(said: list[str], script: Mapping[str, str]) -> None:
+def test_errors_of_smtp_contain_no_secret(said: list[str], script: Mapping[str, str]) -> None:
     with mail_server(script, starttls=server_tls("127.0.0.1")) as server:
         mail_from = MailFrom("", "no-reply@shop.example")
         sender = SmtpSender("127.0.0.1", server.port, "starttls", "shop", PASSWORD, mail_from, 10.0, trusting_tls())
@@ -121,7 +121,7 @@ def quiet(name: str) -> Iterator[None]:
         logger.disabled = False
 
 
-def test_settings_represent_no_secret() -> None:
+def test_the_repr_of_settings_contains_no_secret() -> None:
     given: dict[str, Any] = {
         "kavenegar_api_key": KEY,
         "telegram_bot_token": TOKEN,

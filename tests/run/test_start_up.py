@@ -44,7 +44,7 @@ def _start(*arguments: str, **variables: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
-def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_the_port_option(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         code, said = _start("--port", str(port), "--data", str(tmp_path / "data"))
@@ -56,11 +56,11 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_chooses_another(tmp_
 
 
 @pytest.mark.parametrize(("port", "beside"), [(8000, 8001), (65_534, 65_535), (65_535, 0), (0, 0)])
-def test_metrics_are_exposed_on_the_next_port_where_there_is_one(port: int, beside: int) -> None:
+def test_metrics_are_exposed_on_the_next_port(port: int, beside: int) -> None:
     assert port_next_to(port) == beside
 
 
-def test_a_folder_that_another_service_runs_on_is_refused(tmp_path: Path) -> None:
+def test_a_folder_in_use_by_another_service_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, said = _start("--port", "0", "--data", str(tmp_path))
@@ -68,13 +68,13 @@ def test_a_folder_that_another_service_runs_on_is_refused(tmp_path: Path) -> Non
     assert said.startswith(f"Error: another service uses {tmp_path}, or programs of a service that was killed.\n")
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, said = _start("--port", "0", "--data", str(tmp_path / "file" / "data"))
     assert (code, said.splitlines()[-1]) == (1, "Choose another folder with --data.")
 
 
-def test_a_program_that_cannot_start_is_named_below_its_output(tmp_path: Path) -> None:
+def test_a_program_that_fails_to_start_is_named_after_its_output(tmp_path: Path) -> None:
     redis = tmp_path / "redis-server"
     redis.write_text("#!/bin/sh\necho no room for a queue\nexit 3\n")
     redis.chmod(0o755)
@@ -86,14 +86,14 @@ def test_a_program_that_cannot_start_is_named_below_its_output(tmp_path: Path) -
     assert said.endswith(stopped)
 
 
-def test_the_redis_of_the_path_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "redis-server"
     program.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_redis_server() == str(program)
 
 
-def test_without_one_there_is_that_of_the_package_and_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_on_the_path_the_packaged_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     try:
         program = find_redis_server()
@@ -103,7 +103,7 @@ def test_without_one_there_is_that_of_the_package_and_it_runs(monkeypatch: pytes
     assert version.stdout.startswith("Redis server v=")
 
 
-def test_redis_takes_a_folder_of_any_name_and_listens_on_loopback_only(tmp_path: Path) -> None:
+def test_redis_accepts_any_folder_name_and_listens_on_loopback(tmp_path: Path) -> None:
     folder = tmp_path / 'a "b" \\c'
     lines = configuration(folder, 7000, "secret").decode().splitlines()
     assert {"bind 127.0.0.1", "port 7000", "requirepass secret"} <= set(lines)
@@ -111,7 +111,7 @@ def test_redis_takes_a_folder_of_any_name_and_listens_on_loopback_only(tmp_path:
     assert json.loads(written.removeprefix("dir ")) == str(folder)
 
 
-def test_a_log_line_is_shown_as_words_after_the_name_of_its_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_is_shown_as_text_with_its_program_name(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal(["api", "worker"])
     terminal.show("api", json.dumps(_LINE).encode())
     terminal.show("worker", b"plain [text]\n")
@@ -129,18 +129,18 @@ def test_with_json_logs_lines_stay_unchanged(capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out.removeprefix("api | ")) == _LINE
 
 
-def test_what_a_library_logs_is_shown_by_its_message() -> None:
+def test_library_log_lines_are_shown_as_their_message() -> None:
     line = {"time": "2026-11-23T22:50:41.007Z", "level": "info", "event": "log", "logger": "x", "message": "ready."}
     assert readable(line).split(" ", 1)[1] == "ready."
 
 
-def test_the_link_that_is_shown_leads_to_the_running_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_link_opens_the_running_api(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     variables = {"STORE_URL": f"sqlite:///{tmp_path}/summaries.db", "API_BIND": "127.0.0.1:8123"}
     asyncio.run(show_sign_in_link({**os.environ, **variables}))
     assert re.search(r"within ten minutes: http://127\.0\.0\.1:8123/sign-in#tss_\S+\n$", capsys.readouterr().out)
 
 
-def test_a_store_that_does_not_answer_shows_no_link_and_holds_up_nothing_else(
+def test_an_unreachable_store_shows_no_link_and_delays_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

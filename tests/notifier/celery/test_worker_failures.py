@@ -54,18 +54,18 @@ def _by_kind(running: Plant, added: dict[str, str]) -> dict[str, tuple[str, int,
     }
 
 
-def test_what_is_queued_is_delivered_over_each_channel(running: Plant) -> None:
+def test_a_queued_notification_is_delivered_over_each_channel(running: Plant) -> None:
     one = running.add(*KINDS)
     assert [log.state.status for log in running.ended(one)] == [LogStatus.SUCCESS] * 3
     assert [running.gateway.taken(f"{one}:{kind}") for kind in KINDS] == [1, 1, 1]
 
 
-def test_what_was_never_queued_is_found_by_the_sweep(running: Plant) -> None:
+def test_the_sweep_finds_a_notification_that_was_never_queued(running: Plant) -> None:
     one = running.add("plain", queued=0)
     assert running.ended(one)[0].state.status is LogStatus.SUCCESS
 
 
-def test_a_child_killed_while_it_sends(running: Plant) -> None:
+def test_a_message_of_a_killed_child_process_is_recovered(running: Plant) -> None:
     added = {kind: running.add(kind, body="slow 1.5") for kind in KINDS}
     for kind, one in added.items():
         os.kill(running.sender_of(f"{one}:{kind}"), signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_a_child_killed_while_it_sends(running: Plant) -> None:
     }
 
 
-def test_a_message_that_kills_every_process_that_sends_it_ends(running: Plant) -> None:
+def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(running: Plant) -> None:
     added = {kind: running.add(kind, body="exit") for kind in KINDS}
     assert _by_kind(running, added) == {
         "plain": ("unknown", 1, 0),
@@ -90,14 +90,14 @@ def test_a_message_that_kills_every_process_that_sends_it_ends(running: Plant) -
     assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
 
 
-def test_senders_that_hang_are_ended_by_the_time_limits(running: Plant) -> None:
+def test_hanging_senders_are_stopped_by_the_time_limits(running: Plant) -> None:
     added = {"plain": running.add("plain", body="late 60"), "askable": running.add("askable", body="stuck")}
     assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "askable": ("success", 1, 1)}
     error = running.ended(added["plain"])[0].state.error_message
     assert (error or "").startswith("the sender failed with SoftTimeLimitExceeded")
 
 
-def test_redis_killed_while_messages_are_sent_and_started_again(running: Plant) -> None:
+def test_a_redis_restart_during_delivery_loses_nothing(running: Plant) -> None:
     before = {kind: running.add(kind, body="slow 1") for kind in KINDS}
     running.sender_of(f"{before['plain']}:plain")
     running.redis.kill()

@@ -77,7 +77,7 @@ def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object],
 
 
 @pytest.mark.thorough
-def test_a_redis_that_has_become_a_replica_is_waited_for(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_is_a_replica(running: Plant, redis: Redis) -> None:
     _waits_and_goes_on(
         running,
         "You can't write against a read only replica",
@@ -86,7 +86,7 @@ def test_a_redis_that_has_become_a_replica_is_waited_for(running: Plant, redis: 
     )
 
 
-def test_a_redis_that_still_loads_its_file_is_waited_for(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_loads_its_file(running: Plant, redis: Redis) -> None:
     # It answers after each thousand commands that it has loaded: these take ten seconds and more, unless it is hurried.
     redis.eval("for _ = 1, 100000 do redis.call('incr', 'x') end", 0)
 
@@ -99,7 +99,7 @@ def test_a_redis_that_still_loads_its_file_is_waited_for(running: Plant, redis: 
     )
 
 
-def test_a_redis_without_memory_is_waited_for(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_is_out_of_memory(running: Plant, redis: Redis) -> None:
     _waits_and_goes_on(
         running,
         "command not allowed when used memory > 'maxmemory'",
@@ -108,7 +108,7 @@ def test_a_redis_without_memory_is_waited_for(running: Plant, redis: Redis) -> N
     )
 
 
-def test_a_redis_whose_disk_is_full_is_waited_for(
+def test_the_worker_waits_while_the_disk_of_redis_is_full(
     running: Plant, redis: Redis, small_disk: Path | None, missing: Callable[[str], NoReturn]
 ) -> None:
     if small_disk is None:
@@ -133,7 +133,7 @@ def test_a_redis_whose_disk_is_full_is_waited_for(
     _waits_and_goes_on(running, "MISCONF", fill, filler.unlink)
 
 
-def test_a_changed_password_is_tried_again_and_reported(running: Plant) -> None:
+def test_a_changed_redis_password_is_retried_and_reported(running: Plant) -> None:
     with Redis(port=running.redis.port, single_connection_client=True, socket_timeout=10) as inside:
 
         def change() -> None:
@@ -144,7 +144,7 @@ def test_a_changed_password_is_tried_again_and_reported(running: Plant) -> None:
         _waits_and_goes_on(running, "Authentication required", change, lambda: inside.config_set("requirepass", ""))
 
 
-def test_a_worker_whose_clock_is_set_wrong_while_it_runs_sends_nothing_until_it_is_right(running: Plant) -> None:
+def test_a_worker_with_clock_skew_sends_nothing(running: Plant) -> None:
     ahead = running.folder / "ahead"
     said = _said(running, "the clock of this host is 3,600 s ahead of that of Redis")
     ahead.write_text("3600")
@@ -159,7 +159,7 @@ def test_a_worker_whose_clock_is_set_wrong_while_it_runs_sends_nothing_until_it_
     assert (log.state.status, log.state.attempts) == (LogStatus.SUCCESS, 1)
 
 
-def test_a_start_with_a_wrong_password_or_clock_ends_with_a_sentence(
+def test_a_wrong_password_or_clock_skew_at_start_up_is_reported(
     tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     (tmp_path / "ahead").write_text("-3600")
@@ -188,7 +188,7 @@ def test_a_start_with_a_wrong_password_or_clock_ends_with_a_sentence(
             assert "s3cret" not in said
 
 
-def test_a_worker_whose_children_are_killed_at_their_birth_goes_on(running: Plant) -> None:
+def test_a_worker_survives_child_processes_killed_at_start_up(running: Plant) -> None:
     worker = running.run_worker()
     born: list[psutil.Process] = []
 

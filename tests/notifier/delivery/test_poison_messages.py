@@ -61,9 +61,7 @@ def running(
         yield made
 
 
-def test_a_gateway_that_hangs_does_not_hold_up_other_channels_and_loses_nothing(
-    running: Plant, telegram: Gateway, webhook: Gateway
-) -> None:
+def test_a_hanging_gateway_does_not_delay_other_channels(running: Plant, telegram: Gateway, webhook: Gateway) -> None:
     held_up = [running.add("webhook") for _ in range(_HELD_UP)]
     others = [running.add("telegram") for _ in range(_HELD_UP)]
     assert {log.state.status for log in running.ended(*others, timeout_s=_TIMEOUT_S)} == {LogStatus.SUCCESS}
@@ -79,7 +77,7 @@ def test_a_gateway_that_hangs_does_not_hold_up_other_channels_and_loses_nothing(
     wait_until(lambda: '"event":"gateway-resumed"' in worker.read_text(), _TIMEOUT_S, running.logs)
 
 
-def test_what_ends_every_process_is_given_up_before_it_is_sent_and_unknown_after_and_the_other_channel_is_not(
+def test_a_poison_message_ends_dead_before_and_unknown_after_sending(
     running: Plant,
 ) -> None:
     before, after = running.add("early", "telegram"), running.add("asked")
