@@ -1,4 +1,4 @@
-"""Fixtures that several areas share: a real server of the MongoDB protocol, and empty stores on every backend."""
+"""Shared fixtures: a real server of the MongoDB protocol, and empty stores on every backend."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ROOM_BYTES = 4 * 2**30
 
 
 def _is_roomy(folder: Path) -> bool:
-    """Whether files of tests have room there, and programs among them may be run."""
+    """Whether the folder has space for test files, and programs in it may be run."""
     if not os.access(folder, os.W_OK):
         return False
     found = os.statvfs(folder)
@@ -62,7 +62,7 @@ SEED = os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(10
 
 gc.disable()  # until the tests are there: they are no garbage, and looking for some among them takes a third longer
 
-# A machine that has other things to do is no fault of what is tested, so no example has a deadline.
+# A busy machine is no failure, so no example has a deadline.
 settings.register_profile("usual", max_examples=100 if THOROUGH else 30, deadline=None)
 settings.load_profile("usual")
 # Ignored under ``nohup`` and in the background of a script, which every program that tests start would inherit.
@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    """Say what repeats a run."""
+    """Print the seed that repeats a run."""
     return f"TEST_SEED={SEED}"
 
 
@@ -189,7 +189,7 @@ def _built_ferretdb() -> Path:
     """The FerretDB binary, built when it is missing or older than its sources."""
     _BINARY.parent.mkdir(parents=True, exist_ok=True)
     with (_BINARY.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one builds and the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one test worker builds, the others wait
         changed_at = max((_SOURCES / name).stat().st_mtime for name in ("main.go", "go.mod", "go.sum"))
         if not _BINARY.exists() or _BINARY.stat().st_mtime < changed_at:
             if shutil.which("go") is None:

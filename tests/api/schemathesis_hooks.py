@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know from the OpenAPI document: which values make sense together, and at this moment.
+"""Hooks that make the values of Schemathesis consistent, beyond what the OpenAPI document describes.
 
 Loaded by `st` from ``SCHEMATHESIS_HOOKS``. Only requests that are meant to be accepted are changed.
 """
@@ -21,7 +21,7 @@ _ADDRESSES = {"sms": "09123456789", "email": "sara@example.com", "telegram": "@s
 
 @schemathesis.hook
 def map_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
-    """Let the parts of a request that is meant to be accepted agree with each other and with the server."""
+    """Make a request that should be accepted consistent with itself and the server."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
     if isinstance(case.query, dict):

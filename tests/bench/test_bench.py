@@ -1,4 +1,4 @@
-"""The bench on little data: that it runs and that all programs agree, not how fast they are."""
+"""The bench on little data: it runs, and all programs give the same totals."""
 
 from __future__ import annotations
 

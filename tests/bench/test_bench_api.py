@@ -1,4 +1,4 @@
-"""The bench of the API on little data: that it runs, and that it would see what it looks for."""
+"""The bench of the API on little data: it runs, and detects what it measures."""
 
 from __future__ import annotations
 

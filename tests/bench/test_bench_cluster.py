@@ -1,4 +1,4 @@
-"""The bench of a cluster on few documents: that it runs, and that it says what it measured."""
+"""The bench of a cluster on few documents: it runs, and reports its measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of live collections on few documents: that it runs, and that all programs agree."""
+"""The bench of live collections on few documents: it runs, and all programs give the same totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of the notifier on few messages: that it runs, and that it says what it measured."""
+"""The bench of the notifier on few messages: it runs, and reports its measurements."""
 
 from __future__ import annotations
 

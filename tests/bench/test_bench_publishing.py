@@ -1,4 +1,4 @@
-"""The bench of publishing on few summaries: that it runs, and that it says what it measured."""
+"""The bench of publishing on few summaries: it runs, and reports its measurements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of servers for tests and benches: whatever a ``MONGO_URL`` says, another database of it is reached as before."""
+"""URLs of MongoDB servers with another database, address, user or option."""
 
 from __future__ import annotations
 

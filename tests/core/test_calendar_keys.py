@@ -1,4 +1,4 @@
-"""What holds for the keys and periods of every calendar."""
+"""The keys and periods of every calendar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people call periods: against ICU's words, and what holds for the labels of every calendar."""
+"""The labels of periods in each calendar, compared with the names of ICU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All periods of a range of days at once, against asking for the period of each day."""
+"""The periods of a range of days, compared with the period of each day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the rules of time zones come from, and the digest by which one edition is told from another."""
+"""The source of time zone rules, and the digest (fingerprint) that identifies them."""
 
 from __future__ import annotations
 

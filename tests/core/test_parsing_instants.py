@@ -1,4 +1,4 @@
-"""Instants that people type on a command line."""
+"""Instants given on a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fails in passing is retried, ever more slowly, and so often and no more."""
+"""The retry helper: exponential backoff with jitter, transient errors only, limited attempts."""
 
 from __future__ import annotations
 

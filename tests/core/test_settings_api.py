@@ -1,4 +1,4 @@
-"""The settings of the API that have a form of their own: rates and origins."""
+"""Settings of the API with their own format: rate limits and CORS origins."""
 
 from __future__ import annotations
 

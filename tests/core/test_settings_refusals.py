@@ -1,4 +1,4 @@
-"""Each variable with each kind of value that it must not have: the error names it, what was found, what is allowed."""
+"""Each variable with each kind of invalid value: the error names variable, value and allowed values."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ VALIDATED_WHERE_USED: Final = {
     "telegram_bot_token",
     "webhook_secret",
 }
-"""Any text is taken for these; what uses one says what is wrong with it."""
+"""These accept any text; the code that uses one reports errors."""
 
 MAY_BE_EMPTY: Final = {"store_url", "api_bind", "notify_senders"}
-"""Beside those whose default it is: the first two are judged by what uses them, and a program may have no channel."""
+"""An empty value is allowed, besides those with an empty default: the first two are validated on use."""
 
 
 @pytest.mark.parametrize("options", ["--help", "--where status=paid -h", "--version"])

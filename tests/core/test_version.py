@@ -1,4 +1,4 @@
-"""The version, which stands in one place."""
+"""The version, which is defined in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that expire, and when each was last used."""
+"""Expiry of API keys, and the record of their last use."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_neither_requests_nor_key_lookups_wait_for_recording_last_use(url: str, 
     keys = [add_key(url, [Scope.SUMMARIES]) for _ in range(3)]
     with closing(sqlite3.connect(tmp_path / "summaries.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        for key in keys:  # each is looked up while the use of the first waits for the writer
+        for key in keys:  # each lookup happens while recording the last use waits for a lock
             assert api.ask(SUMMARY, SERIES, key=key).status_code == 200
             api.moment.pass_by(FRESHNESS_S)
         assert _last_used_by_others(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Keys: which tokens are valid, for how long, and what each scope allows, at every address."""
+"""API keys: which tokens are valid, for how long, and what each scope allows on every route."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ OVERALL, OF_1, OF_2, OF_NOBODY = (
         (NONE, ["shop-1"], [403, 200, 403, 403, 200, 403, 403, 200, 200, 200]),
         (NONE, ["nobody"], [403, 403, 403, 404, 200, 403, 403, 200, 200, 200]),
         (tuple(Scope), [], [200, 200, 200, 404, 200, 200, 200, 200, 200, 200]),
-        # of a tenant, though made by a version that gave such keys any scope
+        # of a tenant, created by a version that gave such keys any scope
         (OP, ["shop-2"], [403, 403, 200, 403, 200, 403, 403, 200, 200, 200]),
         (tuple(Scope), ["shop-1"], [403, 200, 403, 403, 200, 403, 403, 200, 200, 200]),
     ],
@@ -170,7 +170,7 @@ def test_a_key_allows_exactly_what_its_scopes_allow(
     api = Api(url)
     addresses = [OVERALL, OF_1, OF_2, OF_NOBODY]
     addresses += [(path, "") for path in (MERCHANTS, "/api/status", "/metrics", "/api/me", "/readyz", "/")]
-    for method in ("GET", "HEAD", "GET"):  # and what was kept is no way around
+    for method in ("GET", "HEAD", "GET"):  # the cache does not bypass the check
         assert [api.ask(*address, method=method, key=token).status_code for address in addresses] == expected
 
 

@@ -1,4 +1,4 @@
-"""``API_ACCESS``: without a key nobody is served, or with ``open-loopback`` direct requests from this host, too."""
+"""``API_ACCESS``: requests without a key are refused, except direct ones from this host with ``open-loopback``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that a key of one tenant does reads, changes, cancels, redirects, counts or reveals what is another's.
+"""Tenant isolation: a key reads, changes, cancels, redirects, counts and reveals only data of its own tenant.
 
 Every route of the application is in `RULES`. Each kind of key walks through all of them, with what belongs to each
 owner in the path, in the query and in the body. A tenant's key does so twice: in a store that has everybody's things,
@@ -37,7 +37,7 @@ from core.stores.subscriptions import Subscription
 from core.tenants import OPERATOR
 
 MERCHANT: Final = "shop-1"
-"""Whose summaries all owners may read: so it is never the merchant that keeps them apart."""
+"""All owners may read its summaries, so the merchant never separates them."""
 OWNERS: Final = {
     "the operator": OPERATOR,
     "acme": "acme",
@@ -48,26 +48,26 @@ PHONES: Final = {owner: f"+98912765430{number}" for number, owner in enumerate(O
 
 
 class Rule(Enum):
-    """What keeps a route from showing, or touching, what belongs to another tenant."""
+    """How a route is limited to data of the caller's tenant."""
 
     PAGE = auto()
-    """It is the same for everybody, and has nothing of a tenant."""
+    """Its response is the same for every caller, without data of a tenant."""
     SUMMARIES = auto()
-    """It goes by merchants, see ``test_keys.py``."""
+    """It is limited by merchant, see ``test_keys.py``."""
     SELF = auto()
     """It is about the caller only."""
     OPERATE = auto()
-    """It is about the whole service: only for the operator."""
+    """It is about the whole service, for the operator only."""
     LIST = auto()
     """It shows what belongs to the caller's tenant."""
     WHOLE = auto()
-    """It shows all that belongs to the caller's tenant, or how much that is."""
+    """It lists or counts what belongs to the caller's tenant."""
     ROW = auto()
-    """It is about one thing: where that is another's, it does not exist."""
+    """It is about one object; those of other tenants are not found."""
     USER = auto()
     """It is about the user of that id of the caller's tenant."""
     MAKE = auto()
-    """It makes something that belongs to the caller's tenant."""
+    """It creates an object of the caller's tenant."""
     ALL = auto()
     """It changes all that belongs to the caller's tenant and matches a filter."""
 
@@ -114,7 +114,7 @@ _WHATS: Final = {
     "/api/notifications/{notification_id}/retry": ("dead",),
     "/api/subscriptions/{subscription_id}": ("subscription",),
 }
-"""What is asked for on these routes of one thing; on others it is a notification that was not sent yet."""
+"""The object requested on these routes; on others it is a notification that was not sent yet."""
 _BODIES: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("PUT", "/api/users/{user_id}/contacts"): {"contacts": {"sms": "+989351112233"}},
     ("POST", "/api/notifications/retry"): {"statuses": ["unknown"]},
@@ -154,13 +154,13 @@ _TOKENS: Final = {kind: new_token() for kind in (*TENANT_KINDS, *OPERATOR_KINDS)
 
 @dataclass
 class World:
-    """A store with the things of some owners, and the API over it."""
+    """A store with objects of some owners, and the API over it."""
 
     url: str
     api: Api
 
     def tables(self) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
-        """All that there is of each tenant."""
+        """The stored objects of each tenant."""
         path = self.url.removeprefix("sqlite:///")
         found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
         with closing(sqlite3.connect(path)) as connection:
@@ -335,7 +335,7 @@ def test_without_a_key_only_pages_are_served(worlds: Mapping[str, bytes], tmp_pa
 
 
 def _let_others_make_the_same(world: World, owner: str) -> None:
-    """Let other owners ask for what a key of `owner` will ask for, with the same Idempotency-Keys."""
+    """Send the requests of `owner` as other owners, with the same Idempotency-Keys."""
     others = [other for other in ("key", "of a tenant", "of a merchant") if _OWNER_OF[other] != owner]
     for (method, path), _, request in _requests():
         if RULES[method, path] is Rule.MAKE and request.query != f"tenant={OWNERS[owner]}":
@@ -345,7 +345,7 @@ def _let_others_make_the_same(world: World, owner: str) -> None:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for on a route.
+    """A request to a route.
 
     :param body: sent as JSON; None for no body.
     :param repeatable: the header Idempotency-Key, which everybody uses.
@@ -358,7 +358,7 @@ class Request:
 
 
 def _requests() -> Iterator[tuple[tuple[str, str], str, Request]]:
-    """For each route what is asked for of each owner."""
+    """The requests to each route, by owner."""
     for route, rule in RULES.items():
         for owner, tenant in OWNERS.items() if rule.value >= Rule.LIST.value else [("nobody", "")]:
             for request in _requests_of(route, rule, owner, f"tenant={tenant}"):
@@ -405,6 +405,6 @@ def _ask(
 
 
 def _output(answer: Result) -> tuple[Any, ...]:
-    """All that the caller learns but what differs each time."""
+    """The response, without the parts that differ each time."""
     headers = {name: value for name, value in answer.headers.items() if name not in _CHANGES}
     return answer.status_code, headers, answer.content.replace(answer.headers["x-request-id"].encode(), b"")

@@ -26,7 +26,7 @@ _PROGRAM: Final = Path(__file__).with_name("program.py")
 _TYPESCRIPT: Final = Path(__file__).with_name("typescript")
 _PACKAGES: Final = ROOT / ".cache" / "openapi-typescript"
 _TIMEOUT_S: Final = 300
-_PATIENCE_S: Final = "30"  # this is not about slow clients, and the machine may be busy
+_PATIENCE_S: Final = "30"  # generous: the machine may be busy
 
 pytestmark = pytest.mark.timeout(600)  # the first time, which makes the environment
 
@@ -59,7 +59,7 @@ def _install_once(
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "done"
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one installs and the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one test worker installs, the others wait
         if done.exists() and done.read_bytes() == pins.read_bytes():
             return
         for command in commands:

@@ -1,4 +1,4 @@
-"""``python -m api keys``, called within the process of the test; `test_serve_command` starts processes."""
+"""``python -m api keys``, called in the test process; `test_serve_command` starts processes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ Ended = subprocess.CompletedProcess[str]
 
 
 def keys(folder: Path, *arguments: str, **settings: str) -> Ended:
-    """Call it; its store is in `folder`."""
+    """Call the command; its store is in `folder`."""
     ended = CliRunner().invoke(app, ["keys", *arguments], env=environment(folder, **settings), prog_name="api")
     return Ended(arguments, ended.exit_code, ended.stdout, ended.stderr)
 
 
 def kept(folder: Path) -> list[ApiKey]:
-    """The keys of the store."""
     with open_stores(sqlite_url(folder), timeout_s=10, create=False) as stores:
         return stores.keys.all()
 
 
 def failure(ended: Ended, code: int) -> str:
-    """The sentence of a failure, which has one, and a hint."""
+    """The error message of a failed command, which must have one, and a hint."""
     assert ended.returncode == code, ended
     sentence, hint = ended.stderr.splitlines()
     assert sentence.startswith("Error: ")

@@ -1,4 +1,4 @@
-"""``python -m api`` for a person."""
+"""``python -m api``: starting the server, and its messages on a terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from core.stores.api_keys import Scope
 
 
 def api(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Call it, for what ends by itself."""
+    """Call the command and wait for its end."""
     return run_warm(["api", *arguments], ROOT, environment(folder, **settings))
 
 
@@ -125,7 +125,7 @@ def test_a_port_in_use_is_reported_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = api(tmp_path, "--port", str(port))
-    sentence, hint = ended.stderr.splitlines()  # gunicorn alone would try for long, and say so each time
+    sentence, hint = ended.stderr.splitlines()  # gunicorn itself would retry for long, with a message each time
     assert sentence == f"Error: the server cannot listen on 127.0.0.1:{port}: address already in use."
     assert "--port" in hint
     assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""Fixtures of the dashboard's tests: a browser, and tabs that may do nothing they must not."""
+"""Fixtures of the dashboard's tests: a browser, and tabs that fail the test on forbidden actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard_tabs import NAMES, People, Tabs, installed, running_browser
 
 @pytest.fixture(scope="package")
 def people(missing: Callable[[str], NoReturn]) -> Iterator[People]:
-    """Those who use the browser of this folder, whose event loop would be in the way of other tests."""
+    """Browser profiles for this folder, whose event loop would disturb other tests."""
     program = installed()
     if program is None:
         missing(f"None of {', '.join(NAMES)} is installed, which the tests of the dashboard need")
@@ -39,7 +39,7 @@ def origin(store_file: Path) -> Iterator[str]:
 
 @pytest.fixture
 def tabs(people: People, origin: str) -> Iterator[Tabs]:
-    """Opens tabs; after the test none may have had a fault, or asked another server."""
+    """Opens tabs; the test fails if one had an error or sent a request to another server."""
     opened = Tabs(people, origin)
     try:
         yield opened

@@ -1,4 +1,4 @@
-"""The dashboard while something is amiss: no summaries yet, no store, no network."""
+"""The dashboard during failures: no summaries yet, no store, no network, and retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRIED_AGAIN_MS = 20_000
 
 @contextmanager
 def gone(store_file: Path) -> Iterator[None]:
-    """Move the store's file away for a while, and wait until the server has noticed."""
+    """Move the store's file away, and wait until the server has detected it."""
     elsewhere = store_file.rename(store_file.with_suffix(".away"))
     try:
         time.sleep(2 * FRESHNESS_S)
@@ -61,7 +61,7 @@ def test_the_page_is_dimmed_while_it_loads(tabs: Tabs) -> None:
 
 
 def _everything_is(tab: Tab, *, dimmed: bool) -> None:
-    """The controls, the cards and the panels alike, and nothing is exported that is not what is chosen."""
+    """Require this state of controls, cards and panels; the export matches the selection."""
     for part in (".controls", ".cards", ".panel-series", ".panel-days"):
         expect(tab.at(part)).to_have_css("filter", "grayscale(1)" if dimmed else "none")
     expect(tab.at("#export")).to_be_enabled(enabled=not dimmed)
@@ -74,7 +74,7 @@ def test_a_failed_request_can_be_retried_with_a_click(tabs: Tabs, store_file: Pa
         tab.page.get_by_text("هفته", exact=True).click()
         expect(tab.at("#notice-title")).to_have_text("انبار داده پاسخ نمی‌دهد")
     tab.page.get_by_role("button", name="تلاش دوباره").click()
-    expect(tab.at("#notice")).to_be_hidden(timeout=4_000)  # before it tries by itself
+    expect(tab.at("#notice")).to_be_hidden(timeout=4_000)  # before the automatic retry
 
 
 def test_an_unreachable_server_is_reported(tabs: Tabs) -> None:

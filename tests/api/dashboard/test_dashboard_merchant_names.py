@@ -72,7 +72,7 @@ def test_a_link_to_a_merchant_shows_its_current_name_after_an_import(tabs: Tabs,
     expect(tab.at("#merchant")).to_have_value("\u2068Yas Tea House (Tehran)\u2069")
     before = version(tab)
     rename(store_file, {**NAMES, LARGEST: {"en": "Twin"}, "shop-2": {"en": "Twin"}})
-    while version(tab) == before:  # the server knows of it within its freshness
+    while version(tab) == before:  # the server sees it within its freshness
         tab.page.wait_for_timeout(50)
     tab.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(tab.at("#merchant")).to_have_value(f"\u2068Twin\u2069 (\u2068{LARGEST}\u2069)")
@@ -80,7 +80,7 @@ def test_a_link_to_a_merchant_shows_its_current_name_after_an_import(tabs: Tabs,
 
 
 def version(tab: Tab) -> str:
-    """The version of what the server of the tab shows."""
+    """The version of the data that the server of the tab shows."""
     return str(tab.page.request.get(f"{tab.origin}/api/me").json()["published"]["version"])
 
 

@@ -1,4 +1,4 @@
-"""The page of notifications: its list, one of them with its history, sending again, cancelling, and troubles."""
+"""The page of notifications: list, details with event history, retry, cancel, and failures."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def store_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def go(tab: Tab, chosen: str = "") -> Tab:
-    """Go to the page with `chosen` after the ``#``, and wait for what is listed."""
+    """Go to the page with `chosen` after the ``#``, and wait for the list."""
     tab.page.goto(f"{tab.origin}/notifications#{chosen}")
     loaded(tab)
     return tab
 
 
 def loaded(tab: Tab) -> None:
-    """Wait until what is chosen is listed."""
+    """Wait until the list is loaded."""
     expect(tab.at("body")).to_have_attribute("data-view", "list")
     expect(tab.at("#list-panel")).to_have_attribute("aria-busy", "false")
 
@@ -88,7 +88,7 @@ def log(tab: Tab, name: str) -> Locator:
 
 
 def kept(store_file: Path, story: Story) -> StoredNotification:
-    """How `story` stands in the store."""
+    """The notification of `story` in the store."""
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         found = stores.notifications.get(story.id)
     assert found is not None
@@ -96,7 +96,7 @@ def kept(store_file: Path, story: Story) -> StoredNotification:
 
 
 def add(store_file: Path, story: Story) -> Story:
-    """Keep one more, for a test that changes it."""
+    """Store one more, for a test that changes it."""
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         tell(stores, story)
     return story
@@ -378,7 +378,7 @@ def test_axe_finds_no_violation_in_the_list_and_detail_view(
     tabs: Tabs, language: Language, theme: Theme, width: int
 ) -> None:
     tab = opened(tabs(language=language, theme=theme, width=width), UNDER_WAY)
-    if width > 640:  # else the message takes the place of the list
+    if width > 640:  # narrower, the details replace the list
         expect(tab.at("#counts table")).to_be_visible()
     assert found_by_axe(tab) == []
 
@@ -554,7 +554,7 @@ def test_a_slow_or_failed_request_is_reported_and_the_previous_list_dimmed(tabs:
         body = '{"type":"/problems/store-unavailable"}'
         route.fulfill(status=503, content_type="application/problem+json", body=body)
 
-    # The page tries again by itself, on a busy machine before the end of what is expected below.
+    # The page retries automatically, on a busy machine before the expectations below are met.
     tab.page.route("**/api/notifications?*user_id=reza*", lambda route: fail(route) if held else held.append(route))
     tab.page.get_by_label("User", exact=True).fill("reza")
     tab.page.get_by_label("User", exact=True).press("Enter")
@@ -565,7 +565,7 @@ def test_a_slow_or_failed_request_is_reported_and_the_previous_list_dimmed(tabs:
     expect(tab.at("#progress")).to_have_text("Your selection did not load. The previous list is still shown.")
     expect(rows(tab)).to_have_count(4)
     tab.page.unroute_all(behavior="ignoreErrors")
-    expect(tab.at("#notice")).to_be_hidden()  # it tries again by itself
+    expect(tab.at("#notice")).to_be_hidden()  # it retries automatically
     expect(rows(tab)).to_have_count(1)
     expect(tab.at("#progress")).to_be_hidden()
     tab.faults.clear()
@@ -648,7 +648,7 @@ def test_subscriptions_find_and_show_merchants_by_name(tabs: Tabs, store_file: P
         assert stores.merchant_names.replace(names, after=stores.merchant_names.version(), now_ms=5)
     tab = tabs()
     while tab.page.request.get(f"{tab.origin}/api/me").json()["published"] is None:
-        tab.page.wait_for_timeout(50)  # the server knows of it within its freshness
+        tab.page.wait_for_timeout(50)  # the server sees it within its freshness
     tab.page.goto(f"{tab.origin}/subscriptions")
     loaded(tab)
     tab.page.get_by_role("button", name="New subscription…").click()

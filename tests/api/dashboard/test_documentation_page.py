@@ -1,4 +1,4 @@
-"""The documentation in a real browser: it tries operations with a key or a session, within the policy of all pages."""
+"""The API documentation in a browser: requests with a key or session, and the content security policy."""
 
 from __future__ import annotations
 

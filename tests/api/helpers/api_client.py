@@ -1,4 +1,4 @@
-"""The API in this process, over a real store, and clients that ask it."""
+"""The API in this process, over a real store, and a client for it."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 
 def on_the_loop(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives on `event_loop`; several threads may wait at once."""
+    """The result of `work` on `event_loop`; several threads may wait at once."""
     return asyncio.run_coroutine_threadsafe(work, event_loop()).result(_TIMEOUT_S)
 
 
 async def at_once(work: Work) -> None:
-    """Do what is done beside requests before going on."""
+    """Run background work to its end before returning."""
     await work
 
 
 @dataclass
 class Moment:
-    """A clock that stands still until it is told to go on; seconds.
+    """A clock in seconds that is moved by the test.
 
-    :param step_s: how far it goes on by itself whenever it is looked at.
+    :param step_s: seconds that each call adds.
     """
 
     now_s: float = 1_000.0
@@ -69,7 +69,7 @@ class Moment:
         return self.now_s
 
     def pass_by(self, seconds: float = FRESHNESS_S) -> None:
-        """Go on."""
+        """Move the clock."""
         self.now_s += seconds
 
 
@@ -78,8 +78,8 @@ class Api:
     """One process of the API, and what it has logged.
 
     :param settings: what differs from the defaults.
-    :param spawn: runs what is done beside requests; at once, unless a test says otherwise.
-    :param settles: whether each request waits for what it has begun in the background.
+    :param spawn: runs background work; immediately by default.
+    :param settles: whether each request waits for its background work.
     :param patience_s: for how long a request waits for the store that could be answered without it; by default until
         the store answers, also on a busy machine.
     :param timeout_s: for how long the store may take.
@@ -160,7 +160,7 @@ class Api:
         body: bytes = b"",
         **scope: Any,
     ) -> testing.Result:
-        """The answer to a request that few servers would pass on.
+        """The response to a request that few servers would pass on.
 
         :param scope: further parts of the scope of ASGI.
         """
@@ -172,7 +172,7 @@ class Api:
         return testing.Result(collector.body_chunks, str(collector.status), collector.headers)
 
     def series(self, mode: str = "daily", measure: str = "amount", **query: str) -> testing.Result:
-        """The answer to a question for a series; ``first`` and ``last`` stand for ``from`` and ``to``."""
+        """The response to a request for a series; ``first`` and ``last`` stand for ``from`` and ``to``."""
         renamed = {{"first": "from", "last": "to"}.get(name, name): value for name, value in query.items()}
         return self.ask(SUMMARY, {"mode": mode, "type": measure, **renamed})
 
@@ -193,7 +193,7 @@ _apis: list[Api] = []
 
 
 def close_all() -> None:
-    """End every `Api` there was, and close its stores."""
+    """End every `Api`, and close its stores."""
     while _apis:
         on_the_loop(_ended(_apis.pop()))
     while _opened:
@@ -201,7 +201,7 @@ def close_all() -> None:
 
 
 async def _settled() -> None:
-    """Wait for what requests have begun in the background."""
+    """Wait for the background work of requests."""
     names = {task: getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
     if background := [task for task, name in names.items() if name in _IN_BACKGROUND]:
         await asyncio.wait(background)
@@ -231,13 +231,13 @@ def add_key(
 
 
 def revoke(store_url: str, token: str) -> None:
-    """Make the key of no use."""
+    """Revoke the key."""
     with open_stores(store_url, timeout_s=10) as stores:
         stores.keys.revoke(token.split("_")[1], NOW_MS)
 
 
 def document(answer: testing.Result) -> dict[str, Any]:
-    """The problem document that `answer` must be, well-formed and no cached one."""
+    """The problem document of `answer`, which must be valid and uncached."""
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
     problem: dict[str, Any] = json.loads(answer.content)
@@ -252,17 +252,17 @@ def document(answer: testing.Result) -> dict[str, Any]:
 
 
 def problem(answer: testing.Result) -> tuple[int, str]:
-    """Status and slug of the problem document that `answer` must be."""
+    """Status and slug of the problem document of `answer`."""
     return answer.status_code, document(answer)["type"].removeprefix("/problems/")
 
 
 def wrong(answer: testing.Result) -> dict[str, str]:
-    """The wrong parameters that `answer` names, and what is wrong with each."""
+    """The error of each wrong parameter in `answer`."""
     return _of_errors(answer, "detail")
 
 
 def error_codes(answer: testing.Result) -> dict[str, str]:
-    """The wrong parameters that `answer` names, and the code of the error of each."""
+    """The error code of each wrong parameter in `answer`."""
     return _of_errors(answer, "code")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a page for those who read it with a screen reader, or hardly see pale text."""
+"""Accessibility checks of a page: axe-core, accessible names, text contrast."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _TOO_PALE = """(least) => {
 
 
 def found_by_axe(tab: Tab, *, left_out: str | None = None, rules_left_out: Iterable[str] = ()) -> list[str]:
-    """What axe-core finds wrong with the page as it is now: each fault with the elements that have it.
+    """The violations that axe-core finds in the page, with their elements.
 
-    :param left_out: selects what is not looked at.
+    :param left_out: selector of elements that are not checked.
     """
     options = {"reporter": "no-passes", "rules": {rule: {"enabled": False} for rule in rules_left_out}}
     context = None if left_out is None else {"exclude": [left_out]}
@@ -50,12 +50,12 @@ def found_by_axe(tab: Tab, *, left_out: str | None = None, rules_left_out: Itera
 
 
 def nameless(tab: Tab) -> list[str]:
-    """The controls and drawings that have no name."""
+    """The controls and drawings without an accessible name."""
     snapshot = tab.at("body").aria_snapshot()
     return [line for line in snapshot.splitlines() if _NAMELESS.match(line) and not line.endswith(":")]
 
 
 def too_pale(tab: Tab) -> list[tuple[float, str]]:
-    """The texts whose contrast to what is behind them is too low, with that contrast."""
+    """The texts with too little contrast to their background, with that contrast."""
     found: list[tuple[float, str]] = tab.page.evaluate(_TOO_PALE, LEAST_CONTRAST)
     return found

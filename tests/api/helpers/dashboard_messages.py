@@ -1,4 +1,4 @@
-"""Notifications for the dashboard: in every status, with histories of all kinds, and texts that mean harm."""
+"""Notifications for the dashboard: in every status, with every kind of event, and with hostile texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD: Final = 30
 
 MARKUP: Final = '<img src=x onerror="document.title=1"><b>bold</b>'
 TURNED: Final = "\u202eTURNED\u2066"
-"""Sets the direction of what follows, where nothing holds it."""
+"""Sets the direction of the following text unless it is isolated."""
 
 _LEASE_MS: Final = 120 * SECOND_MS
 _ATTEMPT = EventKind.ATTEMPT
@@ -30,9 +30,9 @@ History = Sequence[tuple[int, EventKind, str]]
 
 @dataclass(frozen=True)
 class Story:
-    """A notification and what became of it.
+    """A notification and its events.
 
-    :param name: tells it from the others.
+    :param name: identifies it.
     :param age_ms: how long ago it was created, likewise `expires_after_ms`: from then on.
     :param histories: by channel.
     """
@@ -140,7 +140,7 @@ STORIES: Final = (DEAD, UNKNOWN, UNDER_WAY, WAITING, CANCELLED, EXPIRED, RETRIED
 
 
 def notify_all(store_url: str) -> None:
-    """Keep all stories, and `OLD` older ones of the user ``old``."""
+    """Store all stories, and `OLD` older ones of the user ``old``."""
     old = [
         Story(f"old {number}", f"Order {number}", {"sms": sent_in(SECOND_MS)}, 5 * DAY_MS + number * HOUR_MS, "old")
         for number in range(OLD)
@@ -151,7 +151,7 @@ def notify_all(store_url: str) -> None:
 
 
 def tell(stores: Stores, story: Story) -> Notification:
-    """Keep one."""
+    """Store one."""
     created_at_ms = int(time.time() * 1000) - story.age_ms
     expires_at_ms = None if story.expires_after_ms is None else created_at_ms + story.expires_after_ms
     notification = Notification(

@@ -16,7 +16,7 @@ from pathlib import Path
 from warm_programs import WarmProgram
 
 FRESHNESS_S = 0.2
-"""After how long the server sees that the store or a key has changed."""
+"""Seconds until the server sees a change of the store or a key."""
 
 _ROOT = Path(__file__).parents[3]
 _START_TIMEOUT_S = 60

@@ -1,4 +1,4 @@
-"""Tabs of a real browser, which note whatever a dashboard must never do."""
+"""Tabs of a real browser that record forbidden actions of the dashboard."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def running_browser(program: Path) -> Iterator[Browser]:
 class Tab:
     """A page with the dashboard.
 
-    :param faults: what it must never do: errors of scripts, of the content policy, anything else in the console.
-    :param refusals: the statuses of the answers that were none, in the order in which they came.
-    :param requested: every address it asked for.
+    :param faults: errors of scripts and of the content security policy, and console output.
+    :param refusals: the statuses of error responses, in order.
+    :param requested: every requested URL.
     """
 
     page: Page
@@ -79,18 +79,17 @@ class Tab:
         return self
 
     def figures(self, chosen: str = "") -> Tab:
-        """Go there, and wait for the figures."""
+        """Open the dashboard, and wait for the figures."""
         self.open(chosen)
         self.loaded()
         return self
 
     def loaded(self) -> None:
-        """Wait until the figures of what is chosen are shown."""
+        """Wait until the figures are shown."""
         expect(self.at("body")).to_have_attribute("data-view", "figures")
         expect(self.at("#panels")).to_have_attribute("aria-busy", "false")
 
     def at(self, selector: str) -> Locator:
-        """What `selector` finds."""
         return self.page.locator(selector)
 
     def card(self, number: int) -> Locator:
@@ -98,7 +97,7 @@ class Tab:
         return self.at(".card-value").nth(number)
 
     def elsewhere(self) -> list[str]:
-        """The addresses it asked for that are not our server's."""
+        """The requested URLs of other servers."""
         return [url for url in self.requested if _origin(url) != self.origin and not url.startswith("blob:")]
 
     def _note(self, text: str) -> None:
@@ -109,9 +108,9 @@ class Tab:
 
 
 class People:
-    """Whoever opens tabs, each with a cache and a memory of their own; the browser closes them.
+    """Browser profiles, each with its own cache and storage; the browser closes them.
 
-    Opening a tab of somebody who has been here takes less time: what the page loads is in their cache.
+    Opening a tab in a used profile is quicker, because the files of the page are in its cache.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -119,7 +118,7 @@ class People:
         self._known: dict[tuple[Language, Theme, int], BrowserContext] = {}
 
     def known(self, language: Language, theme: Theme, width: int) -> BrowserContext:
-        """Somebody who reads `language`, prefers `theme`, and has a window `width` pixels wide."""
+        """A profile with this language, theme and window width in pixels."""
         person = (language, theme, width)
         if person not in self._known:
             self._known[person] = self._browser.new_context(
@@ -152,13 +151,13 @@ class Tabs:
         return tab
 
     def beside(self, person: BrowserContext) -> Tab:
-        """Another tab of the same person."""
+        """Another tab of the same profile."""
         tab = Tab(person.new_page(), self.origin)
         self.opened.append(tab)
         return tab
 
     def close(self) -> None:
-        """Close them all, and let their people forget what they chose."""
+        """Close all tabs, and clear the storage of their profiles."""
         for tab in self.opened:
             tab.page.context.set_offline(False)
             tab.page.context.clear_cookies()

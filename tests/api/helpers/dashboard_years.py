@@ -1,4 +1,4 @@
-"""A store with a year and a half of days and many merchants, and a reckoning of its own of what a page shows of it."""
+"""A store with eighteen months of days and many merchants, and the expected figures of a page."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fill(store_url: str) -> None:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a period."""
+    """The expected figures of a period."""
 
     key: str
     value: int
@@ -101,7 +101,7 @@ def rounded(number: Fraction) -> int:
 
 
 def change(pairs: Sequence[tuple[Known, Known | None]]) -> tuple[int, int, int] | None:
-    """Of pairs of complete periods: how many, the total of the earlier ones, and the change in permille."""
+    """For pairs of complete periods: their number, the earlier total, and the change in permille."""
     both = [(now, then) for now, then in pairs if then is not None and now.complete and then.complete]
     before = sum(then.value for _, then in both)
     if not both or before == 0:

@@ -1,4 +1,4 @@
-"""Notifications, contacts, a subscription and a sign-in link that the examples in the OpenAPI document are about."""
+"""Notifications, contacts, a subscription and a sign-in link for the examples in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BOUNCED: Final = "550 5.1.1 there is no such mailbox"
 
 
 def add_notifications(stores: Stores, created_at_ms: int) -> None:
-    """Keep in `stores` one that an e-mail gateway refused, one that waits, and what users gave of themselves."""
+    """Store a notification refused by an e-mail gateway, a pending one, and contacts of users."""
     stores.sessions.add(Session(f"link:{id_in(LINK_TOKEN)}", digest_of(LINK_TOKEN), created_at_ms, 4_102_444_800_000))
     stores.contacts.replace("sara", {"sms": "+989121234567", "email": "sara@example.com"})
     stores.subscriptions.add(

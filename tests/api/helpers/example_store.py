@@ -1,4 +1,4 @@
-"""A store with the few summaries and notifications that the examples in the OpenAPI document are about."""
+"""A store with the summaries and notifications for the examples in the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test does on a machine that lacks something."""
+"""Skips tests on a machine that lacks a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up daily summaries, and by hand what the API must say of them."""
+"""Daily summaries for tests, and the expected responses of the API, computed by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.stores.summaries import DayRange, Fingerprint, Publication
 JALALI = calendar_named("jalali")
 
 COMPLETE_DAYS = (DayRange("1402/12/01", "1403/04/04"),)
-"""Of what `published_in` gives."""
+"""The version of the publication of `published_in`."""
 
 Sales = Mapping[str, Mapping[str, tuple[int, int]]]
 """For each merchant and daily key the amount and the count."""
@@ -99,7 +99,7 @@ def publish(
     complete_days: tuple[DayRange, ...] | None = None,
     fingerprint: Fingerprint = FINGERPRINT,
 ) -> Publication:
-    """Publish `sales` as that generation into the store, which is made when it is not there."""
+    """Publish `sales` as that generation; creates the store if needed."""
     rows = frame(rows_of(sales))
     published = replace(
         publication(generation, rows), published_at_ms=at_ms, fingerprint=fingerprint, complete_days=complete_days

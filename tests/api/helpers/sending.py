@@ -1,4 +1,4 @@
-"""Clients that ask for notifications, and a worker's hand on the store behind them."""
+"""Requests for notifications, and delivery events in the store behind the API."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def made(api: Api, **changes: Any) -> str:
 
 
 def happen(url: str, notification_id: str, channel: str, *kinds: EventKind, at_ms: int) -> None:
-    """Let events happen to a log as a worker does."""
+    """Append delivery events as a worker does."""
     with open_stores(url, timeout_s=10) as stores:
         for kind in kinds:
             _happen(stores, notification_id, channel, kind, at_ms)

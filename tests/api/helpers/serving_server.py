@@ -87,7 +87,7 @@ class Client:
             return True
 
     def reset(self) -> None:
-        """Break the connection off, as a client does that crashes."""
+        """Reset the connection, as a crashed client does."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         self.close()
 

@@ -1,4 +1,4 @@
-"""A store that does not answer for as long as a test wants."""
+"""A store that blocks for as long as a test wants."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WAIT_S: Final = 40
 
 
 class SlowStore:
-    """The stores behind `api`, each question to which waits while `slow` is under way.
+    """The stores behind `api`; each call waits while `slow` is active.
 
-    :ivar waiting: how many questions wait now.
-    :ivar asked: how many questions there were.
+    :ivar waiting: number of waiting calls.
+    :ivar asked: number of calls so far.
     """
 
     def __init__(self, api: Api) -> None:
@@ -34,7 +34,7 @@ class SlowStore:
 
     @contextmanager
     def slow(self) -> Iterator[None]:
-        """Let nothing be answered until the end of the block."""
+        """Block every call until the end of the block."""
         self._answering.clear()
         try:
             yield
@@ -43,12 +43,12 @@ class SlowStore:
 
     @contextmanager
     def asked_by(self, *questions: dict[str, Any]) -> Iterator[list[Future[Result]]]:
-        """The answers to `questions` (see `Api.ask`), each of which waits for the store."""
+        """The responses to `questions` (see `Api.ask`), each of which waits for the store."""
         with ThreadPoolExecutor(len(questions)) as threads, self.slow():
             yield [threads.submit(self._api.ask, **question) for question in questions]
 
     def wait_for(self, count: int) -> None:
-        """Return when `count` questions wait."""
+        """Return when `count` calls wait."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.waiting >= count, WAIT_S)
 

@@ -1,4 +1,4 @@
-"""What holds for every answer, whatever it says: security headers, request ids, and problem documents for failures."""
+"""Every response has security headers and a request id; every error is a problem document (RFC 9457)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a request is told all at once and in words; nothing that a client sends is answered with a 500."""
+"""Validation of query parameters: all errors are reported at once, and no request causes a 500."""
 
 from __future__ import annotations
 

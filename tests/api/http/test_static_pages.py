@@ -1,4 +1,4 @@
-"""Pages that do not change: made once each, in a bounded number of threads."""
+"""Static pages: each is rendered once, in a bounded number of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIMEOUT_S = 60
 
 
 class Press:
-    """Makes pages; those named ``slow…`` when they are let."""
+    """Renders pages; those named ``slow…`` only when released."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -38,7 +38,7 @@ class Press:
 
 
 def scenario(steps: Callable[[Press], Awaitable[None]]) -> Press:
-    """Run `steps`, and let everything be made in the end."""
+    """Run `steps`, and release every page at the end."""
     press = Press()
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Pages of other origins may call the API only where the operator names their origin."""
+"""CORS: pages of other origins may call the API only if the operator allows their origin."""
 
 from __future__ import annotations
 

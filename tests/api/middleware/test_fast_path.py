@@ -1,4 +1,4 @@
-"""A request with the headers of an earlier one is answered without Falcon, and never otherwise than with it."""
+"""The fast path: a request with the headers of an earlier one is answered without Falcon, with the same response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def url(tmp_path: Path) -> str:
 
 
 class Unused:
-    """Middleware that says that Falcon was asked."""
+    """Middleware that fails if Falcon handles a request."""
 
     async def process_request(self, req: Any, resp: Any) -> None:
         raise AssertionError("Falcon was asked")
@@ -36,14 +36,14 @@ def ask(api: Api, **more: Any) -> Result:
 
 
 def warm(api: Api, **more: Any) -> Result:
-    """Ask twice, so that the response is cached and the headers are recorded; gives the last response."""
+    """Send the request twice, so that response and headers are cached; returns the last response."""
     for _ in range(2):
         answer = ask(api, **more)
     return answer
 
 
 def without_falcon(api: Api) -> None:
-    """Let whatever Falcon answers from now on fail."""
+    """Fail every request that reaches Falcon from now on."""
     api.app.add_middleware(Unused())
 
 

@@ -1,4 +1,4 @@
-"""How much a caller may ask: rates per key and per address, counted here or in Redis, and the size of a body."""
+"""Rate limits per key and per address, in memory or in Redis, and the limit of body sizes."""
 
 from __future__ import annotations
 

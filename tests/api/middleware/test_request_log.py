@@ -1,4 +1,4 @@
-"""Every request has an id and a line in the log, and is counted."""
+"""The request log: every request has an id and one log line, and is counted in metrics."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def url(_empty_store: str, tmp_path: Path) -> str:
 
 @pytest.fixture
 def queued() -> list[str]:
-    """The ids that were given to the queue."""
+    """The ids of queued notifications."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Announcements have the figures of merchants: they are shown and redirected only by keys that may read those.
+"""Announcements contain the figures of merchants: only keys that may read those can read or redirect them.
 
 This is what limits keys of one tenant, and those of the operator; ``test_tenants.py`` is about what limits tenants.
 """

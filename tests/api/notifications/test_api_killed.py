@@ -1,4 +1,4 @@
-"""The API killed (SIGKILL) around the moment at which it takes a message: the message goes out, once."""
+"""The API killed (SIGKILL) while it accepts a message: the message is sent exactly once."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def _post(server: Server, body: str, repeatable: str) -> Answer:
 
 
 def _has_another(server: Server, pid: int) -> bool:
-    """Whether another worker process has taken the place of `pid`."""
+    """Whether another worker process has replaced `pid`."""
     return server.workers() not in ([], [pid])
 
 
 def _delivered(running: Plant, there: Gateways, *notification_ids: str) -> Counter[str]:
-    """What the gateway was given by a worker and beat that are started now, when nothing is open any more."""
+    """What the gateway received after a worker and beat have delivered every open message."""
     running.run_worker(**there.variables, NOTIFY_LEASE_S="20", NOTIFY_SEND_TIMEOUT_S="5")
     running.run("beat")
     running.ended(*notification_ids, timeout_s=_TIMEOUT_S)
@@ -102,7 +102,7 @@ def test_an_accepted_message_lost_before_queueing_is_sent_once(running: Plant, t
 
 @pytest.mark.thorough
 def test_retrying_an_interrupted_request_creates_one_message(running: Plant, there: Gateways, tmp_path: Path) -> None:
-    """The process that serves it is killed at a random moment, and the client asks the next one for the same."""
+    """The serving process is killed at a random moment, and the client sends the same request to the next one."""
     made: dict[str, str] = {}
     with serving(tmp_path, **_settings(running)) as server:
         for name in (f"order-{number}" for number in range(_KILLS)):

@@ -1,4 +1,4 @@
-"""Nobody waits for the broker: whether it works, hangs or refuses, a notification is taken in a moment."""
+"""No request waits for the broker: a notification is accepted at once even if the broker hangs or refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.stores.notifications import NotificationStore
 _BODY = json.dumps(NEW).encode()
 _POSTS = 15
 _FEW_S = 0.5  # generous: the machine may be busy
-_NEVER_S = 4  # less than an answer of the broker is waited for
+_NEVER_S = 4  # less than the broker time-out
 
 
 def _post(server: Server) -> tuple[str, float]:

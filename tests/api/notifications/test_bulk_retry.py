@@ -1,4 +1,4 @@
-"""``POST /api/notifications/retry``: all that matches a filter is sent again, within bounds and rights."""
+"""Bulk retry, ``POST /api/notifications/retry``: filters, pagination, scopes and tenants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECOND_MS = 1000
 
 @pytest.fixture
 def ids(api: Api, url: str, queued: list[str]) -> list[str]:
-    """Five notifications, made a second apart, whose SMS are dead, and e-mails unknown."""
+    """Five notifications, created a second apart, whose SMS are dead and e-mails unknown."""
     found = []
     for number in range(5):
         api.clock = lambda number=number: NOW_MS + number * _SECOND_MS  # type: ignore[misc]

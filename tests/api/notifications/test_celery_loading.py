@@ -1,4 +1,4 @@
-"""The first message of a process of the API does not wait for what queueing needs to be loaded."""
+"""Celery is imported in the background, so the first message does not wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where users are reached: addresses in the form in which they are kept, for whatever users are called."""
+"""Contacts of users: addresses in normal form, validation, any user id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking for a message to be sent: what is kept and answered, and what a repetition does."""
+"""Creating a notification: validation, storage, response, and idempotency."""
 
 from __future__ import annotations
 

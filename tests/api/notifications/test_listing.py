@@ -1,4 +1,4 @@
-"""Lists of notifications: filters, and pages that are complete though others are made meanwhile."""
+"""Lists of notifications: filters, counts, and pagination that is stable during inserts."""
 
 from __future__ import annotations
 

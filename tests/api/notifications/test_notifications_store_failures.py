@@ -1,4 +1,4 @@
-"""A store that fails: 503 and a time to come back, and a repetition that makes nothing twice."""
+"""Store failures: 503 with Retry-After, and retries that create no duplicates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 0.2
 
 
 class _Impatient(Api):
-    """An API that waits for its store no longer than the tests do."""
+    """An API with a short store time-out."""
 
     def open_stores(self) -> Stores:
         stores = open_stores(self.store_url, timeout_s=_TIMEOUT_S, create=False)
@@ -40,7 +40,7 @@ def impatient(url: str) -> Iterator[_Impatient]:
 
 @contextmanager
 def _locked(url: str) -> Iterator[None]:
-    """Nobody else can write to the store meanwhile."""
+    """Lock the store against writes until the end of the block."""
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield

@@ -1,4 +1,4 @@
-"""An application that is loaded before its server forks (``gunicorn --preload``) queues what its workers take."""
+"""An application loaded before the fork (``gunicorn --preload``) queues notifications of its workers."""
 
 from __future__ import annotations
 

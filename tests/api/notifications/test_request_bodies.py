@@ -1,4 +1,4 @@
-"""Bodies that no correct client sends: each is the client's mistake, told in words, and nothing is kept."""
+"""Validation of request bodies: every invalid body is a client error with an explanation, and nothing is stored."""
 
 from __future__ import annotations
 

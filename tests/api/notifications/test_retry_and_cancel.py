@@ -1,4 +1,4 @@
-"""What clients see of a notification afterwards, and what they may still do about it."""
+"""The status and delivery events of a notification, and its retry and cancel actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of which summaries: making, listing and ending subscriptions."""
+"""Subscriptions to summaries: creating, listing and ending them."""
 
 from __future__ import annotations
 

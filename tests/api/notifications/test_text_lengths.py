@@ -1,4 +1,4 @@
-"""Texts that a gateway would never take are refused when they come, and not when they are sent."""
+"""Texts over the limit of a gateway are refused by the API and not at delivery."""
 
 from __future__ import annotations
 

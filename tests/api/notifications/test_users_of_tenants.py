@@ -1,4 +1,4 @@
-"""Users of one id in several tenants: whom the operator means; and what came before there were tenants."""
+"""Equal user ids in several tenants, and data from before tenants existed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_operator_must_name_the_tenant_of_an_ambiguous_user_id(api: Api, acm
 
 
 def test_messages_of_the_operator_never_go_to_a_user_of_a_tenant(api: Api, acme: str) -> None:
-    """Else a tenant that guesses an id would receive what is meant for the operator's user, or learn its address."""
+    """Otherwise a tenant that guesses a user id would receive messages of the operator's user, or its address."""
     _put(api, _THEIRS, key=acme)
 
     writes = (

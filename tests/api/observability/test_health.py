@@ -1,4 +1,4 @@
-"""Whether the process runs, whether it can serve, and who is told why not; and who is asking."""
+"""Liveness, readiness, and ``/api/me``."""
 
 from __future__ import annotations
 

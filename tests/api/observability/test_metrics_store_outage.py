@@ -1,4 +1,4 @@
-"""``/metrics`` as Prometheus scrapes it, with a key every 15 s, while the store hangs or is gone."""
+"""``/metrics`` during a store outage, scraped every 15 s with a key as by Prometheus."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from core.stores.api_keys import Scope
 SCRAPED_EVERY_S = 15.0
 DAY_S = 86_400.0
 STORE_TIMEOUT_S = 10.0
-"""Of the driver: a scrape that waits for it takes that long."""
+"""Time-out of the driver, and so the duration of a scrape that waits for it."""
 WAIT_S = 40.0
 
 
 def store_up(api: Api, key: str) -> float:
-    """What the next scrape says of the store."""
+    """The value of the store metric in the next scrape."""
     api.moment.pass_by(SCRAPED_EVERY_S)
     answer = api.ask("/metrics", key=key)
     assert answer.status_code == 200, answer.text
@@ -35,7 +35,7 @@ def store_up(api: Api, key: str) -> float:
 
 
 def wait_until_up(api: Api, key: str) -> None:
-    """Scrape until the store is up: on a busy machine its answer may come after that to a scrape."""
+    """Scrape until the store is up; on a busy machine the first scrapes may still report it down."""
     deadline = time.monotonic() + WAIT_S
     while store_up(api, key) == 0:
         assert time.monotonic() < deadline

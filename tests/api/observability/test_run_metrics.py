@@ -1,4 +1,4 @@
-"""What /metrics tells of the jobs, out of the ledger."""
+"""Metrics of the job runs, from the ledger."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _end(stores: Stores, status: RunStatus, at_ms: int = NOW_MS, **fields: Any) 
 
 
 def _output(url: str) -> Mapping[str, float]:
-    """What is told of runs: by name, and by the value of the label where there is one."""
+    """The metrics of runs, by name and label value."""
     text = Api(url).ask("/metrics").text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {

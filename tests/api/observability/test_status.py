@@ -1,4 +1,4 @@
-"""What /api/status tells of the published state, its run, failures and the run under way."""
+"""``/api/status``: the publication, its run, failures, freshness and the active run."""
 
 from __future__ import annotations
 

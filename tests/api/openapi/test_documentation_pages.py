@@ -1,4 +1,4 @@
-"""The pages about the API: reachable, whole, and within the policy that browsers are told."""
+"""The documentation pages: reachable, complete, and allowed by their content security policy."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def test_an_unknown_problem_type_has_no_page(example_api: Api) -> None:
 
 
 def _asked_from_elsewhere(path: str, example_api: Api) -> Result:
-    """The answer to a request that has no key and does not come from the host of the server."""
+    """The response to a remote request without a key."""
     return example_api.ask(path, peer="192.0.2.7", host="figures.example")

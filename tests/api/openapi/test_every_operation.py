@@ -1,4 +1,4 @@
-"""What holds for every path: HEAD, OPTIONS, methods it does not know, and targets that no honest client would send."""
+"""Every path: HEAD, OPTIONS, unknown methods, and malformed targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, complete, and true: what it shows is what the server answers."""
+"""The OpenAPI document is valid, complete, and matches the responses of the server."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_the_openapi_modules_are_not_imported_at_start_up() -> None:
 
 
 def _least_request(api: Api, operation: Operation, token: str) -> Result:
-    """The answer to the example of `operation`, or to what it needs at least."""
+    """The response to the example of `operation`, or to its smallest valid request."""
     if operation.path.endswith("/summary"):
         return api.ask(operation.path, "mode=daily&type=count&merchant_id=tea-house", key=token)
     sent = next((example.request.body for example in operation_examples().get(operation.id, ())), None)
@@ -250,7 +250,7 @@ def _ask(api: Api, request: ExampleRequest, *, key: str | None = None, **headers
 
 
 def _answer_that_meets(kind: ProblemKind, url: str) -> Result:
-    """The answer to the example of `kind`, by a server that is in the state which `kind` is about."""
+    """The response to the example of `kind` by a server in the state of that problem."""
     token = None
     settings: Mapping[str, Any] = {}
     match kind:

@@ -1,4 +1,4 @@
-"""API_BIND: what it may be, and what a person is shown."""
+"""API_BIND: valid listen addresses, and how they are shown."""
 
 from __future__ import annotations
 

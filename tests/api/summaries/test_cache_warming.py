@@ -1,4 +1,4 @@
-"""Answers that are made from a new publication before it becomes current, so that requests do not all wait for them."""
+"""Cache warming: popular responses of a new publication are cached before it becomes current."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OF_ONE = "mode=daily&type=amount&merchant_id=m0001"
 
 @dataclass
 class Later:
-    """Work that waits until the test lets it run."""
+    """Background work that runs when the test says so."""
 
     waiting: list[Work] = field(default_factory=list)
 
@@ -27,7 +27,7 @@ class Later:
         self.waiting.append(work)
 
     def run(self) -> None:
-        """Do all that waits."""
+        """Run the waiting work."""
         while self.waiting:
             on_the_loop(self.waiting.pop(0))
 
@@ -55,7 +55,7 @@ def value(api: Api, query: str = DAILY) -> int:
 
 
 def asked_twice(url: str, later: Later) -> Api:
-    """An API of which one series was asked for twice, and then generation 2 was published and noticed."""
+    """An API with one series requested twice, which has then detected generation 2."""
     api = Api(url, spawn=later)
     assert [value(api), value(api)] == [1, 1]
     publish(url, 2)
@@ -65,7 +65,7 @@ def asked_twice(url: str, later: Later) -> Api:
 
 
 def caches(api: Api) -> list[str]:
-    """What the cache did for each request."""
+    """The cache result of each request."""
     return [line["cache"] for line in api.log()]
 
 

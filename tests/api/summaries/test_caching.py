@@ -1,4 +1,4 @@
-"""Entity tags, encodings and the answers that are kept: what a client has need not be sent, nor read, again."""
+"""Caching of summaries: ETag, 304, content encoding, and the response cache."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class TestEntityTags:
     def test_a_new_publication_changes_the_etag(self, api: Api, url: str) -> None:
         tag = ask(api).headers["etag"]
         publish(url, generation=2, at_ms=NOW_MS + 1)
-        assert ask(api, known=tag).status_code == 304  # believed as long as API_FRESHNESS_S says
+        assert ask(api, known=tag).status_code == 304  # cached for API_FRESHNESS_S
         api.moment.pass_by()
         assert ask(api, known=tag).status_code == 200
 

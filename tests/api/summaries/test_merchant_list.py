@@ -1,4 +1,4 @@
-"""Merchants: searched, ordered, totalled over months, and only those that the caller may know of."""
+"""The list of merchants: search, order, totals, and the merchants allowed by the key."""
 
 from __future__ import annotations
 

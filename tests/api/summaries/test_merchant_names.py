@@ -1,4 +1,4 @@
-"""Names of merchants: shown in the language asked for, searched, sorted, and current as soon as they change."""
+"""Merchant names: in the requested language, searched, sorted, and updated soon after a change."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_every_process_returns_new_names_soon_after_a_change(store_url: str) -> 
 
 
 def test_a_response_never_mixes_old_and_new_names(tmp_path: Path) -> None:
-    """The state that the process knows has the names from before; those in the store are others already."""
+    """The cached state of the process has the old names, while the store already has the new ones."""
     url = named_in(tmp_path)
     api = Api(url)
     before = api.ask("/api/me").json["published"]["version"]

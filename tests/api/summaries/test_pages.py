@@ -1,4 +1,4 @@
-"""Pages: following Link from the first on gives the whole answer once, and cursors hold for one query and version."""
+"""Pagination: following Link gives every item once; a cursor is valid for one query and publication."""
 
 from __future__ import annotations
 

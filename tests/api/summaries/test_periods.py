@@ -1,4 +1,4 @@
-"""Points with their period: when it begins and ends, and whether it is complete, as the store knows."""
+"""Points with the bounds of their period and whether it is complete."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_without_completeness_data_no_period_is_complete(tmp_path: Path) -> None
 
 
 def test_period_bounds_are_those_in_the_store(store_url: str, tmp_path: Path) -> None:
-    """Those that the job has published of a real day, week and month, on every backend."""
+    """Bounds that the job published for a real day, week and month, on every backend."""
     source = write_bson(tmp_path / "shop.bson", spread(["a"], days=40, first=date(2024, 3, 1)))
     with open_stores(store_url, timeout_s=10) as stores:
         Workshop(stores, tmp_path).rebuild(RebuildRequest((source,), truncate=True))

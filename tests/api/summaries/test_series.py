@@ -1,4 +1,4 @@
-"""The values of series: exact, ascending, of the range asked for, filled, labelled, as JSON and CSV."""
+"""Series of summaries: exact values, order, ranges, filling, labels, JSON and CSV."""
 
 from __future__ import annotations
 

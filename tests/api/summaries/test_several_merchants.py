@@ -1,4 +1,4 @@
-"""Several merchants in one call: each has its own points, within what the key may read, and within bounds."""
+"""Series of several merchants in one request: points, bounds, and scopes of the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that is not there, not built, damaged or down: clients are told at once, and it is found again by itself."""
+"""Store failures: a missing, empty, damaged or unreachable store is reported, and reopened automatically."""
 
 from __future__ import annotations
 

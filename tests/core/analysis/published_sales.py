@@ -40,7 +40,7 @@ def publish(stores: Stores, sales: Sales, calendar_name: str = "jalali") -> None
 
 
 def frame(sales: Sales, calendar_name: str = "jalali") -> pl.DataFrame:
-    """The summaries of `sales`: a frame of `SUMMARY_COLUMNS`, whose instants nobody looks at."""
+    """The summaries of `sales`: a frame of `SUMMARY_COLUMNS` with arbitrary instants."""
     calendar = calendar_named(calendar_name)
     totals: dict[tuple[str, str, str | None], list[int]] = defaultdict(lambda: [0, 0])
     for merchant, days in sales.items():

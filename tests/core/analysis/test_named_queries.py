@@ -1,4 +1,4 @@
-"""What each named query answers on rows whose answers were reckoned by hand.
+"""The results of each named query, compared with results computed by hand.
 
 1403/04/01 is a Friday, so weeks begin on 1403/04/02, 04/09, 04/16 …; 1403/03 has 31 days, 1402/12 has 29.
 """
@@ -23,7 +23,7 @@ LARGE = LARGEST // 5  # five of it are a month's at most
 
 
 class Shop:
-    """A store, and questions to it."""
+    """A store, and named queries to it."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores = stores

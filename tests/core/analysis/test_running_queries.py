@@ -1,4 +1,4 @@
-"""How named queries are found, asked and answered over either store."""
+"""Named queries: how they are found, parsed, parameterized and run on each store."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_query_is_retried_if_a_publication_overtakes_it(stores: Stores, times:
 
 
 def asked_while(publishing: Any) -> pl.DataFrame:
-    """What one query answers meanwhile."""
+    """The result of a query during publications."""
     return run_query(publishing, "month_to_date").select("amount", "count")
 
 

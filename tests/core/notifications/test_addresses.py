@@ -1,4 +1,4 @@
-"""Addresses of users: one form for each, refused with a reason, masked for people."""
+"""Addresses of users: normalization, validation and masking."""
 
 from __future__ import annotations
 

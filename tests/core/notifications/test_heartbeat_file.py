@@ -1,4 +1,4 @@
-"""Signs of life: who touches the file, and when not."""
+"""The heartbeat file: when it is touched, and when not."""
 
 from __future__ import annotations
 

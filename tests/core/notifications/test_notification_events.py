@@ -1,4 +1,4 @@
-"""How a log stands after its events: every status with every kind of event, and random histories."""
+"""The state machine of a delivery: every status with every kind of event, and random event histories."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ WAYS = {
     "unknown": (A, U),
     "cancelled": (C,),
 }
-"""A way to each status."""
+"""Events that lead to each status."""
 
 NEXT: dict[str, dict[EventKind, LogStatus]] = {
     "pending": {A: LogStatus.SENDING, D: LogStatus.DEAD, C: LogStatus.CANCELLED},
@@ -111,7 +111,7 @@ NEXT: dict[str, dict[EventKind, LogStatus]] = {
     "unknown": {S: LogStatus.SUCCESS, D: LogStatus.DEAD, R: LogStatus.PENDING},
     "cancelled": {},
 }
-"""What each event leads to; what is not here is not possible."""
+"""The transition table; other transitions are refused."""
 
 
 @pytest.mark.parametrize("kind", EventKind)

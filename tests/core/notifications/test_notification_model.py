@@ -1,4 +1,4 @@
-"""The ids of notifications, and how one stands as a whole."""
+"""The ids and the status of notifications."""
 
 from __future__ import annotations
 

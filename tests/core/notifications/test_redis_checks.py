@@ -1,4 +1,4 @@
-"""The clock of a host is compared with that of Redis."""
+"""Clock skew: the clock of a host is compared with that of Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The id of the request that queues a message goes along with it, although another thread hands it over."""
+"""A queued task carries the id of its request, even when another thread queues it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user is subscribed to the same once, on every backend."""
+"""Subscribing is idempotent, on every backend."""
 
 from __future__ import annotations
 

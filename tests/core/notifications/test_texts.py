@@ -1,4 +1,4 @@
-"""What is too long for the gateway behind a sender."""
+"""Limits of text lengths per sender."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At a first line of input begin a run, print what came of it, and stay alive until the second: ``beginner.py URL``."""
+"""Begins a run at a first line of input, prints the result, and stays alive until the second: ``beginner.py URL``."""
 
 from __future__ import annotations
 

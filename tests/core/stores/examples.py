@@ -1,4 +1,4 @@
-"""Summaries, publications and runs for the tests of the stores, and processes that use a store beside the test."""
+"""Summaries, publications and runs for the tests of the stores, and other processes that use a store."""
 
 from __future__ import annotations
 

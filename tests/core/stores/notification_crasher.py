@@ -1,4 +1,4 @@
-"""Let an event happen, and die right after so many writes to the server: ``notification_crasher.py URL ID KIND N``."""
+"""Appends an event, and dies after N writes to the server: ``notification_crasher.py URL ID KIND N``."""
 
 from __future__ import annotations
 
@@ -19,21 +19,17 @@ class Killer(monitoring.CommandListener):
     writes = 0
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Let it be sent."""
-
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Count it when it is a write, before the store learns of it."""
+        """Count a write before the store sees its result."""
         if event.command_name in ("insert", "update"):
             self.writes -= 1
             if self.writes == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Let it fail."""
-
 
 def main(store_url: str, notification_id: str, kind: EventKind, writes: int) -> None:
-    """Let an event of `kind` happen to the first log of the notification."""
+    """Append an event of `kind` to the first delivery of the notification."""
     killer = Killer()
     monitoring.register(killer)
     with open_stores(store_url, timeout_s=20) as stores:

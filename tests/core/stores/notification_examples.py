@@ -1,4 +1,4 @@
-"""Notifications and what happens to them, for the tests of the stores."""
+"""Notifications and delivery events, for the tests of the stores."""
 
 from __future__ import annotations
 

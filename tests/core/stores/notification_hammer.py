@@ -1,4 +1,4 @@
-"""Add notifications and let things happen to them until killed: ``notification_hammer.py URL NAME``.
+"""Adds notifications and delivery events until killed: ``notification_hammer.py URL NAME``.
 
 Half of the time it is the one that all processes share. Prints a line for each thing once it is durable: ``added ID``,
 or ``ID CHANNEL NUMBER``.
@@ -35,7 +35,7 @@ def hammer(store: NotificationStore, name: str) -> None:
 
 
 def strike(store: NotificationStore, notification_id: str, chance: random.Random) -> None:
-    """Let something that is possible happen to a log of the notification, unless somebody else is faster."""
+    """Append a possible event to a delivery of the notification, unless another process is faster."""
     stored = store.get(notification_id)
     assert stored is not None
     log = chance.choice(stored.logs)

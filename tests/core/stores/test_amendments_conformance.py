@@ -1,4 +1,4 @@
-"""What every summary store promises of amendments, held against every backend."""
+"""Conformance tests of summary stores: amendments (replacing some periods), on every backend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.stores.frames import within
 from core.stores.summaries import KeyRange, SummaryStore
 
 STATES = 50 if THOROUGH else 6
-"""How many amendments a reader must see while others are made."""
+"""Number of amendments that a concurrent reader must see."""
 
 MERCHANTS = (None, "a", "b\x00", "\U0001f600")
 DAYS = [f"1403/{month:02d}/{day:02d}" for month in (3, 4) for day in range(1, 13)]
@@ -52,21 +52,21 @@ BASE = frame(of_periods(PERIODS, 1_000))
 
 
 def amended(before: pl.DataFrame, rows: pl.DataFrame, ranges: Sequence[KeyRange]) -> pl.DataFrame:
-    """What a store of `before` shall hold."""
+    """The expected rows after amending `before`."""
     return pl.concat([before.filter(~within(ranges)), rows])
 
 
 def amend(
     store: SummaryStore, generation: int, before: pl.DataFrame, rows: pl.DataFrame, *ranges: KeyRange
 ) -> pl.DataFrame:
-    """Amend, and what the store shall hold then."""
+    """Amend the store; returns the expected rows."""
     after = amended(before, rows, ranges)
     store.amend(publication(generation, after), rows, ranges)
     return after
 
 
 def require_rows(store: SummaryStore, expected: pl.DataFrame, generation: int) -> None:
-    """All that is published is `expected`."""
+    """Require that exactly `expected` is published."""
     assert store.published() == publication(generation, expected)
     for mode in KEYS:
         of_mode = expected.filter(pl.col("mode") == mode.value)
@@ -74,7 +74,7 @@ def require_rows(store: SummaryStore, expected: pl.DataFrame, generation: int) -
 
 
 def require_holds(store: SummaryStore, expected: pl.DataFrame, generation: int) -> None:
-    """That is published, and the questions that readers ask have the answers that it gives."""
+    """Require that `expected` is published and that every read agrees with it."""
     require_rows(store, expected, generation)
     assert store.count() == expected.height
     for mode, keys in KEYS.items():
@@ -237,7 +237,7 @@ def test_of_two_concurrent_amendments_one_is_published(stores: Stores, store_url
 
 
 def test_an_amendment_is_atomic_for_readers_in_other_processes(stores: Stores, store_url: str) -> None:
-    """Two stretches of days are amended together, so that they must always tell the same."""
+    """Two ranges of days are amended together, so a reader must always see both or neither."""
     held = uniform(0)
     days = [f"1403/01/{day:02d}" for day in (2, 3, 8, 9)]
     ranges = [KeyRange(Mode.DAILY, days[0], days[1]), KeyRange(Mode.DAILY, days[2], days[3])]

@@ -1,4 +1,4 @@
-"""What every store of API keys promises, held against every backend."""
+"""Conformance tests of API key stores, on every backend."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_the_tenant_of_a_key_is_named_derived_or_the_operator(stores: Stores) ->
     tenants = [found.tenant for found in stores.keys.all()]
 
     assert tenants[0] == tenants[1] != tenants[2]
-    assert not any(is_tenant_name(tenant) for tenant in tenants[:3])  # so that no name can be that of others
+    assert not any(is_tenant_name(tenant) for tenant in tenants[:3])  # so that no two names are equal
     assert tenants[3:] == ["acme", "acme", OPERATOR]
     assert all_tenants(stores.keys) == set(tenants)
     assert all_tenants(stores.keys) >= {OPERATOR}

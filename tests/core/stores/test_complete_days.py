@@ -1,4 +1,4 @@
-"""Which days of what is published are complete, after runs that replace and keep days, and in stores of any age."""
+"""Completeness of published days, after runs that replace and keep days, and in stores of earlier versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the summaries are as they should be: failures in a row, missed refreshes, age and rejects."""
+"""The condition of the summaries: consecutive failures, missed refreshes, freshness and rejects."""
 
 from __future__ import annotations
 

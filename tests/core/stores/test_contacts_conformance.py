@@ -1,4 +1,4 @@
-"""What every store of contacts promises, held against every backend."""
+"""Conformance tests of contact stores, on every backend."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_moving_an_address_is_a_compare_and_set(stores: Stores) -> None:
 
 
 def test_a_concurrent_move_never_undoes_a_replacement(stores: Stores, store_url: str) -> None:
-    """As a user changes the contact while a gateway says that its address has moved; each round is another user."""
+    """A user changes the contact while a gateway reports that its address has moved; each round has another user."""
     users = [f"u{number}" for number in range(100 if THOROUGH else 15)]
     for user in users:
         stores.contacts.replace(user, {"telegram": "42", "sms": "1"})

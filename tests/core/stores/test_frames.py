@@ -1,4 +1,4 @@
-"""Frames of summaries on their way to a store: put in order where they are not, and searched for repetitions."""
+"""Frames of summaries before publishing: sorting and detection of duplicates."""
 
 from __future__ import annotations
 

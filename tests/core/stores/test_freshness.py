@@ -1,4 +1,4 @@
-"""How old what is published is, as the ledger tells."""
+"""Freshness of the publication, from the ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ended(number: int, status: RunStatus = RunStatus.PUBLISHED, **changes: Any) 
 
 
 def known(*runs: Run) -> int | None:
-    """Up to when what is published is known to be complete; `runs` in the order of time."""
+    """The instant up to which the publication is complete; `runs` in chronological order."""
     return complete_until_ms(PUBLISHED, runs[::-1])
 
 

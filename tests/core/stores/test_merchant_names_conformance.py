@@ -1,4 +1,4 @@
-"""What every store of merchant names promises, held against every backend."""
+"""Conformance tests of merchant name stores, on every backend."""
 
 from __future__ import annotations
 

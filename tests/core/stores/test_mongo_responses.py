@@ -1,4 +1,4 @@
-"""A server that refuses, loses answers, or answers a repeated write as others than MongoDB do."""
+"""MongoDB errors: refused commands, lost responses, and retried writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of notifications promises when many use it at once, and when processes are killed in the middle."""
+"""Conformance tests of notification stores under concurrency and with killed processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def each_with_its_own(store_url: str, count: int) -> Iterator[list[Stores]]:
 
 
 def at_once(calls: list[Callable[[], T]]) -> list[T]:
-    """What all `calls` give, made at the same moment, each on a thread."""
+    """The results of `calls`, made concurrently, each on a thread."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T:

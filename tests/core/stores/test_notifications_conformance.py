@@ -1,4 +1,4 @@
-"""What every store of notifications promises, held against every backend."""
+"""Conformance tests of notification stores, on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to notifications on MongoDB: copies that are behind, and servers and processes that die."""
+"""Notifications on MongoDB: stale copies, crashes of servers and processes, migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store promises of notifications that are over and are removed, held against every backend."""
+"""Conformance tests of notification stores: pruning (retention) of finished notifications, on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to notifications on SQLite: its indexes, its triggers, its migration, and a writer that stays."""
+"""Notifications on SQLite: indexes, triggers, migration, and a locked database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `open_stores` makes of a ``STORE_URL``."""
+"""Opening stores by ``STORE_URL``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every table of records promises, on every backend."""
+"""Conformance tests of record tables, on every backend."""
 
 from __future__ import annotations
 

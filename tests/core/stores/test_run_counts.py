@@ -1,4 +1,4 @@
-"""What became of the documents of a run, as numbers that add up."""
+"""The document counts of a run, which must add up."""
 
 from __future__ import annotations
 

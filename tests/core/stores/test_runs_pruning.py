@@ -1,4 +1,4 @@
-"""What every backend promises of removing old runs and publications."""
+"""Conformance tests of the run ledger: pruning (retention) of old runs and publications."""
 
 from __future__ import annotations
 

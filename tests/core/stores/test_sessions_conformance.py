@@ -1,4 +1,4 @@
-"""What every store of sessions promises, on every backend."""
+"""Conformance tests of session stores, on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular to amendments on SQLite: rows are changed in place, found by index, and never for long."""
+"""Amendments on SQLite: changed in place, found by index, with short write locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk, a read-only file system, too few file descriptors: each is named, and reading goes on where it can."""
+"""A full disk, a read-only file system and too few file descriptors are reported; reads continue where possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers of one SQLite file take turns: a large publication lets the others in between its batches."""
+"""The write lock of SQLite: a large publication releases it between its batches."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def test_small_writes_succeed_during_a_large_publication(tmp_path: Path) -> None
         publisher.join(timeout=60)
         published = writing.summaries.published()
     assert published is not None
-    assert len(waits_s) > rows.height // 48_000  # about one a batch at least: nobody waited for all of it
+    assert (
+        len(waits_s) > rows.height // 48_000
+    )  # about one per batch at least: no write waited for the whole publication
 
 
 def test_others_can_write_while_a_retired_table_is_deleted_in_batches(
@@ -67,7 +69,7 @@ def test_waiting_too_long_for_the_store_raises_store_busy(tmp_path: Path) -> Non
     with holder.transaction(), pytest.raises(StoreBusy, match=r"locked it for 0\.1 s"), waiter.transaction():
         pass
     assert time.monotonic() - began < 20
-    with waiter.transaction():  # it is well otherwise
+    with waiter.transaction():  # the store works otherwise
         pass
     waiter.close()
     holder.close()

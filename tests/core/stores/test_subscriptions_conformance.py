@@ -1,4 +1,4 @@
-"""What every store of subscriptions promises, held against every backend."""
+"""Conformance tests of subscription stores, on every backend."""
 
 from __future__ import annotations
 
