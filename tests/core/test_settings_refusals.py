@@ -60,7 +60,7 @@ VALIDATED_WHERE_USED: Final = {
 """These accept any text; the code that uses one reports errors."""
 
 MAY_BE_EMPTY: Final = {"store_url", "api_bind", "notify_senders"}
-"""An empty value is allowed, besides those with an empty default: the first two are validated on use."""
+"""These may be empty, as may those with an empty default: the first two are validated on use."""
 
 
 @pytest.mark.parametrize("options", ["--help", "--where status=paid -h", "--version"])

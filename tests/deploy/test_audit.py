@@ -1,4 +1,4 @@
-"""`make audit` tells packages with known vulnerabilities from those of which nothing can be learned.
+"""`make audit` distinguishes packages with known vulnerabilities from an unreachable service.
 
 pip-audit asks a server on loopback, in the protocol of OSV: the address of PyPI cannot be changed.
 """
@@ -38,7 +38,7 @@ def pins(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def status() -> list[int]:
-    """What the service answers with; change it."""
+    """The status of responses; tests change it."""
     return [200]
 
 

@@ -1,4 +1,4 @@
-"""What `docker-compose.yml` promises, as Compose itself reads it."""
+"""`docker-compose.yml`, as parsed by Compose itself."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_service_runs_the_command_of_the_procfile(found: dict[str, Any], name:
 
 
 def command_of_image() -> list[str]:
-    """What the image runs where a service names no command."""
+    """The default command of the image."""
     [command] = re.findall(r"(?m)^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text())
     words: list[str] = json.loads(command)
     return words

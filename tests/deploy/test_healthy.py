@@ -1,4 +1,4 @@
-"""`docker/healthy.py`, which says whether a container is well."""
+"""`docker/healthy.py`, the health check of the containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package that ``pip install .`` builds, in a folder of its own: its files, its dependencies and its command."""
+"""The package built by ``pip install .``: its files, dependencies and command."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(wheel: Path) -> Call:
-    """Calls the installed command in a folder where nothing else of the program is."""
+    """Calls the installed command in a folder without the source code."""
     site, folder = wheel.parent / "site", wheel.parent / "elsewhere"
     folder.mkdir()
     offline = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
     installed = python("-m", "pip", "install", *offline, "--target", site, wheel, folder=folder)
     assert installed.returncode == 0, installed.stderr
     script = site / "bin/transaction-summary"
-    # Uncompiled, as few documents are read: kernels of another place would be compiled anew.
+    # Uncompiled, as few documents are read: kernels of another path would be compiled again.
     settings = {"PYTHONPATH": str(site), "NUMBA_DISABLE_JIT": "1", "PYTHONWARNINGS": "ignore"}
     return lambda *arguments: python(script, *arguments, folder=folder, **settings)
 

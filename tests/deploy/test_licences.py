@@ -1,4 +1,4 @@
-"""The report of the licences of what is installed, which is what is pinned."""
+"""The licence report of the installed packages, which have the pinned versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pins/`: what `requirements*.txt` lead to, with hashes."""
+"""`pins/`: all dependencies of `requirements*.txt`, with hashes."""
 
 from __future__ import annotations
 

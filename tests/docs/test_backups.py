@@ -1,4 +1,4 @@
-"""The back-ups with MongoDB's tools, which cannot be run here: what they log in with, and who could see it."""
+"""The documented backups with MongoDB's tools, which cannot run here: users and passwords in commands."""
 
 from __future__ import annotations
 

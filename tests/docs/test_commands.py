@@ -1,4 +1,4 @@
-"""Every command of the README and of `docs/` is run as it stands there, or at least parsed, or this fails."""
+"""Every command of the README and of `docs/` is run unchanged, or at least parsed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ OURS: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/python -m (jobs|notifier|api k
 CAPTURED: Final = re.compile(r"^TOKEN=\$\((?P<inner>[^)]+)\)( *#.*)?$")
 TOOLS: Final = ("curl", "cp", "rm", "mkdir", "sqlite3")
 SET_FOR_ALL: Final = re.compile(r"^(export \w+=\S+$|\. \S+$)")
-"""What a shell then knows for all that follows on the page."""
+"""Variables and functions for all later commands of the page."""
 README: Final = "README.md"
 SERVER: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")
 STARTED: Final = ("-m gunicorn", ".venv/bin/gunicorn", "worker -c 2 -l info --without", "-A core beat")
-"""Of servers: these are started; others differ by options, which are parsed."""
+"""These servers are started; others differ by options, which are parsed."""
 
 PARSED_BY_OTHERS: Final = {
     "docker compose up": "tests/deploy reads the compose file by the library of Compose",
@@ -74,7 +74,7 @@ def sandbox(
 
 
 def test_the_commands_of_the_readme_work_in_order(sandbox: Sandbox) -> None:
-    """As somebody types it who has run `make demo`: nothing is set but by the page itself."""
+    """As typed by a reader who has run `make demo`: only the page itself sets variables."""
     newcomer = sandbox.newcomer()
     with ExitStack() as running:
         for block, following in _with_next(blocks(README)):
@@ -126,7 +126,7 @@ def _run(sandbox: Sandbox, block: Block, following: Block | None) -> None:
 
 
 def _is_output(said: str, shown: str) -> bool:
-    """Whether `said` ends with the lines `shown`; ``…`` is any text, and on a line of its own any lines."""
+    """Whether `said` ends with the lines `shown`; ``…`` matches any text, and alone on a line any lines."""
     lines = [
         r"(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r" *\n"
         for line in shown.splitlines()
@@ -139,12 +139,12 @@ def _with_next(found: list[Block]) -> Iterator[tuple[Block, Block | None]]:
 
 
 def _store_of(sandbox: Sandbox, block: Block) -> dict[str, str]:
-    """What is refreshed is a store of the live collection's own."""
+    """A refresh uses its own store for the live collection."""
     return {"STORE_URL": "sqlite:///live.db"} if "SOURCE_URL=" in block.text and "TOKEN" in sandbox.variables else {}
 
 
 def _runnable(sandbox: Sandbox, block: Block, *, again: bool) -> Iterator[str]:
-    """What bash shall run of the block; the rest of it is dealt with on the way.
+    """The commands of the block for bash; the others are handled here.
 
     :param again: whether commands are run that another page had too.
     """
@@ -167,7 +167,7 @@ def _runnable(sandbox: Sandbox, block: Block, *, again: bool) -> Iterator[str]:
 
 def _start_or_parse(sandbox: Sandbox, command: str) -> None:
     if any(part in command for part in STARTED) or re.search(r"-m api( +#|$)", command):
-        if "-m api" not in command:  # that one is running already, where a page has it
+        if "-m api" not in command:  # that one is already running
             sandbox.start_once(command)
     else:
         require_parseable(command)

@@ -1,4 +1,4 @@
-"""`docs/extending.md`, followed word by word."""
+"""The examples of `docs/extending.md`, applied and run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDERS: Final = [("a", 100, 1_719_230_400), ("a", 50, 1_719_316_800), ("b", 7, 1
 
 
 def _files() -> dict[str, str]:
-    """What the page says is to be in each file."""
+    """The files that the page adds, with their content."""
     found = {}
     for block in blocks(PAGE, "python"):
         first, _, content = block.text.partition("\n")
@@ -44,7 +44,7 @@ def _files() -> dict[str, str]:
 
 
 def _apply(block: Block, program: Path) -> None:
-    """Make the change that a block in the form of a diff says."""
+    """Apply a block that is a diff."""
     header, *hunks = block.text.split("@@\n")
     file = program / header.split("+++ b/")[1].strip()
     for hunk in hunks:
@@ -58,7 +58,7 @@ def _apply(block: Block, program: Path) -> None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the program with all that the page adds and changes, and with what its commands name."""
+    """A copy of the program with the additions and changes of the page, and the files of its commands."""
     folder = tmp_path_factory.mktemp("extended")
     unchanged = shutil.ignore_patterns("__pycache__", "decode", "aggregate")
     for package in ("core", "jobs", "notifier", "sql"):
@@ -163,7 +163,7 @@ def _loaded(path: Path) -> ModuleType:
 
 
 def _conformance_tests() -> list[Callable[..., None]]:
-    """Those that need no URL, for this store has none."""
+    """The conformance tests that need no URL, because this store has none."""
     asked = {"stores", "clock", "dead_holder"}
     found = [
         test

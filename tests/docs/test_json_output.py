@@ -1,4 +1,4 @@
-"""With ``--json`` standard output has one JSON object per line and nothing else: of every command, errors too."""
+"""With ``--json`` every command prints one JSON object per line and nothing else, errors included."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a command is called, its own words left out.
+    """The arguments with which a command is called.
 
     :param works: arguments with which it prints a result.
     :param fails: arguments that can be parsed, and with which it fails; None where nothing that it takes can be wrong.
@@ -99,7 +99,7 @@ RULES: Final[dict[Words, Rule]] = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command ended with."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -125,7 +125,7 @@ class Said:
 
 
 class Everything:
-    """Calls the commands of all programs over one store, in which something of everything is."""
+    """Calls the commands of all programs over one store that has data of every kind."""
 
     def __init__(self, folder: Path, live_url: str, broker_url: str) -> None:
         write_bson(folder / "shop.bson", spread(["a", "b"], days=12))

@@ -1,4 +1,4 @@
-"""The table of environment variables in the README, and that it leaves none out."""
+"""The table of environment variables in the README is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New SQLite stores that are copies of one that was made before, which takes a fifth of the time of making one."""
+"""New SQLite stores, copied from one that was created before, which takes a fifth of the time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SQLITE: Final = "sqlite:///"
 
 
 def open_prepared(store_url: str, **options: Any) -> Stores:
-    """As `open_stores`; a store on SQLite that is not there yet is copied."""
+    """Like `open_stores`; a missing SQLite store is copied."""
     path = Path(store_url.removeprefix(_SQLITE))
     if store_url.startswith(_SQLITE) and not path.exists():
         path.write_bytes(_new_store())

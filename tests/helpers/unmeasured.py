@@ -1,4 +1,4 @@
-"""Processes that run what others run as well are left out of the measurement of coverage, which costs a third."""
+"""Excludes processes that run the same lines as others from the coverage measurement, which costs a third."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from collections.abc import Mapping
 
 
 def unmeasured(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`environment`, or this process's, as one has it that is not measured."""
+    """`environment`, or that of this process, for a process without coverage measurement."""
     given = os.environ if environment is None else environment
     return {name: value for name, value in given.items() if not name.startswith("COVERAGE")}

@@ -91,7 +91,7 @@ def _context() -> ForkServerContext:
 
 
 def _become(command: Sequence[str], folder: str, environment: Mapping[str, str], out: str, err: str) -> None:
-    """Turn this process, which was just forked, into the program, and run it to its end."""
+    """Run the program to its end in this process, which was just forked."""
     os.setsid()
     for number, file in enumerate((out, err), 1):
         opened = os.open(file, os.O_WRONLY | os.O_APPEND)

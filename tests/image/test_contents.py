@@ -1,4 +1,4 @@
-"""What is in the image: how large it is, who may change it, and what is not there."""
+"""The contents of the image: size, permissions, packages."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def image(missing: Callable[[str], NoReturn]) -> Iterator[Image]:
 
 @pytest.fixture(scope="module")
 def host(image: Image, tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Iterator[Host]:
-    """All services, with volumes that are not empty any more; the jobs run when they are asked for."""
+    """All services, with initialized volumes; the jobs run on request."""
     folder = tmp_path_factory.mktemp("host")
     folder.chmod(0o755)
     with composed(image, folder, missing, **VARIABLES) as made:
@@ -68,7 +68,7 @@ def rebuilt(host: Host) -> Host:
 
 @pytest.fixture
 def received() -> Iterator[list[dict[str, Any]]]:
-    """What a receiver of webhooks was sent."""
+    """The requests that a webhook receiver got."""
     messages: list[dict[str, Any]] = []
 
     class Receiver(http.server.BaseHTTPRequestHandler):
@@ -98,7 +98,7 @@ def _ask(path: str, key: str, content: object = None, method: str = "GET") -> An
 
 
 def _age_heartbeat(container: Container) -> None:
-    """Make the heartbeat file of a worker or of beat as old as it is when nobody touches it for long."""
+    """Set back the time of the heartbeat file of a worker or of beat."""
     if file := container.environment.get("NOTIFY_PULSE_FILE"):
         long_ago = time.time() - STALE_S
         os.utime(container.tmpfs["/tmp"] / Path(file).name, (long_ago, long_ago))

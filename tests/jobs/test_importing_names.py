@@ -1,4 +1,4 @@
-"""Names of merchants out of every kind of source, row by row, and how they change those of a store."""
+"""Import of merchant names from every kind of source, with errors per row."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class TestChanging:
         assert stores.merchant_names.read() == MerchantNames("", {})
 
     def test_an_import_retries_after_concurrent_changes_and_finally_fails(self, stores: Stores) -> None:
-        """The clock is asked between reading and replacing: another import is done at that moment."""
+        """The clock is read between reading and replacing, when the test makes another import."""
         others: list[dict[str, dict[Locale, str]]] = [{"7": {"fa": "هفت"}}]
 
         def meddle() -> int:

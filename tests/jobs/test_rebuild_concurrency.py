@@ -1,4 +1,4 @@
-"""Two rebuilds of one store at once: one runs, and whatever both believe, one publishes. On every backend."""
+"""Concurrent rebuilds of one store: the run lock, takeover, and a single publication, on every backend."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_error_of_a_second_rebuild_names_the_running_one(store_url: str, tmp
     ],
 )
 def test_a_taken_over_run_cannot_publish_over_its_successor(two: TwoWorkshops, phase: str, how: str) -> None:
-    """It was silent for too long, as a laptop that slept; the other has published; now it wakes up and goes on."""
+    """Its heartbeat was too old, as after suspend; the other has published; now it resumes."""
     request = two.slow_request
     if how != "first":
         two.slow.rebuild(two.old_request)
@@ -116,14 +116,14 @@ def test_a_taken_over_run_publishes_nothing_even_if_its_successor_failed(
 
 
 def test_a_run_is_refused_if_the_store_was_filled_while_it_waited(store_url: str, tmp_path: Path) -> None:
-    """The store was empty when the run asked, and full when it began: nobody has said what shall be replaced."""
+    """The store was empty when the run started and full when it got the lock, without an option of what to replace."""
     source = write_bson(tmp_path / "a.bson", SLOW)
     with open_stores(store_url, timeout_s=10) as first, open_stores(store_url, timeout_s=10) as second:
         fast = Workshop(second, tmp_path)
         turns: list[int] = []
 
         def clock() -> int:
-            if not turns:  # it is asked between the two looks at the store
+            if not turns:  # it is called between the two reads of the store
                 turns.append(1)
                 fast.rebuild(RebuildRequest((write_bson(tmp_path / "b.bson", FAST),)))
             return wall_clock_ms()

@@ -1,4 +1,4 @@
-"""What a rebuild counts, rejects and says, on every backend."""
+"""Counts, rejects, quarantine and warnings of a rebuild, on every backend."""
 
 from __future__ import annotations
 

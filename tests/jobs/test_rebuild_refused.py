@@ -1,4 +1,4 @@
-"""A rebuild whose store refuses a batch: what the ledger and a log keep of it."""
+"""A rebuild whose store refuses a batch: the recorded error has no data."""
 
 from __future__ import annotations
 

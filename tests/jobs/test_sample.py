@@ -1,4 +1,4 @@
-"""Made-up exports: the same bytes for the same seed, and forms that real tools and our feeds read."""
+"""Sample exports: deterministic by seed, and in formats that real tools and the jobs read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiling beforehand, and running on what was compiled where nothing can be added to it."""
+"""Compiling kernels in advance, and running with a read-only cache."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMS = (
     "transaction.csv",
 )
 OBEYING_PERMISSIONS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
-_TIMEOUT_S = 400  # a thorough run compiles everything anew
+_TIMEOUT_S = 400  # a thorough run compiles everything again
 
 pytestmark = [
     pytest.mark.skipif(not COMPILED or CHECKED, reason="is about kernels that are compiled as in production"),

@@ -1,4 +1,4 @@
-"""Prints what `mutmut run` found: the figures of each module, and each change that no test noticed."""
+"""Prints the results of `mutmut run`: figures per module, and each surviving mutant."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SURVIVED: Final = {0: "survived", 5: "no test runs it", 33: "no test runs it"}
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """A mutant that no test noticed."""
+    """A mutant that no test killed."""
 
     name: str
     how: str

@@ -1,4 +1,4 @@
-"""The alerts: what they name, what they tell, and when they fire."""
+"""The alerts of Prometheus: metrics, annotations, and when they fire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard: that it is what its script makes, and that what it draws can be read."""
+"""The Grafana dashboard matches its script, and its panels are readable."""
 
 from __future__ import annotations
 

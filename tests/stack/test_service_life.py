@@ -1,4 +1,4 @@
-"""`make run` from its start to Ctrl-C: what its programs do together, and what they tell of it."""
+"""`make run` from its start to Ctrl-C: its programs together, with logs and metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REQUEST_ID = "told-by-the-client-1"
 
 @dataclass
 class Life:
-    """What was seen."""
+    """The recorded output and results."""
 
     service: Service
     total: int
@@ -79,7 +79,7 @@ def test_a_killed_supervisor_stops_all_programs_before_a_new_start(
         service.wait_until(lambda: len(service.family()) >= 8)
         family = service.family()
         [redis] = [one for one in family if "redis-server" in one.name()]
-        redis.suspend()  # so that it lives for as long as the second one takes to look
+        redis.suspend()  # so that it lives until the second one has checked
         service.process.kill()
         assert "or programs of a service that was killed" in service.started_again()
         redis.resume()

@@ -1,4 +1,4 @@
-"""What is checked before anything is started, and how lines look on the terminal."""
+"""Checks before the start, and the format of lines on the terminal."""
 
 from __future__ import annotations
 

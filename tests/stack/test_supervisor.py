@@ -1,4 +1,4 @@
-"""Programs that run together: their order, and what happens when one ends or somebody asks to stop."""
+"""The supervisor of programs: start order, exits, signals and shutdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _program(name: str, script: str, is_ready: Callable[[], bool] = lambda: True
 
 
 class _Shown:
-    """What was shown; asks `supervisor` to stop at a line that says so."""
+    """The shown lines; stops `supervisor` at a line that asks for it."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, bytes]] = []

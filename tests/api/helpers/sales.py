@@ -19,7 +19,7 @@ from core.stores.summaries import DayRange, Fingerprint, Publication
 JALALI = calendar_named("jalali")
 
 COMPLETE_DAYS = (DayRange("1402/12/01", "1403/04/04"),)
-"""The version of the publication of `published_in`."""
+"""The complete days of the publication of `published_in`."""
 
 Sales = Mapping[str, Mapping[str, tuple[int, int]]]
 """For each merchant and daily key the amount and the count."""

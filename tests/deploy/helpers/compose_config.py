@@ -42,7 +42,7 @@ def services(**variables: str) -> dict[str, Any]:
 
 
 def build(missing: Callable[[str], NoReturn]) -> None:
-    """Build the program when it is missing or older than its sources; of several test workers one does.
+    """Build the program if it is missing or older than its sources, in one of the test workers.
 
     :param missing: called where the machine has no Go.
     """

@@ -1,4 +1,4 @@
-"""Stands for `mongodump`, which no registry of packages has: writes the archive of a collection to standard output.
+"""Replaces `mongodump`, which no package registry has: writes the archive of a collection to standard output.
 
 It takes the options that the examples use, and reads the collection that they name.
 """
@@ -20,7 +20,6 @@ from pymongo import MongoClient
 
 
 def main() -> None:
-    """Dump."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--collection", required=True)

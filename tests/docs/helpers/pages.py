@@ -1,4 +1,4 @@
-"""The pages that people read: their blocks, as they stand there."""
+"""The code blocks of the documentation pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Block:
     text: str
 
     def follows(self, block: Block) -> bool:
-        """Whether it stands below `block` with nothing but an empty line between them."""
+        """Whether it follows `block` after one empty line."""
         return self.line <= block.line + block.text.count("\n") + 3
 
     def __str__(self) -> str:
@@ -50,6 +50,6 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 
 def commands(block: Block) -> list[str]:
-    """The commands of a block, a line each: continued lines are joined, what is only a comment is left out."""
+    """The commands of a block, one per line: continued lines are joined, comments removed."""
     joined = re.sub(r"\\\n\s*", " ", block.text)
     return [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]

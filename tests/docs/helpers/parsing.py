@@ -1,4 +1,4 @@
-"""Command lines that are not run here, parsed as they would be: options that there are not, or lack, are found."""
+"""Parses command lines that are not run, to find unknown and missing options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAMS: Final = ("jobs", "notifier", "api")
 def require_parseable(command_line: str) -> None:
     """Raise unless ``… -m jobs …``, ``… celery -A core …`` and the like could be started so.
 
-    Words before the program, such as variables and the name of a container, are of no interest.
+    Words before the program, such as variables and the name of a container, are ignored.
     """
     words = shlex.split(command_line, comments=True)
     if any(word.endswith("celery") for word in words) and "-A" in words:

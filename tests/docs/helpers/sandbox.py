@@ -1,4 +1,4 @@
-"""Where the commands of the pages are run: a folder with what they name, and the servers that they ask."""
+"""The sandbox in which commands of the pages run: a folder with their files, and their servers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _READY: Final = re.compile(r"served at http|\bready\.|beat v\S+ .*is starting")
 
 @dataclass
 class Sandbox:
-    """The folder, the variables that commands are run with, and what stands for what in them.
+    """The folder, the variables of commands, and the replacements in them.
 
     :param warm: the descriptor of the server that runs ``python -m jobs`` and others, a second quicker each time.
     :param running: ends what runs until the end of all pages.
@@ -52,13 +52,13 @@ class Sandbox:
     met: set[str] = field(default_factory=set)
 
     def adapted(self, text: str) -> str:
-        """`text` with what is elsewhere here."""
+        """`text` with the replacements of this sandbox."""
         for found, replacement_of in self.replaced.items():
             text = text.replace(found, replacement_of)
         return text
 
     def newcomer(self) -> Sandbox:
-        """The same folder, for somebody who has set nothing that a page should tell them to set."""
+        """The same folder, without the variables that a page should tell the reader to set."""
         told = ("STORE_URL", "TOKEN", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
         variables = {name: value for name, value in self.variables.items() if name not in told}
         address = f"127.0.0.1:{_free_port()}"
@@ -66,19 +66,19 @@ class Sandbox:
         return replace(self, variables=variables | {"API_BIND": address}, replaced=replaced)
 
     def have_api(self) -> None:
-        """Have the API running from now on, until the end of all pages."""
+        """Start the API, until the end of all pages."""
         if self.is_first(API):
             self.running.enter_context(self.serving(API))
 
     def remember(self, command: str) -> None:
-        """Let all that follows have the variables that ``export NAME=VALUE`` sets, or a script of such lines."""
+        """Set the variables of ``export NAME=VALUE``, or of a script of such lines, for all later commands."""
         lines = [command] if command.startswith("export ") else (self.folder / command[2:]).read_text().splitlines()
         for line in lines:
             name, _, value = line.removeprefix("export ").partition("=")
             self.variables[name] = " ".join(shlex.split(value))
 
     def run(self, script: str, **variables: str) -> str:
-        """What bash says on standard output; it must end well."""
+        """Run a script with bash, which must succeed; returns its standard output."""
         ended = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.adapted(script)],
             cwd=self.folder,
@@ -101,7 +101,7 @@ class Sandbox:
                 pass
 
     def is_first(self, command: str) -> bool:
-        """Whether nobody has asked this of the command before; comments apart."""
+        """Whether the command runs for the first time; comments are ignored."""
         alone = command.partition(" #")[0].strip()
         known = alone in self.met
         self.met.add(alone)
@@ -109,7 +109,7 @@ class Sandbox:
 
     @contextmanager
     def serving(self, command: str) -> Iterator[None]:
-        """A server that the command starts, until the end of the block; it must start, and end well when asked to."""
+        """The server that the command starts, until the end of the block; it must start, and stop with success."""
         log = self.folder / f"server-{len(list(self.folder.glob('server-*')))}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -129,7 +129,7 @@ class Sandbox:
                 time.sleep(0.05)
             yield
             process.terminate()
-            # beat has said that it starts before it minds signals.
+            # beat logs its start before it handles signals.
             assert process.wait(timeout=TIMEOUT_S) in (0, -signal.SIGTERM), f"{command}\n{log.read_text()}"
         finally:
             with suppress(ProcessLookupError):
@@ -177,7 +177,7 @@ def prepared(folder: Path, mongo_url: str, missing: Callable[[str], NoReturn]) -
 
 
 def make_environment(folder: Path, warm: int) -> None:
-    """What stands for ``.venv/bin``: the programs of this environment, but those that end soon by the warm server."""
+    """The replacement of ``.venv/bin``: the programs of this environment, short ones run by the warm server."""
     folder.mkdir(parents=True)
     for name in ("celery", "gunicorn"):
         (folder / name).symlink_to(Path(sys.executable).with_name(name))

@@ -46,7 +46,7 @@ def mounted_image(missing: Callable[[str], NoReturn]) -> Iterator[Image]:
 
 @contextmanager
 def composed(image: Image, folder: Path, missing: Callable[[str], NoReturn], **variables: str) -> Iterator[Host]:
-    """All services with `variables` in ``.env``; none of them runs yet. In the end none does.
+    """All services with `variables` in ``.env``, not yet started; they are stopped after the block.
 
     In place of the images of Redis and MongoDB there are Debian's Redis, and FerretDB with the shell of MongoDB.
     """
@@ -76,9 +76,9 @@ def composed(image: Image, folder: Path, missing: Callable[[str], NoReturn], **v
 
 
 def run_init_scripts(mongodb: Container) -> None:
-    """Do what the entrypoint of MongoDB's image does when the volume is empty: make users, with a server on loopback.
+    """Run the init scripts as MongoDB's image does for an empty volume: create users on a loopback server.
 
-    That server runs on.
+    That server keeps running.
     """
     mongodb.start(["with_users", "127.0.0.1:27017", "/data/db"])
     root = [mongodb.environment[f"MONGO_INITDB_ROOT_{what}"] for what in ("USERNAME", "PASSWORD")]

@@ -54,7 +54,7 @@ class Image:
 
 
 def image_of_buildah(inspected: Mapping[str, Any], folder: Path) -> Image:
-    """An image as ``buildah inspect`` tells of it, mounted at `folder`."""
+    """An image as described by ``buildah inspect``, mounted at `folder`."""
     config = inspected["Docker"]["config"]
     return Image(
         ("--bind", str(folder), "/"),
@@ -68,7 +68,7 @@ def image_of_buildah(inspected: Mapping[str, Any], folder: Path) -> Image:
 
 
 def image_of_system(user: str, command: Sequence[str], *more: str) -> Image:
-    """The programs of this machine, to stand for an image that cannot be had.
+    """The programs of this machine, in place of an image that is not available.
 
     :param more: options of bubblewrap that add files.
     """
@@ -184,7 +184,7 @@ class Container:
             self._main = json.load(info)["child-pid"]
 
     def run(self, command: Sequence[str], timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-        """Run a command as the service would be run, beside it."""
+        """Run a command in the container of the service."""
         ended = subprocess.run(
             self._sandboxed(command),
             stdin=subprocess.DEVNULL,
@@ -198,13 +198,13 @@ class Container:
         return ended
 
     def succeed(self, command: Sequence[str]) -> str:
-        """Run a command that must end well; what it wrote."""
+        """Run a command that must succeed; returns its output."""
         ended = self.run(command)
         assert ended.returncode == 0, f"{command}\n{ended.stdout}"
         return ended.stdout
 
     def is_healthy(self) -> bool:
-        """Whether its health check says so: that of the compose file, or else that of the image."""
+        """Whether the health check succeeds: that of the compose file, or else that of the image."""
         check = (self.service.get("healthcheck") or {}).get("test") or self.image.health
         kind, *words = check
         return self.run(["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words, _ANSWER_S).returncode == 0
@@ -294,7 +294,7 @@ class Host:
         return self.containers[name]
 
     def up(self, *names: str) -> None:
-        """Start these and what they wait for, each when what it needs is healthy: as ``docker compose up --wait``."""
+        """Start services and their dependencies, each when those are healthy, like ``docker compose up --wait``."""
         for name in names:
             self.up(*self.services[name].get("depends_on") or {})
             container = self.containers[name]

@@ -40,7 +40,7 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
 
 @MONGODB_IF_THOROUGH
 def test_a_kill_after_any_statement_while_replacing_days_is_safe(jobs: CommandLine, store_url: str) -> None:
-    """Of a whole run, at every statement, or at every few of them from a random one on; fewer until it begins."""
+    """At every statement of a whole run, or at every few from a random one on; fewer before it begins."""
     coarse, fine = (1, 1) if THOROUGH else (20, 10)
     expected = {"old": summaries_of(OLD), "new": summaries_of(NEW)}
     phases, outcomes = set(), set()

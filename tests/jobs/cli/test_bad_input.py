@@ -1,4 +1,4 @@
-"""Stores, settings and sources that are wrong: one sentence, a hint, and the store still answers as before."""
+"""Invalid stores, settings and sources: one error sentence, a hint, and an unchanged store."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def jobs(built: Path, tmp_path: Path) -> CommandLine:
 
 
 def require_holds_good(jobs: CommandLine) -> None:
-    """The store answers as before."""
+    """Require that the store has its previous content."""
     with open_stores(f"sqlite:///{jobs.folder}/summaries.db", timeout_s=10, create=False) as stores:
         assert published_rows(stores) == summaries_of(GOOD)
 
 
 def require_unchanged(jobs: CommandLine) -> None:
-    """The store answers as before, and the next run succeeds."""
+    """Require that the store has its previous content, and that the next run succeeds."""
     require_holds_good(jobs)
     assert jobs("rebuild", "good.bson", "--truncate").code == 0
 

@@ -1,4 +1,4 @@
-"""What a run tells the machines of whoever schedules it: ``COMMAND_LOG=json``."""
+"""The JSON log of a command for schedulers: ``COMMAND_LOG=json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two rebuilds at once, each in a process of its own."""
+"""Concurrent rebuilds, each in its own process: run lock and takeover."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources that would be counted twice or in part, and what of a call is kept in the ledger."""
+"""Sources that would be counted twice or in part, and the recorded command in the ledger."""
 
 from __future__ import annotations
 

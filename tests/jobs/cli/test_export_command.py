@@ -1,4 +1,4 @@
-"""``export`` as a user calls it, and what other programs read of it."""
+"""The ``export`` command, and other programs that read its files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRANSACTIONS = [
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A command line whose store holds `TRANSACTIONS`; tests write beside it, and change nothing of the store."""
+    """A command line whose store has `TRANSACTIONS`; tests do not change the store."""
     jobs = CommandLine(tmp_path_factory.mktemp("export"))
     write_bson(jobs.folder / "shop.bson", TRANSACTIONS)
     assert jobs("rebuild", "shop.bson").code == 0

@@ -1,4 +1,4 @@
-"""``inspect`` as a user calls it, and what a run says of a field that has another name."""
+"""The ``inspect`` command, and suggestions for misspelt field names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``prune`` of the jobs: what is old goes, and what anything still looks at stays."""
+"""The ``prune`` command of the jobs: retention of quarantine files, runs and publications."""
 
 from __future__ import annotations
 

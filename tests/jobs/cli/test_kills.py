@@ -1,4 +1,4 @@
-"""``kill -9`` at any moment: afterwards exactly the old or exactly the new state, and the next run succeeds."""
+"""``kill -9`` at any moment leaves exactly the old or the new state, and the next run succeeds."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def stores(jobs: CommandLine, store_url: str) -> Iterator[Stores]:
 
 
 def of_store(store_url: str, sqlite: int, mongo: int) -> int:
-    """What is tried on which backend."""
+    """The cases of each backend."""
     return sqlite if store_url.startswith("sqlite") else mongo
 
 
 def require_closed(stores: Stores, killed: Run, succeeded: Run) -> None:
-    """The run that was killed is closed in the ledger as what it did, and the next one published."""
+    """Require that the killed run is closed in the ledger with its true result, and that the next one published."""
     assert succeeded.id == killed.id + 1
     assert succeeded.status is RunStatus.PUBLISHED
     closed = stores.runs.get(killed.id)
@@ -100,7 +100,7 @@ def test_a_kill_after_any_store_statement_keeps_the_store_consistent(
 def test_a_kill_at_a_random_moment_keeps_the_store_consistent(
     jobs: CommandLine, stores: Stores, store_url: str, tmp_path: Path
 ) -> None:
-    """Also inside a statement: while pages are written, while a commit is under way."""
+    """Also inside a statement: while pages are written, and during a commit."""
     large = store_url.startswith("sqlite")
     states = LARGE if large else STATES
     expected = {name: summaries_of(transactions) for name, transactions in states.items()}

@@ -38,7 +38,7 @@ def shop(mongo_database_url: str) -> str:
 
 @pytest.fixture
 def silent_server() -> Iterator[tuple[str, socket.socket]]:
-    """A server that takes connections and never says a word."""
+    """A server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"mongodb://u:s3cret@127.0.0.1:{listener.getsockname()[1]}/shop", listener
 

@@ -1,4 +1,4 @@
-"""``merchants`` as a user calls it."""
+"""The ``merchants`` command: import, list, show and remove merchant names."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_names_are_imported_into_every_store(jobs: CommandLine, store_url: str) 
 
 
 def test_a_killed_import_leaves_the_old_names_or_the_new_ones(jobs: CommandLine, store_url: str) -> None:
-    """Of a whole import, at every statement, or at every few of them from a random one on."""
+    """At every statement of a whole import, or at every few from a random one on."""
     stride = 1 if THOROUGH else 5
     states: dict[str, dict[str, dict[str, str]]] = {
         one: {f"{one}-{number}": {"fa": f"نام {number}", "en": f"{one} {number}"} for number in range(20)} | both

@@ -1,4 +1,4 @@
-"""The progress bar: there for a person at a terminal, not for a log."""
+"""The progress bar: shown on a terminal, not in a log."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What was shown so far."""
+        """The output so far."""
         return self._shown.decode(errors="replace")
 
     def close(self) -> None:
-        """Wait until the process has let go of it."""
+        """Wait until the process has closed it."""
         self._watcher.join()
         os.close(self._ours)
 
 
 def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tuple[Said, str]:
-    """What it said on standard output, and on a terminal as standard error."""
+    """The result of a command, and what it showed on a terminal as standard error."""
     terminal = Terminal()
     running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS=str(columns))
     os.close(terminal.theirs)

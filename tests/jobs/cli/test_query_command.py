@@ -1,4 +1,4 @@
-"""``query`` as a user calls it."""
+"""The ``query`` command: named queries, their output formats, help and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rebuild`` as a user calls it."""
+"""The ``rebuild`` command: options, output and exit codes."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_a_failure_is_printed_as_json(jobs: CommandLine, arguments: list[str], c
 
 
 def test_the_ledger_does_not_contain_the_store_url(jobs: CommandLine) -> None:
-    """It may bear a password."""
+    """The URL may contain a password."""
     url = f"sqlite:///{jobs.folder}/elsewhere.db"
     assert jobs("rebuild", "first.bson", "--truncate", "--store", url).code == 0
     (run,) = jobs("status", "--json", "--store", url).json["runs"]
@@ -304,7 +304,7 @@ def test_an_empty_archive_is_published_on_request(jobs: CommandLine) -> None:
 
 
 def empty_archive() -> bytes:
-    """What ``mongodump --archive`` writes of a database whose one collection has no documents."""
+    """The output of ``mongodump --archive`` for a database whose only collection is empty."""
     name = {"db": "shop", "collection": "transaction"}
     magic, terminator = (0x8199E26D).to_bytes(4, "little"), b"\xff" * 4
     header = {"concurrent_collections": 4, "version": "0.1", "server_version": "7.0.0", "tool_version": "100.10.0"}

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the run ends soon, says so, and has published all or nothing."""
+"""Ctrl-C and SIGTERM: the run ends soon, reports it, and has published everything or nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Pipe:
 
 @pytest.fixture
 def reading(jobs: CommandLine, stores: Stores) -> Iterator[Running]:
-    """A rebuild that is surely reading."""
+    """A rebuild that has begun to read."""
     pipe = Pipe(jobs, "--truncate")
     wait_until(lambda: stores.runs.get(2))
     wait_until(lambda: pipe.is_read)
@@ -167,7 +167,7 @@ def _is_publishing(stores: Stores, after_run: int) -> bool:
 
 
 def test_ctrl_c_during_start_up_shows_no_traceback(tmp_path: Path) -> None:
-    """Also while it is still importing; what Python says before it runs a line of ours is not ours."""
+    """Also during imports; output of Python itself before the first line of the program is ignored."""
     write_bson(tmp_path / "new.bson", NEW)
     for delay_s in (0.15, 0.25, 0.4, 0.6, 0.8, 1.2) if THOROUGH else (0.15, 0.4, 0.8):
         process = subprocess.Popen(

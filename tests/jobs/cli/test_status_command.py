@@ -1,4 +1,4 @@
-"""``status`` as a user calls it."""
+"""The ``status`` command: publication, runs, failures, JSON."""
 
 from __future__ import annotations
 

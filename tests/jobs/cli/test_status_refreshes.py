@@ -1,4 +1,4 @@
-"""What ``status`` tells of the schedule of refreshes, by the clock of the machine."""
+"""The schedule of refreshes in ``status``, by the clock of the machine."""
 
 from __future__ import annotations
 

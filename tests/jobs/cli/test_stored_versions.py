@@ -1,4 +1,4 @@
-"""Stores that earlier versions of the program made, see ``tests/data/stores``: each folder there is a case."""
+"""Migration of stores of earlier versions, see ``tests/data/stores``: each folder there is a case."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCHEMAS: Final = {"sqlite": len([*Path(__file__).parents[3].glob("sql/schema/0*.
 FAR_MS: Final = 2**52 // 1000
 
 Load = Callable[[], str]
-"""Puts the store of a version in place, afresh each time; its URL."""
+"""Restores the store of a version; returns its URL."""
 
 
 def _schema(version: str, backend: str) -> int:
@@ -69,7 +69,7 @@ def load(case: tuple[Path, str], request: pytest.FixtureRequest, tmp_path: Path)
 
 @pytest.fixture
 def expected(case: tuple[Path, str]) -> dict[str, Any]:
-    """What the version that made the store read from it."""
+    """The content as read by the version that made the store."""
     folder, backend = case
     found: dict[str, Any] = json.loads((folder / "expected.json").read_text("utf-8"))[backend]
     return _in_present_words(found)
@@ -180,7 +180,7 @@ def _set_owners(url: str, expected: dict[str, Any]) -> dict[str, str]:
 
 
 def _in_present_words(expected: dict[str, Any]) -> dict[str, Any]:
-    """What an earlier version read, with the names that the present one has for the same."""
+    """The content as read by an earlier version, with the names of the current version."""
     for record in (expected["published"], *expected["runs"]):
         if "meaning" in record:
             record["fingerprint"] = record.pop("meaning")
@@ -194,7 +194,7 @@ def _in_present_words(expected: dict[str, Any]) -> dict[str, Any]:
 
 
 def contents(url: str, *, create: bool = False) -> dict[str, Any]:
-    """What the store says when this version opens it, in the form of ``expected.json``."""
+    """The content of the store as read by this version, in the format of ``expected.json``."""
     with open_stores(url, timeout_s=10, create=create) as stores:
         found: dict[str, Any] = json.loads(json.dumps(_contents(stores), default=_plain))
         return found

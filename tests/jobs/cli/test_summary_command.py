@@ -1,4 +1,4 @@
-"""``summary`` as a user calls it."""
+"""The ``summary`` command: formats, ranges and errors."""
 
 from __future__ import annotations
 

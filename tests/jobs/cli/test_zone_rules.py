@@ -1,4 +1,4 @@
-"""The rules of the time zone that a store was counted with: others are not mixed in, unknown ones are adopted once."""
+"""Time zone rules of a store: other rules are refused, missing ones are adopted once."""
 
 from __future__ import annotations
 

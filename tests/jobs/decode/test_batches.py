@@ -1,4 +1,4 @@
-"""Batches of bounded size, and what is left between them."""
+"""Decoding in batches of bounded size."""
 
 from __future__ import annotations
 

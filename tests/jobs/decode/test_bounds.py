@@ -1,4 +1,4 @@
-"""The tests of decoding again, with Numba checking every index: nothing is read outside of a buffer."""
+"""Bounds checking: the tests of decoding, with Numba checking every index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random and changed bytes: whatever is read, the outcome is a result or an error that a user understands."""
+"""Fuzzing: random and mutated bytes give a result or a readable error, never a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no JSON document is damage, told with its place."""
+"""Invalid JSON is reported as damage with its offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extended JSON of every kind: the same documents give what they give as BSON."""
+"""Extended JSON of every kind gives the result of the same documents as BSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMALL_CHANGES = [
 ]
 CHUNKS = st.sampled_from([1, 7, 100, 100_000])
 LONG = 9000 if COMPILED else 4200
-"""More characters than a decoder has room for at first."""
+"""More characters than the initial capacity of a decoder."""
 
 
 def require_same(found: Decoded, expected: Decoded) -> None:

@@ -1,4 +1,4 @@
-"""The values of Extended JSON: what is read exactly, and what is rejected with which reason."""
+"""Values of Extended JSON: exact values, and rejects with their reasons."""
 
 from __future__ import annotations
 

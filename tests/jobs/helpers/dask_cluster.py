@@ -55,7 +55,7 @@ class DaskCluster:
     def add_worker(self, memory: int = 0, root: Path = _ROOT) -> subprocess.Popen[str]:
         """Start a worker of one thread.
 
-        :param memory: so many bytes it may have, with a parent that ends it and begins another; 0: any, without one.
+        :param memory: memory limit in bytes, enforced by a nanny process that restarts it; 0: no limit.
         :param root: the folder of the program.
         """
         process, _ = self._started("worker.py", _WORKER, self.address, str(memory), root=root)

@@ -1,4 +1,4 @@
-"""How much to try: enough to notice a fault within a few runs, or with ``make test THOROUGH=1`` within one."""
+"""Number of cases: enough to find a fault within a few runs, or with ``make test THOROUGH=1`` within one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMPILED: Final = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 """Whether the kernels run compiled; if not, they are some thousand times slower."""
 
 THOROUGH: Final = os.environ.get("THOROUGH", "") not in ("", "0")
-"""Whether time does not matter: every property test draws more examples, and every walk of kills takes each step."""
+"""Whether tests are exhaustive: property tests draw more examples, and kill tests try each step."""
 
 CHECKED: Final = os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0"
 """Whether the compiled kernels check every index."""

@@ -36,7 +36,7 @@ class Nursery:
     def worker(self, scheduler: str, memory: int = 0) -> int:
         """Start a worker of one thread; its process id.
 
-        :param memory: so many bytes it may have, with a parent that ends it and begins another; 0: any, without one.
+        :param memory: memory limit in bytes, enforced by a nanny process that restarts it; 0: no limit.
         """
         process_id, _ = self._started(f"worker {scheduler} {memory}")
         return process_id

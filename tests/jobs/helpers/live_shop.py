@@ -104,7 +104,7 @@ class JobRunner:
     """Runs the jobs over a shop, at the time of the test.
 
     :param folder: gets the quarantine files.
-    :param now: what the jobs take for the time, until it is set anew.
+    :param now: the clock of the jobs; tests set it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Writes directly to the summaries of a store, as another program might."""
+"""Direct writes to the summaries of a store, as by another program."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Meddler:
                 collection.insert_one(dict(zip(SUMMARY_COLUMNS, row, strict=True)))
 
     def set_zone_rules(self, digest: str | None) -> None:
-        """Let the store say that it was counted with the rules of `digest`, or as an old one nothing of that."""
+        """Set the recorded digest of time zone rules, or remove it as in an old store."""
         source = None if digest is None else "tzdata 1999.1"
         for name in ("summary_publications", "summary_runs"):
             if self._is_sqlite:
@@ -65,7 +65,7 @@ class Meddler:
                     collection.database[name].update_many({}, {"$set": values})
 
     def forget_currency(self) -> None:
-        """Let the store say nothing of its currency, as an earlier version left it."""
+        """Remove the recorded currency, as in a store of an earlier version."""
         for name in ("summary_publications", "summary_runs"):
             if self._is_sqlite:
                 with closing(self._connection()) as connection, connection:

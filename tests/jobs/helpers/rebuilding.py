@@ -1,4 +1,4 @@
-"""Rebuilds inside the process of the test."""
+"""Rebuilds inside the test process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Workshop:
     """Runs rebuilds into one store.
 
     :param folder: gets the quarantine files.
-    :param clock: what the rebuild takes for the time; the ledger has a clock of its own.
+    :param clock: the clock of the rebuild; the ledger has its own.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Workshop:
         self._parts = (stores, calendar_named(calendar), LocalDays(zone), self.quarantine, clock)
 
     def rebuild(self, request: RebuildRequest, watcher: Watcher | None = None) -> RebuildOutcome:
-        """Do what `request` says."""
+        """Run the rebuild `request`."""
         return Rebuild(*self._parts, request, watcher or Watcher()).run()
 
 
 class AtPhase(Watcher):
-    """Does something once, when the run goes over to the phase `name`."""
+    """Calls a function once, when the run enters the phase `name`."""
 
     def __init__(self, name: str, act: Callable[[], object]) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""A shop with a database of its own, beside that of the store, and a SQLite store, which may be a copy."""
+"""A shop with its own database, and a SQLite store, which may be a copy."""
 
 from __future__ import annotations
 

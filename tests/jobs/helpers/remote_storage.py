@@ -13,9 +13,9 @@ from core.retrying import Backoff
 from jobs.sources.remote.options import RemoteOptions
 
 OPTIONS = RemoteOptions(timeout_s=40.0, backoff=Backoff(retries=6, first_s=0.001, longest_s=0.05))
-"""Patient with a machine that has other things to do, but quick to try again."""
+"""Long time-outs for a busy machine, with short retry delays."""
 IMPATIENT = RemoteOptions(timeout_s=1.5, backoff=OPTIONS.backoff)
-"""For servers that say nothing."""
+"""For servers that do not respond."""
 SECRETS = ("s3cret-password", "s1gnature")
 
 _SIGNED = "AWS4-HMAC-SHA256 Credential=key/20240101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -60,7 +60,7 @@ class Storage:
         return self.base + path
 
     def _send(self, method: str, place: str, content: bytes, headers: dict[str, str]) -> None:
-        """Send a request to the storage itself, past the server in front."""
+        """Send a request to the storage itself, without the server in front."""
         assert self.server.origin is not None
         host, port = self.server.origin
         request = urllib.request.Request(f"http://{host}:{port}{place}", content, headers, method=method)

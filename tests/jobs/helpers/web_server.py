@@ -30,7 +30,7 @@ class Answer:
 
 
 Trouble = Callable[[Answer], Answer]
-"""Takes the answer to one GET, and gives the one that is sent instead."""
+"""Replaces the response to one GET."""
 
 
 def slow_down(_: Answer) -> Answer:
@@ -45,7 +45,6 @@ def cut(answer: Answer) -> Answer:
 
 
 def as_it_is(answer: Answer) -> Answer:
-    """No trouble."""
     return answer
 
 
@@ -85,7 +84,7 @@ class WebServer:
         self.released = threading.Event()
 
     def stall(self, answer: Answer) -> Answer:
-        """Say nothing until the end of the test."""
+        """Do not respond until the end of the test."""
         self.released.wait(60)
         return answer
 
@@ -99,7 +98,7 @@ class WebServer:
         return change
 
     def answer(self, method: str, target: str, headers: dict[str, str]) -> Answer:
-        """The answer to a request, without troubles."""
+        """The response to a request, without injected failures."""
         if self.origin is not None:
             return self._from_origin(method, target, headers)
         path = target.partition("?")[0]

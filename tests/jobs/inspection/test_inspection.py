@@ -1,4 +1,4 @@
-"""What inspecting finds in a source, compared with what a run makes of it."""
+"""Inspection of a source, compared with the results of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daily sums divided by ranges of merchants, and their summaries made a range at a time, are the same as at once."""
+"""Daily sums divided into ranges of merchants, and summaries computed range by range."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_summaries_by_range_equal_those_of_all_rows(rows: dict[tuple[str, int], 
 
 
 class Changing(LocalSums):
-    """Sums that are others from the second time on that they are asked for."""
+    """Sums that change from the second read on."""
 
     def __init__(self, first: pl.DataFrame, then: pl.DataFrame) -> None:
         super().__init__([first])

@@ -1,4 +1,4 @@
-"""Partitions: wherever a source is cut, the merged results are those of the source read from its beginning."""
+"""Partitions: wherever a source is split, the merged results are those of the whole source."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def cut(whole: FilePartition, *borders: int) -> list[FilePartition]:
 
 
 def outcome(count: Callable[[], CountedSources]) -> Any:
-    """All that counting gives, or the sentence of the error."""
+    """The result of counting, or the error message."""
     try:
         found = count()
     except SourceDamaged as error:
@@ -73,7 +73,7 @@ def outcome(count: Callable[[], CountedSources]) -> Any:
 
 
 def requires_equal_results(path: Path, borders: Iterator[tuple[int, ...]], fields: Fields | None = None) -> int:
-    """Compare every cut with the whole file; how many ranges had to be counted again in all."""
+    """Compare every split with the whole file; returns the number of recounted ranges."""
     source, whole = listed(path, fields)
     plan = replace(PLAN, reading=replace(PLAN.reading, fields=fields or Fields()))
     expected = outcome(lambda: count_in_order(source, [whole], plan)[0])

@@ -1,4 +1,4 @@
-"""What something else wrote into a store is mended where it is recounted, and is in the way of nothing."""
+"""Changes by other programs are repaired where days are recomputed, and cause no failure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 def require_true_count(stores: Stores) -> None:
-    """As many summaries are announced as there are."""
+    """Require that the announced number of summaries is correct."""
     published = stores.summaries.published()
     assert published is not None
     there = pl.concat([stores.summaries.rows(mode) for mode in Mode]).height
@@ -64,7 +64,7 @@ def test_changes_by_other_programs_are_repaired(
     elsewhere = (NOWRUZ + 9, NOWRUZ + 9)
     publish(stores, {("a", NOWRUZ + 9): (1, 1)}, elsewhere)
     require_true_count(stores)
-    # Everything is written anew while the store is still otherwise than it was announced.
+    # Everything is rewritten while the store differs from its announced state.
     monkeypatch.setattr(amending, "MOST_IN_PLACE", 0)
     publish(stores, {("b", NOWRUZ + 9): (1, 1)}, elsewhere)
     require_true_count(stores)

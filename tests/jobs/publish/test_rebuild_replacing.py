@@ -46,7 +46,7 @@ def second(tmp_path: Path) -> RebuildRequest:
 
 
 def of_days(transactions: list[Transaction], first_day: date, last_day: date) -> list[Transaction]:
-    """Those of the days (in Tehran, where noon UTC is the same day) from one to the other, inclusive."""
+    """The transactions of an inclusive range of days (in Tehran, where noon UTC is the same day)."""
     return [one for one in transactions if first_day <= one.at.date() <= last_day]
 
 

@@ -1,4 +1,4 @@
-"""Rebuilds never replace what is published by nothing, nor remove most of it, unless they are told to."""
+"""Shrink protection: a rebuild does not remove most published transactions unless allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which losses of published transactions are prevented, which stop a run, and which are published."""
+"""Shrink protection of days: losses that are prevented, that stop a run, and that are published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refresh makes of a collection that was written to: the same as a reckoning of all of it in plain Python."""
+"""A refresh after changes of the collection gives the totals of the whole collection, computed in plain Python."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 
 def require_right(runner: JobRunner) -> None:
-    """What is published is what the collection holds."""
+    """Require that the publication equals the content of the collection."""
     assert published_rows(runner.stores) == runner.shop.summaries()
 
 

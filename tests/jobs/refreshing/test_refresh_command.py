@@ -1,4 +1,4 @@
-"""``refresh`` as users and schedulers call it."""
+"""The ``refresh`` command: output, options and exit codes."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_the_filter_is_that_of_the_store(jobs: CommandLine, shop: Shop, sqlite_s
 
 
 def test_no_password_is_ever_shown(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
-    """Neither that of a user nor what stands in the options of the URL, whether it goes well or not."""
+    """Neither the password of a user nor those in options of the URL, on success and failure."""
     shop.collection.drop_indexes()
     optioned = with_option(shop.url, "appName=s3cret")
     assert jobs("refresh", optioned).code == 0

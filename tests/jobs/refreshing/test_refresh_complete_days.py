@@ -1,4 +1,4 @@
-"""Which days the runs of the jobs leave complete: over when they were read, and read whole."""
+"""Complete days after runs of the jobs: days that had ended when they were read completely."""
 
 from __future__ import annotations
 

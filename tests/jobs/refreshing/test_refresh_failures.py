@@ -1,4 +1,4 @@
-"""Refreshes that are killed, stopped, overtaken, or lose their server: the state before or after, never a mix."""
+"""Refreshes that are killed, stopped, taken over, or lose their server leave the old or the new state, never a mix."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def toggled(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> Toggl
 
 
 def of_store(store_url: str, sqlite: int, mongo: int) -> int:
-    """What is tried on which backend."""
+    """The cases of each backend."""
     return sqlite if store_url.startswith("sqlite") else mongo
 
 
 @MONGODB_IF_THOROUGH
 def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: str) -> None:
-    """Of a whole refresh, at every statement, or at every few of them from a random one on."""
+    """At every statement of a whole refresh, or at every few from a random one on."""
     jobs, stores = toggled.jobs, toggled.stores
     stride = 1 if THOROUGH else 11
     phases, outcomes, kills = set(), set(), 0
@@ -107,7 +107,7 @@ def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: s
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
-    """SIGTERM: what was published is told as done, and what was not as stopped."""
+    """SIGTERM: a published run is reported as published, any other as stopped."""
     jobs, stores = toggled.jobs, toggled.stores
     stride = 2 if THOROUGH else 15
     stopped, done = 0, 0

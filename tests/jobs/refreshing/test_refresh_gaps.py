@@ -1,4 +1,4 @@
-"""Whatever was published before, a refresh goes on where that ends, so that nothing in between is missing for good."""
+"""Gaps: a refresh continues where the published data ends, so that no day stays missing."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_refresh_fills_the_gap_after_exports_of_several_ages(filled: JobRunner
 
 
 def test_a_taken_over_run_does_not_publish_an_older_export(filled: JobRunner, export: Callable[..., str]) -> None:
-    """Its successor has found right what is published, so that the next generation is still free."""
+    """Its successor found no changes, so the next generation is still free."""
     filled.refresh()
 
     class Overtaken(Watcher):

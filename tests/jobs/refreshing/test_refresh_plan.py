@@ -1,4 +1,4 @@
-"""Which days a refresh counts anew."""
+"""The refresh plan: which days a refresh recomputes, by bookmark, look-back and changes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def key_of(day: int | None) -> str:
 
 
 def published_of(at: datetime | None) -> Publication:
-    """What holds everything before `at`; None: nobody knows."""
+    """A publication complete up to `at`; None: unknown."""
     return replace(PUBLISHED, complete_until_ms=None if at is None else ms_of(at))
 
 
 def unchanged(number: int, at: datetime, **changes: object) -> Run:
-    """A refresh that began at that time and found `PUBLISHED` right."""
+    """A refresh that began at that time and confirmed `PUBLISHED`."""
     made = Run(
         number, "refresh", RunStatus.UNCHANGED, Holder("here", 1, 0), ms_of(at), ms_of(at), ("mongodb://here/shop",),
         FINGERPRINT, as_of_ms=ms_of(at), incremental=True, first_day_key="1402/12/01", generation=PUBLISHED.generation,
@@ -51,7 +51,7 @@ def ago(**spans: float) -> datetime:
 
 
 def begin_key(publication: Publication, *runs: Run, look_back_days: int = 3) -> str:
-    """The day from which on all is counted anew; `runs` in the order of time."""
+    """The first recomputed day; `runs` in chronological order."""
     return key_of(planner(look_back_days).begin_day(publication, runs[::-1], ms_of(TODAY)))
 
 
@@ -135,7 +135,7 @@ def test_without_older_changes_there_is_one_open_ended_range() -> None:
 
 
 def plan_of(begin: int, *days: int) -> RefreshPlan:
-    """The plan when one document of each of `days` has changed, which the server tells in two answers."""
+    """The plan when one document of each of `days` has changed, in two batches of the server."""
     noons = [day * DAY_MS + DAY_MS // 2 for day in days]
     return planner().plan(begin, [noons[::2], noons[1::2], []])
 

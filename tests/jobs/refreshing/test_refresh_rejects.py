@@ -1,4 +1,4 @@
-"""Refreshes that meet the same bad documents again and again: how many are too many, and where they are kept."""
+"""Rejects of repeated refreshes: the reject limit, and reuse of the quarantine file."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_same_rejects_are_quarantined_once(filled: JobRunner, tmp_path: Path
 
 
 def test_a_reused_quarantine_file_gets_the_time_of_the_last_run(filled: JobRunner) -> None:
-    """Or what prune takes for old would be what the latest run names."""
+    """Otherwise prune would remove the quarantine file of the latest run."""
     spoil(filled)
     (first,) = refresh_every_minute(filled, 1)
     assert first is not None

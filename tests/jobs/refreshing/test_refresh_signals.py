@@ -1,4 +1,4 @@
-"""A signal to a refresh or a repair after any statement: all or nothing is published, and no row stays open."""
+"""A signal to a refresh or repair after any statement: all or nothing is published, and no ledger row stays open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refreshes that are started by beat: each a process of its own, one at a time, ended when it takes too long."""
+"""Scheduled refreshes by beat: each in its own process, one at a time, with a time limit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def store_of_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A server that takes connections and says nothing."""
+    """A server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Up to which instant what is published is complete, after a run has read its sources."""
+"""The bookmark: the instant up to which the publication is complete, after a run."""
 
 from __future__ import annotations
 

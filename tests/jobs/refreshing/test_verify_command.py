@@ -1,4 +1,4 @@
-"""``verify`` as users and nightly jobs call it."""
+"""The ``verify`` command: drift, repair and exit codes."""
 
 from __future__ import annotations
 

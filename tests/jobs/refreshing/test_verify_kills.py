@@ -1,4 +1,4 @@
-"""``kill -9`` of a repair: what is published has drifted as before or is right, and the next repair succeeds."""
+"""``kill -9`` of a repair leaves the old or the repaired state, and the next repair succeeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 @MONGODB_IF_THOROUGH
 def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> None:
-    """Of a whole repair, at every statement, or at every few of them from a random one on."""
+    """At every statement of a whole repair, or at every few from a random one on."""
     jobs = CommandLine(tmp_path, STORE_URL=store_url, SOURCE_URL=shop.url)
     now = datetime.now(UTC)
     shop.index()

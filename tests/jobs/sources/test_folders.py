@@ -1,4 +1,4 @@
-"""Folders: those with files of one format, and those with the dumps of shards, are read as all of these."""
+"""Folders as sources: files of one format, dumps, dumps of shards, wildcards."""
 
 from __future__ import annotations
 

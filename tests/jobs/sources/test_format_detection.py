@@ -1,4 +1,4 @@
-"""Opening sources: files, folders and standard input, recognised by their content."""
+"""Format detection: files, folders and standard input are recognised by content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real exports: every form that MongoDB's tools write says the same."""
+"""Real exports: every format of MongoDB's tools gives the same transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources that end too early, at every byte, and sources in which a bit has flipped."""
+"""Truncated sources, at every byte, and sources with a flipped bit."""
 
 from __future__ import annotations
 

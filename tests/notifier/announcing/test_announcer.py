@@ -1,4 +1,4 @@
-"""Whoever subscribed is told of each period once: when it has ended, was read after that, and not long ago."""
+"""Announcements: each subscriber gets one message per period, after it has ended and settled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 class Meddling:
-    """A part of a store to which something happens just before it is asked by the method of that name."""
+    """A part of a store that calls a function just before the method of that name."""
 
     def __init__(self, part: Any, method: str, happening: Any) -> None:
         self._part, self._method, self._happening = part, method, happening
@@ -324,7 +324,7 @@ def test_a_subscription_that_ends_during_the_run_gets_no_announcement(shop: Shop
 
 
 def test_an_announcement_never_mixes_two_publications(shop: Shop) -> None:
-    """Just as the totals are read, the same days are published with others, by a run that began too early."""
+    """While totals are read, the same days are published with other totals by a run that began too early."""
     for user in range(3):
         shop.subscribe(user_id=f"u{user}")
     end_ms = shop.end_ms(DAY)
@@ -436,7 +436,7 @@ def test_adding_or_ending_a_subscription_causes_no_duplicate(shop: Shop) -> None
 
 
 def test_concurrent_announcers_with_different_subscriptions_announce_once(store_url: str) -> None:
-    """Whoever comes first has made it, in the words of the subscription that it knew of."""
+    """The first announcer creates it, with the text of the subscription that it knows."""
     with open_stores(store_url, timeout_s=20) as stores:
         shop = Shop(stores)
         shop.subscribe(locale="fa", channels=("sms", "email"))
@@ -535,7 +535,7 @@ def test_announcements_of_an_earlier_version_are_not_repeated(
 def test_equal_user_ids_in_several_tenants_each_get_a_notification(shop: Shop) -> None:
     for tenant in ("operator", "acme", "merchants:x"):
         shop.subscribe(tenant=tenant)
-        shop.subscribe(Mode.DAILY, Mode.WEEKLY, tenant=tenant)  # overlaps, and so tells no second time
+        shop.subscribe(Mode.DAILY, Mode.WEEKLY, tenant=tenant)  # overlaps, and so causes no second message
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
     assert {(found.tenant, found.user_id, found.merchant_id) for found in shop.announcements()} == {

@@ -1,4 +1,4 @@
-"""When a worker opens its stores anew: after a store that went away, and not after one that was only busy."""
+"""A worker reopens its stores after an outage, and not after a busy store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eight processes that send, on the same notifications, each of them queued more than once: each goes out once."""
+"""Eight worker processes on notifications that are queued several times: each is sent once (idempotency)."""
 
 from __future__ import annotations
 

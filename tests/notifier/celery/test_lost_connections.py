@@ -1,4 +1,4 @@
-"""What a worker's consumer does with a connection that is lost while messages are not acknowledged."""
+"""A lost Redis connection with unacknowledged messages."""
 
 from __future__ import annotations
 

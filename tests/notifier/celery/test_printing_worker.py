@@ -1,4 +1,4 @@
-"""A worker of which one channel only prints: what it warns of, and what commands in other environments say of it."""
+"""A worker with the sender print: its warnings, and commands with other settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Running:
     log: Path
 
     def command(self, *arguments: str, **variables: str) -> str:
-        """All that a command says with the worker's variables, but for `variables`."""
+        """The output of a command with the worker's variables, replaced by `variables`."""
         said = self.notifier(*arguments, **{**VARIABLES, **variables})
         assert said.code == 0, said
         return said.out + said.err

@@ -1,4 +1,4 @@
-"""Queueing outside of a request: with a broker that is up, down, or accepts and is silent, nobody waits."""
+"""Background queueing: no request waits, whether the broker is up, down or silent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _app(broker: RedisProcess) -> Celery:
 
 
 def _offer(queue: BackgroundQueue, count: int) -> float:
-    """Offer so many; the seconds that the slowest took."""
+    """Queue so many; returns the seconds of the slowest call."""
     slowest = 0.0
     for number in range(count):
         began = time.perf_counter()
@@ -51,7 +51,7 @@ def _offer(queue: BackgroundQueue, count: int) -> float:
 
 
 def _arrives_again(queue: BackgroundQueue, app: Celery) -> None:
-    """What is offered once the broker is back reaches it, sooner or later."""
+    """Require that tasks reach the broker after its outage."""
 
     def offered_and_there() -> bool:
         queue.offer("again")

@@ -1,4 +1,4 @@
-"""A worker as it is run, with the built-in senders and a gateway on loopback for each of them."""
+"""A real worker with the built-in senders and a loopback gateway for each."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _settled(running: Plant, notification_id: str) -> Log:
 
 
 def _settle_all(running: Plant) -> None:
-    """Wait until nothing is under way that was begun before."""
+    """Wait until every earlier delivery has ended."""
     stores = running.stores.notifications
     wait_until(
         lambda: not stores.listed(NotificationFilter(status=NotificationStatus.PENDING), limit=1),

@@ -1,4 +1,4 @@
-"""A Redis that answers and refuses, a clock that is wrong, a child that dies at its birth: the worker goes on."""
+"""Redis failures, clock skew and killed child processes: the worker continues."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def redis(running: Plant) -> Iterator[Redis]:
 
 
 def _said(running: Plant, words: str) -> Callable[[], int]:
-    """Counts how often the worker has said `words`."""
+    """Counts how often the worker has logged `words`."""
     return lambda: running.running[0].log.read_text().count(words)
 
 

@@ -1,4 +1,4 @@
-"""A worker and beat as they are run, through everything that goes wrong: no message is lost, none is sent twice."""
+"""A real worker and beat during failures: no message is lost, none is sent twice."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_message_of_a_killed_child_process_is_recovered(running: Plant) -> Non
     added = {kind: running.add(kind, body="slow 1.5") for kind in KINDS}
     for kind, one in added.items():
         os.kill(running.sender_of(f"{one}:{kind}"), signal.SIGKILL)
-    # What the gateway took is not sent again: it is asked, or recognises the repetition, or it is unknown.
+    # A message that the gateway has is not sent again: status lookup, idempotency, or unknown.
     assert _by_kind(running, added) == {
         "plain": ("unknown", 1, 1),
         "askable": ("success", 1, 1),

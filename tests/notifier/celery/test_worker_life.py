@@ -1,4 +1,4 @@
-"""Workers as they are run: two on the same messages, one killed, one stopped, one that may not start."""
+"""Real workers: two on the same messages, one killed, one stopped, one with invalid settings."""
 
 from __future__ import annotations
 

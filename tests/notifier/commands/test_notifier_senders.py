@@ -1,4 +1,4 @@
-"""``python -m notifier senders test``: what came of it, by exit code and in a sentence, on counting gateways."""
+"""``python -m notifier senders test``: exit codes and messages for each outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateways that do not answer are left alone for a while, each on its own, and then probed by one message at a time."""
+"""The circuit breaker: a gateway that times out is paused, then probed by one message (half-open)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_any_response_resets_the_count_of_consecutive_timeouts(parts: Parts) -> 
 
 def test_an_unused_probe_is_given_to_the_next_message(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
-    parts.breaker.release(SMS)  # nobody had one
+    parts.breaker.release(SMS)  # no message had a probe
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
     parts.clock.move_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0

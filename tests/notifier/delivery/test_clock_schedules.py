@@ -1,4 +1,4 @@
-"""Whatever the clocks of two hosts say, and in whichever order they get to work: what a gateway is given how often."""
+"""Clock skew: for any clocks of two hosts and any schedule, how often a gateway receives a message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUNDS = RETRY_POLICY.max_attempts * 3
 
 @dataclass(frozen=True)
 class Turn:
-    """`host` looks at the message after so many seconds; before it is sent, if it is, the `meanwhile` look at it too.
+    """`host` handles the message after so many seconds; before it is sent, the `meanwhile` hosts handle it too.
 
     :param lasts_s: how long the gateway takes until then.
     :param ends: taken, or taken without an answer, or refused.
@@ -52,7 +52,7 @@ def _turns() -> st.SearchStrategy[list[Turn]]:
 
 @dataclass
 class Hosts:
-    """Two hosts over one store, and one gateway, which can be asked if `askable`."""
+    """Two hosts over one store, and one gateway, with status lookup if `askable`."""
 
     hosts: list[Station]
     sender: ScriptedSender
@@ -71,7 +71,7 @@ class Hosts:
         return self.hosts[0].add()
 
     def pass_by(self, seconds: float) -> None:
-        """Time goes by, for both."""
+        """Move the clocks of both."""
         self.now_s += seconds
         for host, skew_s in zip(self.hosts, self.skews_s, strict=True):
             host.clock.now_ms = round((self.now_s + skew_s) * 1000)
@@ -100,7 +100,7 @@ class Hosts:
         self.look(turn.host, notification_id)
 
     def settle(self, notification_id: str) -> None:
-        """Both look at it until nothing is left to be done, and the gateway takes all."""
+        """Both handle it until it has ended; the gateway accepts everything."""
         for _ in range(_ROUNDS):
             self.pass_by(LEASE_S * 20)
             self.sender.steps = [self._taken] * 2

@@ -1,4 +1,4 @@
-"""Workers on hosts whose clocks differ, over one store: what holds by any clocks, and what needs them to agree."""
+"""Workers with clock skew over one store: guarantees for any skew, and those that need agreeing clocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _stations(folder: Path, sender: ScriptedSender, *skews_s: float) -> Iterator
 
 
 def _meanwhile(act: Callable[[], object]) -> Step:
-    """While the gateway is at it, `act` happens."""
+    """Call `act` while the gateway handles the message."""
 
     def step(_: Message) -> Receipt | None:
         act()

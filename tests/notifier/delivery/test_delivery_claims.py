@@ -1,4 +1,4 @@
-"""Who may send when several could, or when something happens meanwhile, over the real store."""
+"""Claims and leases: which worker may send when several could, over the real store."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ def test_an_outcome_is_recorded_after_a_store_outage(here: Station, after: bool)
 
 
 class SoftTimeLimit(Exception):
-    """What a task is told to end with."""
+    """The exception that ends a task at its time limit."""
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parents[3]
 
 
 def _walk(store_url: str, folder: Path, *numbers: int) -> dict[str, list[dict[str, Any]]]:
-    """How each ended, by the kind of sender."""
+    """The final status of each, by kind of sender."""
     script = Path(delivery_walker.__file__)
     command = [sys.executable, str(script), store_url, str(folder / "gateway"), *map(str, numbers)]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
@@ -33,7 +33,7 @@ def _walk(store_url: str, folder: Path, *numbers: int) -> dict[str, list[dict[st
 
 
 def _check(found: list[dict[str, Any]], kind: str) -> set[str]:
-    """Each log has ended truly; the statuses that there were."""
+    """Require a true final status of each delivery; returns the statuses."""
     seen = set()
     for one in found:
         for channel, log in one["logs"].items():
@@ -49,7 +49,7 @@ def _check(found: list[dict[str, Any]], kind: str) -> set[str]:
 
 
 def test_a_kill_at_any_point_of_a_delivery_is_safe(store_url: str, tmp_path: Path) -> None:
-    """Of all of them five in turn, by chance, on MongoDB two, unless time does not matter."""
+    """A random sequence of five points, on MongoDB two; all in thorough runs."""
     count = 5 if store_url.startswith("sqlite") else 2
     first = random.randint(1, _POINTS + 1 - count)
     walks = _walk(store_url, tmp_path, *([] if THOROUGH else [first, first + count - 1]))

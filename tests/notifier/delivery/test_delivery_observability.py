@@ -1,4 +1,4 @@
-"""What a worker tells of attempts: lines of JSON, and numbers."""
+"""Logs and metrics of deliveries."""
 
 from __future__ import annotations
 

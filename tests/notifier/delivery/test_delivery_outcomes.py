@@ -1,4 +1,4 @@
-"""What comes of attempts, over the real store: each outcome, each channel on its own, backoff and limits."""
+"""Outcomes of delivery attempts over the real store: retry, backoff, dead, unknown, rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateways that refuse whatever they are given are paused for all workers, and without Redis by each that knows."""
+"""Pauses of gateways that refuse every message: shared by all workers in Redis, or per worker without it."""
 
 from __future__ import annotations
 
@@ -167,9 +167,9 @@ def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
     assert (alone.wait_s(ONE), alone.wait_s(OTHER)) == (30, 0)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
-    assert alone.wait_s(OTHER) == 0  # the same one again is no second one
+    assert alone.wait_s(OTHER) == 0  # the same chat again does not count as a second one
     alone.answered(OTHER)
-    assert alone.wait_s(ONE) == 30  # nor does it help when another one is not refused
+    assert alone.wait_s(ONE) == 30  # an accepted message to another chat does not help
     clock.move_s(10)
     alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
     assert [alone.wait_s(chat) for chat in (ONE, OTHER, THIRD)] == [30, 30, 30]
@@ -402,7 +402,7 @@ def test_a_refused_smtp_login_is_not_repeated_per_mail(here: Station, shared: Re
 
 
 def test_telegram_rate_limit_bans_are_respected(here: Station, shared: RedisBreakerStates, redis: RedisProcess) -> None:
-    """It takes five, and then bans whoever goes on."""
+    """The gateway accepts five, and then bans clients that continue."""
     left, answered = [5], []
 
     def limited(handler: object) -> None:

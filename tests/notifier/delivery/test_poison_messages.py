@@ -1,4 +1,4 @@
-"""A worker of one process, as it is run, through what would keep it from everything else for ever."""
+"""Poison messages and hanging gateways do not block a worker of one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long is waited between attempts."""
+"""The retry policy: backoff, jitter, Retry-After and rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep, over the real store: what is due is queued, in order, where there is room, and not all the time."""
+"""The sweep over the real store: due messages are queued in order, up to the capacity of the queue."""
 
 from __future__ import annotations
 

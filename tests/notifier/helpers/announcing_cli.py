@@ -1,4 +1,4 @@
-"""``python -m notifier``, called within the process of the test: a start of its own takes a second each time."""
+"""``python -m notifier``, called in the test process: starting a process takes a second each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from notifier.__main__ import app
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command ended with."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -28,7 +28,7 @@ class Said:
         return json.loads(self.out)
 
     def failure(self, code: int) -> str:
-        """The sentence of a failure, which has one, and a hint."""
+        """The error message of a failed command, which must have one, and a hint."""
         assert self.code == code, self
         *_, sentence, hint = self.err.splitlines()
         assert sentence.startswith("Error: "), self
@@ -38,7 +38,7 @@ class Said:
 
 
 def key_of(tenant: str) -> ApiKey:
-    """A key by which there is `tenant`."""
+    """A key that creates `tenant`."""
     return ApiKey("k1", "a till", bytes(32), frozenset({Scope.NOTIFICATIONS}), frozenset(), 0, tenant_name=tenant)
 
 

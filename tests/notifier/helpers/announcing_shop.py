@@ -37,9 +37,9 @@ SALES: Final[Sales] = {"m1": {DAY: (1_234_567, 12), NEXT_DAY: (10, 1)}}
 
 
 class Shop:
-    """The summaries, subscriptions and notifications of `stores`, and what may happen to them.
+    """The summaries, subscriptions and notifications of `stores`, and changes of them.
 
-    :ivar now_ms: what the announcer's clock says.
+    :ivar now_ms: the time of the announcer's clock.
     """
 
     def __init__(self, stores: Stores, fingerprint: Fingerprint = FINGERPRINT) -> None:
@@ -78,7 +78,7 @@ class Shop:
         ends: bool = True,
         as_of_ms: int | None = None,
     ) -> Publication:
-        """Publish `sales`, which become all that is published.
+        """Publish `sales` in place of everything published.
 
         :param days: the days that the run says it has replaced; None for everything.
         :param in_ledger: whether there is anything of it in the ledger.

@@ -1,4 +1,4 @@
-"""A delivery over a real store, with a clock and senders that the test tells what to do."""
+"""A delivery over a real store, with a clock and scripted senders of the test."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ScriptedSender:
         return found or Receipt(f"ref-{len(self.sent)}")
 
     def find(self, message: Message) -> Receipt | None:
-        """The next answer, the last for ever; a gateway without any cannot be asked."""
+        """The next response, the last repeatedly; a gateway without responses has no status lookup."""
         if self.answers is None:
             raise NotAskable
         self.asked.append(message)
@@ -103,7 +103,7 @@ class ScriptedPostalSender(ScriptedSender):
 
 @dataclass
 class ScriptedThrottle:
-    """Lets all through but where `waits` has seconds for a channel."""
+    """A rate limiter that delays only the channels in `waits`, in seconds."""
 
     waits: dict[str, float] = field(default_factory=dict)
 
@@ -114,7 +114,7 @@ class ScriptedThrottle:
 
 @dataclass
 class Recorder:
-    """Remembers what a watch is told."""
+    """Records the calls of an observer."""
 
     events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
     gateways: list[tuple[str, float | None]] = field(default_factory=list)
@@ -215,14 +215,14 @@ class Station:
         return self.stored(notification_id).log(channel)
 
     def append(self, notification_id: str, kind: EventKind, until_ms: int | None = None, channel: str = "sms") -> None:
-        """What somebody else does meanwhile."""
+        """Append an event as another worker would."""
         stored = self.stored(notification_id)
         state = stored.log(channel).state
         event = Event(state.number + 1, kind, self.clock(), until_ms, worker="else:2" if until_ms else None)
         assert self.stores.notifications.append(stored.notification, channel, state, event) is not None
 
     def due(self) -> list[str]:
-        """What the sweep would queue now."""
+        """The notifications that the sweep would queue now."""
         return self.stores.notifications.due(self.clock(), 100)
 
     def sweep(self, queue: Callable[[str], None]) -> Sweep:

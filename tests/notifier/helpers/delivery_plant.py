@@ -1,4 +1,4 @@
-"""The notifier as it is run: Redis, a store, ``celery -A core worker`` and ``celery -A core beat`` as processes."""
+"""The real notifier: Redis, a store, ``celery -A core worker`` and ``celery -A core beat`` as processes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CeleryProcess:
 
 @dataclass
 class Plant:
-    """All of it, with short times."""
+    """The services of the notifier, with short intervals and time-outs."""
 
     folder: Path
     redis: RedisProcess
@@ -145,7 +145,7 @@ class Plant:
 
     @cached_property
     def app(self) -> Celery:
-        """What queues, as the API would."""
+        """The Celery app with which the API queues."""
         return make_celery(Settings(celery_broker_url=self.redis.url(0), celery_result_backend=self.redis.url(1)))
 
     def stored(self, notification_id: str) -> StoredNotification:

@@ -1,6 +1,6 @@
-"""Senders for the tests of deliveries: plug-ins over a gateway that is a file, which outlives whoever sends.
+"""Senders for the tests of deliveries: plug-ins over a gateway that is a file, which outlives its clients.
 
-Each line of the file is what the gateway was asked for: ``begun <id> <pid>`` and ``taken <id> <pid>``.
+Each line of the file is a request to the gateway: ``begun <id> <pid>`` and ``taken <id> <pid>``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FileGateway:
         return [(message_id, int(pid)) for found, message_id, pid in parts if found == word]
 
     def taken(self, message_id: str) -> int:
-        """How many times the message was taken: what its receiver has got."""
+        """Number of times that the gateway accepted the message."""
         return sum(found == message_id for found, _ in self.lines("taken"))
 
     def take_once(self, message_id: str) -> None:
@@ -59,7 +59,7 @@ class FileGateway:
 
 
 class PlainSender:
-    """Hands messages to a gateway that neither recognises a repetition nor can be asked.
+    """Sends to a gateway without idempotency and without status lookup.
 
     The body says how it goes: ``ok``, ``slow SECONDS`` (after the gateway took it), ``late SECONDS`` (before), ``exit``
     (the process ends), ``refused``, ``never``, ``lost`` (taken, without an answer).
@@ -100,11 +100,11 @@ class PlainSender:
         return Receipt(f"ref-{message.id}")
 
     def take(self, message: Message) -> None:
-        """What the gateway does with it."""
+        """Let the gateway accept it."""
         self.gateway.write("taken", message.id)
 
     def find(self, message: Message) -> Receipt | None:
-        """It cannot be asked."""
+        """There is no status lookup."""
         raise NotAskable
 
     def close(self) -> None:
@@ -112,20 +112,20 @@ class PlainSender:
 
 
 class AskableSender(PlainSender):
-    """Hands messages to a gateway that can be asked."""
+    """Sends to a gateway with status lookup."""
 
     def find(self, message: Message) -> Receipt | None:
-        """Whether the gateway took it."""
+        """Whether the gateway accepted it."""
         return Receipt(f"ref-{message.id}") if self.gateway.taken(message.id) else None
 
 
 class RecognisingSender(PlainSender):
-    """Hands messages to a gateway that recognises a repetition."""
+    """Sends to a gateway with idempotency."""
 
     deduplicates: ClassVar = True
 
     def take(self, message: Message) -> None:
-        """Taken once."""
+        """Accept it once."""
         self.gateway.take_once(message.id)
 
 

@@ -20,7 +20,7 @@ _NOT_THERE: Final = 100
 
 
 def _kavenegar(server: Gateway, request: Request) -> dict[str, Any]:
-    """As the real one: it knows what it was given by our number, ``localid``."""
+    """Like the real one: it finds messages by ``localid``."""
     localid = request.form["localid"]
     known = request.path.endswith(_SEND) or any(one.form["localid"] == localid for one in short_messages(server))
     entry = {"messageid": int(localid) % 10**9 if known else 0, "status": 1 if known else _NOT_THERE}
@@ -43,7 +43,7 @@ def short_messages(kavenegar: Gateway) -> list[Request]:
 
 @dataclass(frozen=True)
 class Gateways:
-    """All of them, answering as they do on a good day until their behaviours, or the script, are changed."""
+    """All gateways, which accept messages until their behaviours, or the script, are changed."""
 
     kavenegar: Gateway
     telegram: Gateway

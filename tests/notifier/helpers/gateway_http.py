@@ -1,4 +1,4 @@
-"""A counting HTTP server on loopback that answers, hangs, cuts and drips as told, one behaviour a request."""
+"""A counting HTTP server on loopback with one behaviour per request: respond, hang, cut off, drip."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def answers(status: int, body: bytes | dict[str, Any] = b"", headers: Mapping[st
 
 
 def answers_with(made: Callable[[Gateway, Request], dict[str, Any]]) -> Behaviour:
-    """Answers 200, with what is `made` of the request and of all that the server has seen."""
+    """Responds 200, with the body that `made` computes from the request and all earlier ones."""
 
     def behave(handler: _Handler) -> None:
         answers(200, made(handler.gateway, handler.asked), {"content-type": "application/json"})(handler)
@@ -194,7 +194,7 @@ def timeout_for(*behaviours: Behaviour) -> float:
 
 @contextlib.contextmanager
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and says nothing."""
+    """A port that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 

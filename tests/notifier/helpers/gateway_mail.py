@@ -1,4 +1,4 @@
-"""A mail server on loopback (aiosmtpd) that refuses, drops, resets, hangs or drips at the stage it is told."""
+"""A mail server on loopback (aiosmtpd) that refuses, drops, resets, hangs or drips at a given stage."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Scripted(SMTP):
         return AuthResult(success=data.password == b"right-password", handled=False)
 
     async def acted(self, stage: str) -> bool:
-        """Do what the script says for `stage`; whether it says anything."""
+        """Run the script for `stage`; returns whether there is one."""
         self._server.stages.append(stage)
         action = self._server.script.get(stage)
         if action is None:

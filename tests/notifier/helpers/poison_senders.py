@@ -1,4 +1,4 @@
-"""Senders that end the process they are used in: plug-ins for a worker that is run."""
+"""Poison senders: plug-ins that end the worker process that uses them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Poison:
         return cls()
 
     def send(self, message: Message) -> Receipt:
-        """Nobody knows whether it was sent."""
+        """The outcome is unknown."""
         raise Ambiguous("no answer")
 
     def find(self, message: Message) -> Receipt | None:
@@ -40,6 +40,6 @@ class EarlySender(_Poison):
 
 
 class AskedSender(_Poison):
-    """Ends the process when it is asked what became of a message."""
+    """Ends the process in a status lookup."""
 
     needs_address: ClassVar = False

@@ -1,4 +1,4 @@
-"""Which addresses are public, and the time that look-ups and connections may take."""
+"""Public and private addresses, and time-outs of look-ups and connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a request when this process is held up within it."""
+"""The outcome of a request that is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret and no whole address gets out: not into failures, tracebacks, logs or representations."""
+"""Redaction: no secret and no whole address in errors, tracebacks, logs or representations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
-    """What was said by the end of the test, at every level of every logger, is looked through."""
+    """The log lines of every logger and level, which are checked for secrets at the end of the test."""
     caplog.set_level(logging.DEBUG)
     words: list[str] = []
     yield words
@@ -50,7 +50,7 @@ def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) ->
 
 
 def tried(sender: Sender, message: Message) -> list[str]:
-    """All that a send and a question say, and how their parts represent themselves."""
+    """The errors and representations of a send and a status lookup."""
     words = [repr(message), repr(sender)]
     for call in (sender.send, sender.find):
         try:

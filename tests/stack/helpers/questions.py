@@ -1,4 +1,4 @@
-"""What the files of ``observability/`` ask of Prometheus."""
+"""The Prometheus queries in the files of ``observability/``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def selectors() -> Iterator[promql_parser.VectorSelector]:
-    """Each place where an alert or a panel names a metric."""
+    """The metric selectors of alerts and panels."""
     found: list[promql_parser.VectorSelector] = []
 
     def note(expression: promql_parser.Expr) -> bool:

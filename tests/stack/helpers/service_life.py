@@ -1,4 +1,4 @@
-"""The whole service as ``make run`` starts it, from its start to Ctrl-C, and what was seen meanwhile."""
+"""The whole service of ``make run``, from its start to Ctrl-C, with its output."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Service:
 
     @property
     def said(self) -> str:
-        """What was on its terminal."""
+        """Its terminal output."""
         return self._log.read_text()
 
     def lines_of(self, program: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ class Service:
         assert ended.code == 0, ended
 
     def shell(self, script: str) -> str:
-        """What `script` prints in another terminal."""
+        """The output of `script` in another terminal."""
         ended = subprocess.run(
             ["sh", "-c", script],
             cwd=ROOT,
@@ -102,7 +102,7 @@ class Service:
         return ended.stdout
 
     def ask(self, path: str, content: object = None, headers: dict[str, str] | None = None) -> Any:
-        """What the API answers."""
+        """The response of the API."""
         data = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json", **(headers or {})})
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -113,7 +113,7 @@ class Service:
         return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
 
     def started_again(self) -> str:
-        """What a second one says that cannot start over the same files."""
+        """The error of a second service over the same files."""
         second = subprocess.run(
             self._command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
@@ -121,12 +121,12 @@ class Service:
         return second.stderr
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Ask it to end; its exit code."""
+        """Stop it; returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=_STOP_S)
 
     def end(self) -> None:
-        """End whatever runs still."""
+        """End every running process."""
         if self.process.poll() is None:
             for one in self.family():
                 with suppress(psutil.NoSuchProcess):
@@ -135,7 +135,7 @@ class Service:
 
 
 def names_told(address: str) -> set[str]:
-    """The names of all samples that are told at `address`."""
+    """The names of all metrics exposed at `address`."""
     with urllib.request.urlopen(address, timeout=60) as answer:
         text = answer.read().decode()
     return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}

@@ -1,4 +1,4 @@
-"""A Dask cluster gives what this process gives, whatever becomes of its workers, or fails and publishes nothing."""
+"""A Dask cluster gives the local result, or fails and publishes nothing."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ FORMS = [
 ]
 WAIT_S: Final = 120
 _OF_A_COMMAND: Final = 3
-"""So many answers does a command get before a worker: it also asks how old the source is."""
+"""Number of responses to a command before the first to a worker: it also reads the age of the source."""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The scheduler of a cluster of two workers that no test harms."""
+    """The scheduler of a cluster of two workers that no test kills."""
     with dask_cluster(tmp_path_factory.mktemp("cluster"), 2) as cluster:
         yield cluster.address
 
@@ -66,7 +66,7 @@ def counted(
     cluster: str | None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Counted:
-    """What is counted of `sources`, whatever is rejected; all of it in this process."""
+    """The result of counting `sources` locally; any number of rejects is allowed."""
     days = LocalDays("Asia/Tehran")
     counting = Counting(Fields(), EVER, days, 1.0, 2, progress, lambda **_: None, cluster=cluster)
     remote = RemoteOptions(timeout_s=WAIT_S)
@@ -75,7 +75,7 @@ def counted(
 
 
 def figures(found: Counted) -> tuple[object, ...]:
-    """What two ways of counting must agree on, bit for bit."""
+    """The part of a result that must be identical for every way of counting."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
     return all_sums(found.daily).rows(), found.counts, found.rejects_by_reason, quarantine, found.file_formats
 

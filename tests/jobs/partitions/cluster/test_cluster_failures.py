@@ -1,4 +1,4 @@
-"""A run survives the loss of workers, or fails and publishes nothing; when it ends early, its workers are free."""
+"""Failures of a cluster: a run survives lost workers, or fails without publishing and releases its workers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHOP: Final = Path(__file__).parents[3] / "data" / "shop" / "transaction.bson"
 EVER: Final = Window(-(2**62), 2**62, -(2**62), 2**62)
 WAIT_S: Final = 120
 OF_A_CLIENT: Final = 2
-"""So many answers does the client get before a worker."""
+"""Number of responses to the client before the first to a worker."""
 OF_A_COMMAND: Final = 3
-"""A command also asks how old the source is."""
+"""A command also reads the age of the source."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def source(web: WebServer) -> str:
 
 
 def counted(source: str, quarantine: Path, cluster: str | None) -> Counted:
-    """What is counted of `source`, whatever is rejected; all of it in this process."""
+    """The result of counting `source` locally; any number of rejects is allowed."""
     counting = Counting(
         Fields(), EVER, LocalDays("Asia/Tehran"), 1.0, 2, lambda _: None, lambda **_: None, cluster=cluster
     )
@@ -89,7 +89,7 @@ def counted(source: str, quarantine: Path, cluster: str | None) -> Counted:
 
 
 def figures(found: Counted) -> tuple[object, ...]:
-    """What two ways of counting must agree on, bit for bit."""
+    """The part of a result that must be identical for every way of counting."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
     return all_sums(found.daily).rows(), found.counts, found.rejects_by_reason, quarantine, found.file_formats
 
@@ -157,7 +157,7 @@ def test_the_work_of_a_paused_worker_is_reassigned(
     local = figures(counted(source, tmp_path / "local", None))
 
     async def give_up(dask_scheduler: Any) -> None:
-        """What the scheduler does with a worker from which it has heard nothing for its ``worker-ttl``."""
+        """Remove a worker as the scheduler does after its ``worker-ttl`` without a heartbeat."""
         for one in dask_scheduler.workers.values():
             one.last_seen = 0
         await dask_scheduler.check_worker_ttl()
@@ -174,7 +174,7 @@ def test_the_work_of_a_paused_worker_is_reassigned(
 
 @pytest.fixture
 def strict(address: str) -> Iterator[None]:
-    """A scheduler that takes a partition for poisonous when it has lost one worker, not four."""
+    """A scheduler that gives up a partition after one lost worker instead of four."""
     on_scheduler(address, lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
     yield
     on_scheduler(address, lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 3))

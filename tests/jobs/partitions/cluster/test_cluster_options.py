@@ -1,4 +1,4 @@
-"""What a cluster is asked is refused where it cannot be done, and shows nothing of the source."""
+"""Options of a cluster: impossible ones are refused, and tasks show no secret of the source."""
 
 from __future__ import annotations
 

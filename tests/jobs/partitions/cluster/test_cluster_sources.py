@@ -1,4 +1,4 @@
-"""Every kind of source gives on a cluster what it gives in this process, wherever it is and however it is packed."""
+"""Every kind of source gives the local result on a cluster, from any storage and in any compression."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SECRET: Final = "s3cret"
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Any]:
-    """A cluster whose two workers are threads of this process; what is said to them is pickled as for any other."""
+    """A cluster whose two workers are threads of this process; messages to them are pickled as usual."""
     with cluster_here(1, workers=2) as cluster:
         yield cluster
 
@@ -69,12 +69,12 @@ def listed(sources: Sequence[str | Path]) -> list[Callable[[], Any]]:
 
 
 def counted(sources: Sequence[str | Path], folder: Path, cluster: str | None) -> Counted:
-    """What is counted of `sources`, whatever is rejected; all of it in this process."""
+    """The result of counting `sources` locally; any number of rejects is allowed."""
     return counting(cluster).count(listed(sources), folder / f"rejects-{len(list(folder.iterdir()))}").collected()
 
 
 def figures(found: Counted) -> tuple[object, ...]:
-    """What two ways of counting must agree on, bit for bit."""
+    """The part of a result that must be identical for every way of counting."""
     quarantine = None if found.quarantine is None else found.quarantine.read_bytes()
     sums = all_sums(found.daily).rows()
     return sums, found.counts, found.rejects_by_reason, quarantine, found.file_formats, found.warnings
@@ -98,7 +98,7 @@ def write_table(path: Path, rows: int = 3000) -> Path:
 
 
 def packed(folder: Path) -> list[Path]:
-    """Sources of each kind of file; whole text files only where time does not matter."""
+    """Sources of each file format; whole text files only in thorough runs."""
     zipped = folder / "again.csv.gz"
     zipped.write_bytes(gzip.compress((SHOP / "transaction.csv").read_bytes()))
     others = ("transaction.csv", "transaction.array.json", "shop.archive") if THOROUGH else ()
@@ -200,7 +200,7 @@ def checkpoint_in(folder: Path) -> Checkpoint:
 
 
 def with_checkpoint(kept: Checkpoint, cluster: str | None, folder: Path) -> tuple[object, ...]:
-    """What is counted of a file, and how many results came from the checkpoint."""
+    """The result of counting a file, and the number of results from the checkpoint."""
     rejects = folder / f"rejects-{len(list(folder.iterdir()))}"
     found = counting(cluster, kept).count(listed([folder / "shop.bson"]), rejects).collected()
     return *figures(found)[:4], kept.reused

@@ -1,4 +1,4 @@
-"""What is handed out to the workers of a cluster, and what comes back: on threads of this process."""
+"""Tasks and results of cluster workers, on threads of this process."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client() -> Iterator[Any]:
 
 
 def run(client: Any, source: Source, state: CountingState) -> tuple[CountedSources, list[PartitionResult], ClusterSums]:
-    """What the cluster counts of `source`, the results that reached this client, and the sums."""
+    """The counts of `source` on the cluster, the results that the client received, and the sums."""
     cluster, found, results = Cluster(client, "here"), CountedSources(), list[PartitionResult]()
 
     def take(task: Task, result: PartitionResult, positions_before: int) -> None:

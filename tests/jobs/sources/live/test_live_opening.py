@@ -1,4 +1,4 @@
-"""Opening live collections: which one is read, and what a user is told when there is none."""
+"""Opening live collections: which one is read, and the errors if there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jobs.sources.url import redacted_url
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """The address of a server that takes connections and never says a word."""
+    """The address of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 

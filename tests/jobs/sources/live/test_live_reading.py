@@ -1,4 +1,4 @@
-"""Live collections read whole: every document once, whatever its `_id` is and whoever writes meanwhile."""
+"""Live collections: every document is read once, whatever its `_id`, also during writes."""
 
 from __future__ import annotations
 

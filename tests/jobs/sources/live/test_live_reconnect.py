@@ -1,4 +1,4 @@
-"""Connections and servers that break while a collection is read: nothing twice, nothing lost, or a clear failure."""
+"""Reconnects and retries while a live collection is read: no duplicates, no loss, or a clear error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BREAK_AFTER_BYTES = 4_000
 
 @pytest.fixture(autouse=True)
 def _soon_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the driver look for a server that it lost at once, where otherwise it waits for half a second."""
+    """Let the driver look for a lost server at once instead of after half a second."""
     monkeypatch.setattr(common, "MIN_HEARTBEAT_INTERVAL", 0.01)
 
 

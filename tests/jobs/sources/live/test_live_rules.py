@@ -1,4 +1,4 @@
-"""The rules of live collections that need no server: URLs, ranges of time, and what counts must be."""
+"""Live collections without a server: URLs, time ranges, document counts, retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that is no UTF-8 in documents of a server: they are counted, rejected or left out as those of a file are."""
+"""Invalid UTF-8 in documents of a server is handled as in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remote objects are read whole, as one version, through whatever passes."""
+"""Remote objects are read as one version, with retries of transient failures."""
 
 from __future__ import annotations
 

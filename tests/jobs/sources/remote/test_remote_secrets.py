@@ -1,4 +1,4 @@
-"""The secrets of URLs reach no output, ledger or quarantine, whatever becomes of the command."""
+"""Secrets in URLs never reach output, ledger or quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of remote objects are told from files and checked before anything is asked for, and shown without secrets."""
+"""URLs of remote objects: recognised, validated, and shown without secrets."""
 
 from __future__ import annotations
 
