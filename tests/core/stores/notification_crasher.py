@@ -19,6 +19,8 @@ class Killer(monitoring.CommandListener):
     writes = 0
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Do nothing."""
+
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
         """Count a write before the store sees its result."""
         if event.command_name in ("insert", "update"):
@@ -27,6 +29,8 @@ class Killer(monitoring.CommandListener):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Do nothing."""
+
 
 def main(store_url: str, notification_id: str, kind: EventKind, writes: int) -> None:
     """Append an event of `kind` to the first delivery of the notification."""
