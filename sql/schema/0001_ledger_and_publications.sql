@@ -1,5 +1,5 @@
--- The list of what was published: the row with the highest generation is in force. Instants are milliseconds since
--- 1970 UTC; lists are JSON text. The columns time_zone to where_filters say what the numbers mean.
+-- The publications: the row with the highest generation is the current one. Instants are milliseconds since
+-- 1970 UTC; lists are JSON text. The columns time_zone to where_filters are the fingerprint of the numbers.
 CREATE TABLE summary_publications (
     generation      INTEGER PRIMARY KEY CHECK (generation > 0),
     run_id          INTEGER NOT NULL,
@@ -17,8 +17,8 @@ CREATE TABLE summary_publications (
     total_count     INTEGER NOT NULL
 );
 
--- The ledger: one row a run, whose numbers add up: read = counted + rejected + filtered + out_of_range. The number of a
--- run is its lock: it can be inserted once.
+-- The ledger: one row per run, whose counts add up: read = counted + rejected + filtered + out_of_range. The number of a
+-- run is the run lock: it can be inserted once.
 CREATE TABLE summary_runs (
     id                 INTEGER PRIMARY KEY CHECK (id > 0),
     command            TEXT    NOT NULL,

@@ -1,4 +1,4 @@
--- The keys with which programs may use the API. A key is never deleted: revoking one sets its revoked_at_ms. Instants are
+-- The API keys of programs. A key is never deleted: revoking one sets its revoked_at_ms. Instants are
 -- milliseconds since 1970 UTC; lists are JSON text.
 CREATE TABLE api_keys (
     id            TEXT    NOT NULL PRIMARY KEY,

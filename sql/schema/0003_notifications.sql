@@ -1,4 +1,4 @@
--- Notifications, and how their delivery stands. Instants are milliseconds since 1970 UTC; lists are JSON text.
+-- Notifications, and the status of their delivery. Instants are milliseconds since 1970 UTC; lists are JSON text.
 
 CREATE TABLE notifications (
     id             TEXT    NOT NULL PRIMARY KEY,
@@ -16,12 +16,12 @@ CREATE TABLE notifications (
     status         TEXT    NOT NULL CHECK (status IN ('pending', 'sent', 'failed', 'cancelled'))  -- told by its logs
 );
 
--- Serve the pages of a list: of everybody, of a user, of a status.
+-- For pages of a list: of all notifications, of a user, of a status.
 CREATE INDEX notifications_newest ON notifications (created_at_ms, id);
 CREATE INDEX notifications_of_user ON notifications (user_id, created_at_ms, id);
 CREATE INDEX notifications_of_status ON notifications (status, created_at_ms, id);
 
--- What happened to the log of a channel: its delivery over it. Each number exists once: inserting it is the claim.
+-- The delivery events of a channel. Each number exists once: inserting it is the claim.
 CREATE TABLE notification_events (
     notification_id TEXT    NOT NULL,
     channel         TEXT    NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE notification_events (
     PRIMARY KEY (notification_id, channel, number)
 ) WITHOUT ROWID;
 
--- One row a log: a copy of how it stands after its events, which are `number`, written together with the last of them.
+-- One row per delivery: a copy of its state after event `number`, written together with that event.
 CREATE TABLE notification_logs (
     notification_id    TEXT    NOT NULL,
     channel            TEXT    NOT NULL,
@@ -55,12 +55,12 @@ CREATE TABLE notification_logs (
     CHECK ((queue_at_ms IS NULL) = (due_at_ms IS NULL))
 ) WITHOUT ROWID;
 
--- Find what is due, however many are finished.
+-- For finding due deliveries among many finished ones.
 CREATE INDEX notification_logs_to_queue ON notification_logs (queue_at_ms) WHERE queue_at_ms IS NOT NULL;
 CREATE INDEX notification_logs_due ON notification_logs (due_at_ms) WHERE due_at_ms IS NOT NULL;
 
--- How many logs of a channel stand so, kept by the triggers: counting them each time would take as long as there are
--- many.
+-- The number of deliveries by channel and status, maintained by the triggers, because counting them takes long
+-- where there are many.
 CREATE TABLE notification_counts (
     channel TEXT    NOT NULL,
     status  TEXT    NOT NULL,
@@ -83,7 +83,7 @@ CREATE TRIGGER notification_logs_deleted AFTER DELETE ON notification_logs BEGIN
     UPDATE notification_counts SET count = count - 1 WHERE channel = old.channel AND status = old.status;
 END;
 
--- Where users are reached.
+-- The addresses of users.
 CREATE TABLE contacts (
     user_id TEXT NOT NULL,
     channel TEXT NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE contacts (
     PRIMARY KEY (user_id, channel)
 ) WITHOUT ROWID;
 
--- Who is told of which summaries. Ending a subscription sets its ended_at_ms.
+-- Subscriptions of users to summaries. Ending a subscription sets its ended_at_ms.
 CREATE TABLE subscriptions (
     id            TEXT    NOT NULL PRIMARY KEY,
     merchant_id   TEXT,  -- null: all merchants together

@@ -1,5 +1,5 @@
--- The ledger learns of runs that go on where the last one ended or find nothing to change, of the instant up to which a
--- run knows its sources, and of how many days it changed. SQLite cannot alter a CHECK, so the table is made anew; its rows stay.
+-- Adds refreshes to the ledger, runs without changes, the instant up to which a
+-- run has read its sources, and the number of changed days. SQLite cannot alter a CHECK, so the table is rebuilt with its rows.
 CREATE TABLE summary_runs_0004 (
     id                 INTEGER PRIMARY KEY CHECK (id > 0),
     command            TEXT    NOT NULL,
@@ -52,5 +52,5 @@ FROM summary_runs;
 DROP TABLE summary_runs;
 ALTER TABLE summary_runs_0004 RENAME TO summary_runs;
 
--- Before that instant no transaction is missing in what is published, as far as its sources told; null: nobody knows.
+-- The bookmark: the publication has every transaction before that instant that its sources had; null: unknown.
 ALTER TABLE summary_publications ADD COLUMN complete_until_ms INTEGER;

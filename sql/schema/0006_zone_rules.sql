@@ -1,5 +1,5 @@
--- The rules of the time zone that the numbers were counted with: SHA-256 of its changes of offset, and where the rules
--- came from (for people). Null: from before this was kept.
+-- The time zone rules of the numbers: SHA-256 of the UTC offset changes, and where the rules
+-- came from (for readers). Null: published before this was recorded.
 ALTER TABLE summary_publications ADD COLUMN zone_rules TEXT;
 ALTER TABLE summary_publications ADD COLUMN zone_rules_source TEXT;
 ALTER TABLE summary_runs ADD COLUMN zone_rules TEXT;

@@ -1,2 +1,2 @@
--- How many days a run left as they were published although it counted fewer transactions of them; null: not found out.
+-- Number of days that a run kept as published although it counted fewer transactions of them; null: unknown.
 ALTER TABLE summary_runs ADD COLUMN days_kept INTEGER CHECK (days_kept >= 0);

@@ -1,6 +1,6 @@
--- A log of which an attempt failed, and that will be tried again, is `retrying`: `failed` was also the word for a
--- notification that was given up. What the sender `print` only logged is `printed`. An attempt keeps what it was sent with. SQLite
--- cannot alter a CHECK, so the tables are made again; their rows stay.
+-- A delivery that failed and will be retried is `retrying`: `failed` was also the status of a
+-- notification that was given up. A message that the sender `print` only logged is `printed`. An attempt records its sender. SQLite
+-- cannot alter a CHECK, so the tables are rebuilt with their rows.
 CREATE TABLE notifications_0008 (
     id             TEXT    NOT NULL PRIMARY KEY,
     user_id        TEXT    NOT NULL,
@@ -91,7 +91,7 @@ CREATE INDEX notification_logs_due ON notification_logs (due_at_ms) WHERE due_at
 
 UPDATE notification_counts SET status = 'retrying' WHERE status = 'failed';
 
--- The triggers went with the table.
+-- The triggers were dropped with the table.
 CREATE TRIGGER notification_logs_inserted AFTER INSERT ON notification_logs BEGIN
     INSERT INTO notification_counts VALUES (new.channel, new.status, 1)
         ON CONFLICT DO UPDATE SET count = count + 1;

@@ -1,5 +1,5 @@
--- Everything about notifications belongs to a tenant. What no API key of a tenant is known to have made is the operator's: the
--- program finds the others in the same transaction (core/stores/sqlite/schema.py).
+-- All data of notifications belongs to a tenant. Data not created by an API key of a tenant belongs to the operator; the
+-- program assigns the rest in the same transaction (core/stores/sqlite/schema.py).
 ALTER TABLE api_keys ADD COLUMN tenant_name TEXT;  -- null: a key of the operator, or of the tenant of its merchants
 
 ALTER TABLE notifications ADD COLUMN tenant TEXT NOT NULL DEFAULT 'operator';
@@ -11,7 +11,7 @@ CREATE INDEX notifications_of_user ON notifications (user_id, tenant, created_at
 ALTER TABLE subscriptions ADD COLUMN tenant TEXT NOT NULL DEFAULT 'operator';
 CREATE INDEX subscriptions_of_user ON subscriptions (user_id);
 
--- Users of one id in two tenants are two users. SQLite cannot alter a primary key, so the table is made again.
+-- Equal user ids in two tenants are two users. SQLite cannot alter a primary key, so the table is rebuilt.
 CREATE TABLE contacts_0011 (
     user_id TEXT NOT NULL,
     tenant  TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- The summaries without those of all merchants together (whose merchant_id is null): a SUM over it counts nothing twice.
+-- The summaries without the overall rows (whose merchant_id is null), so that a SUM counts no transaction twice.
 CREATE VIEW IF NOT EXISTS summary_by_merchant AS
     SELECT mode, key, merchant_id, amount, count, period_start, period_end
     FROM summary_transaction

@@ -1,4 +1,4 @@
--- A key may have an end, from which on it is of no use. When keys were last used is stored separately: each server writes it
+-- A key may expire. The last use of keys is stored separately: each server writes it
 -- every few minutes at most, and a lost write does no harm.
 ALTER TABLE api_keys ADD COLUMN expires_at_ms INTEGER;  -- null: never
 CREATE TABLE api_key_uses (

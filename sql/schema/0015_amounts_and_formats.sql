@@ -1,5 +1,5 @@
--- The unit of amounts, how many decimal places they have (sums are in units of the last one), and what else than numbers
--- and dates was counted. Currency null: from before it was kept; until then amounts were whole numbers, and times dates.
+-- The currency and number of decimals of amounts (sums are in units of the last one), and the accepted formats besides numbers
+-- and dates. Currency null: published before it was recorded, when amounts were whole numbers, and times dates.
 ALTER TABLE summary_publications ADD COLUMN currency TEXT;
 ALTER TABLE summary_publications ADD COLUMN amount_scale INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE summary_publications ADD COLUMN amount_text INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
--- Names of merchants, in each language at most one. They belong to no publication. The version is another one after each
+-- Names of merchants, at most one per language. They belong to no publication. The version changes with each
 -- change; no row: there never was a name.
 CREATE TABLE merchant_names (
     merchant_id TEXT NOT NULL,
