@@ -81,5 +81,5 @@ def _run(port: int, folder: Path, *options: str) -> None:
         text=True,
         check=False,
     )
-    said = "\n".join(line[:400] for line in (done.stdout + done.stderr).splitlines())
-    assert done.returncode == 0, f"{options}\n{said}"
+    output = "\n".join(line[:400] for line in (done.stdout + done.stderr).splitlines())
+    assert done.returncode == 0, f"{options}\n{output}"

@@ -71,8 +71,8 @@ def test_an_unexpected_body_is_counted(client: Path, tmp_path: Path) -> None:
     bodies = iter([b"old", b"new", b"mix", *[b"new"] * 1000])
     with answering(lambda: next(bodies)) as url:
         known = [f"/series\t{hashlib.sha256(body).hexdigest()}" for body in (b"old", b"new")]
-        asked = write_lines(tmp_path / "asked", ["/series"])
-        seen = paced(client, url, asked, 50, 0.2, write_lines(tmp_path / "known", known))
+        requested = write_lines(tmp_path / "asked", ["/series"])
+        seen = paced(client, url, requested, 50, 0.2, write_lines(tmp_path / "known", known))
     assert (seen.requests, seen.foreign) == (10, 1)
     assert seen.wrong >= 1
 

@@ -69,8 +69,8 @@ def test_log_lines_of_libraries_have_the_context_and_same_destination(capsys: py
     with bound_context(run_id=7):
         logging.getLogger("some.library").warning("slow %s", "disk")
         log_event("own")
-    said = capsys.readouterr()
-    library, own = [json.loads(line) for line in said.err.splitlines()]
-    assert said.out == ""
+    result = capsys.readouterr()
+    library, own = [json.loads(line) for line in result.err.splitlines()]
+    assert result.out == ""
     assert (library["message"], library["run_id"], own["run_id"]) == ("slow disk", 7, 7)
     assert is_log_json()

@@ -180,9 +180,9 @@ def _wrong_variables(folder: Path) -> dict[str, str]:
     return {"CALENDAR": "lunar", "THREADS": "", "STORE_URL": f"sqlite:///{folder}/s.db"}
 
 
-def _require_refused(said: str, tmp_path: Path) -> None:
-    assert "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'" in said
-    assert "; THREADS is '': it must be a whole number, 0 to 256" in said
-    assert "Change the environment variable, or unset it for its default." in said
-    assert "Traceback" not in said
+def _require_refused(output: str, tmp_path: Path) -> None:
+    assert "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'" in output
+    assert "; THREADS is '': it must be a whole number, 0 to 256" in output
+    assert "Change the environment variable, or unset it for its default." in output
+    assert "Traceback" not in output
     assert list(tmp_path.iterdir()) == []

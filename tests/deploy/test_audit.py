@@ -53,8 +53,8 @@ def service(
 
     class Osv(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            known = {"vulns": [VULNERABILITY]} if asked["package"]["name"] == "rusty" else {}
+            requested = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            known = {"vulns": [VULNERABILITY]} if requested["package"]["name"] == "rusty" else {}
             content = json.dumps(known).encode()
             self.send_response(status[0])
             self.send_header("Content-Length", str(len(content)))

@@ -56,9 +56,9 @@ def test_a_url_with_an_accepted_problem_type_is_healthy(address: str) -> None:
 
 
 def test_a_url_without_a_server_is_unhealthy() -> None:
-    code, said = _healthy("http://127.0.0.1:9/healthz")
+    code, output = _healthy("http://127.0.0.1:9/healthz")
     assert code == 1
-    assert said.startswith("http://127.0.0.1:9/healthz does not answer: ")
+    assert output.startswith("http://127.0.0.1:9/healthz does not answer: ")
 
 
 def test_a_heartbeat_file_is_healthy_while_recent(tmp_path: Path) -> None:

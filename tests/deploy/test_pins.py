@@ -52,8 +52,8 @@ def test_a_package_has_the_same_version_and_hashes_wherever_it_is_pinned(names: 
 @pytest.mark.parametrize("target", ["demo", "run", "lint", "bench", "notebook", "mutation", "pins"])
 def test_make_installs_nothing_without_its_hash(target: str, tmp_path: Path) -> None:
     command = ["make", "--dry-run", "--always-make", f"VENV={tmp_path}/venv", target]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
-    installed = [line for line in said.splitlines() if "pip install" in line]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    installed = [line for line in output.splitlines() if "pip install" in line]
     assert installed
     assert all("--require-hashes -r pins/" in line for line in installed)
 

@@ -75,14 +75,14 @@ def sandbox(
 
 def test_the_commands_of_the_readme_work_in_order(sandbox: Sandbox) -> None:
     """As typed by a reader who has run `make demo`: only the page itself sets variables."""
-    newcomer = sandbox.newcomer()
+    without_settings = sandbox.without_settings()
     with ExitStack() as running:
         for block, following in _with_next(blocks(README)):
             if block.language == "sh":
                 if commands(block)[0].startswith(".venv/bin/python -m api "):
-                    running.enter_context(newcomer.serving(commands(block)[0]))
-                _run(newcomer, block, following)
-    assert newcomer.variables["STORE_URL"] == STORE
+                    running.enter_context(without_settings.serving(commands(block)[0]))
+                _run(without_settings, block, following)
+    assert without_settings.variables["STORE_URL"] == STORE
     with open_stores(f"sqlite:///{sandbox.folder}/demo/summaries.db", timeout_s=10) as stores:
         (sent,) = [
             found.notification for found in stores.notifications.listed(limit=10) if found.notification.title == "Hello"
@@ -93,14 +93,14 @@ def test_the_commands_of_the_readme_work_in_order(sandbox: Sandbox) -> None:
 
 
 def test_the_commands_printed_by_make_demo_work(sandbox: Sandbox) -> None:
-    said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    _, _, shown = said.stdout.partition("Try next")
+    result = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    _, _, shown = result.stdout.partition("Try next")
     tried = re.findall(r'(?m)^echo "  (.+)"$', shown)
-    newcomer = sandbox.newcomer()
+    without_settings = sandbox.without_settings()
     assert len(tried) == 3
     for line in tried[:2]:
         assert SET_FOR_ALL.match(line) or OURS.match(line)
-    assert newcomer.run("\n".join(tried[:2]))
+    assert without_settings.run("\n".join(tried[:2]))
     require_parseable(tried[2])
     assert SERVER.match(tried[2])
 
@@ -118,20 +118,20 @@ def _run(sandbox: Sandbox, block: Block, following: Block | None) -> None:
     """Run the commands of `block`; their output must be the block below it, where that is JSON or text."""
     shown = following if following is not None and following.follows(block) else None
     runnable = list(_runnable(sandbox, block, again=shown is not None and shown.language in ("json", "text")))
-    said = sandbox.run("\n".join(runnable), **_store_of(sandbox, block))
+    result = sandbox.run("\n".join(runnable), **_store_of(sandbox, block))
     if shown is not None and shown.language == "json":
-        assert json.loads(said) == json.loads(shown.text), str(shown)
+        assert json.loads(result) == json.loads(shown.text), str(shown)
     elif shown is not None and shown.language == "text" and runnable:
-        assert _is_output(said, shown.text), f"{shown}: the commands printed\n{said}"
+        assert _is_output(result, shown.text), f"{shown}: the commands printed\n{result}"
 
 
-def _is_output(said: str, shown: str) -> bool:
-    """Whether `said` ends with the lines `shown`; ``…`` matches any text, and alone on a line any lines."""
+def _is_output(result: str, shown: str) -> bool:
+    """Whether `result` ends with the lines `shown`; ``…`` matches any text, and alone on a line any lines."""
     lines = [
         r"(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r" *\n"
         for line in shown.splitlines()
     ]
-    return re.search(rf"(?m)^{''.join(lines)}\Z", said) is not None
+    return re.search(rf"(?m)^{''.join(lines)}\Z", result) is not None
 
 
 def _with_next(found: list[Block]) -> Iterator[tuple[Block, Block | None]]:

@@ -109,17 +109,17 @@ def test_standard_input_of_an_example_is_read(program: Path) -> None:
 
 
 def test_the_example_source_is_detected_and_counted(program: Path) -> None:
-    said = _run(program, _command("sqlite:///shop.db"))
-    assert "Read 3 documents from 1 source(s): SQLite table." in said
-    assert "Counted 3, rejected 0" in said
+    output = _run(program, _command("sqlite:///shop.db"))
+    assert "Read 3 documents from 1 source(s): SQLite table." in output
+    assert "Counted 3, rejected 0" in output
     with open_stores(f"sqlite:///{program}/summaries.db", timeout_s=10, create=False) as stores:
         days = stores.summaries.series(Mode.DAILY, "amount", None)
     assert days == [("1403/04/04", 100), ("1403/04/05", 50), ("1403/04/08", 7)]
 
 
 def test_the_example_calendar_has_its_own_weeks(program: Path) -> None:
-    said = _run(program, f"export STORE_URL=sqlite:///sunday.db\n{_command('CALENDAR=sunday')}")
-    assert "2024-W26" in said  # from Sunday 23 June; the week of ISO 8601 begins on the 24th
+    output = _run(program, f"export STORE_URL=sqlite:///sunday.db\n{_command('CALENDAR=sunday')}")
+    assert "2024-W26" in output  # from Sunday 23 June; the week of ISO 8601 begins on the 24th
     code = (
         "from core.calendar import Mode, calendar_named\n"
         "print([calendar_named('sunday').parse(Mode.WEEKLY, key).first_day for key in ('2024-W26', '2024-W01')])"
@@ -164,12 +164,12 @@ def _loaded(path: Path) -> ModuleType:
 
 def _conformance_tests() -> list[Callable[..., None]]:
     """The conformance tests that need no URL, because this store has none."""
-    asked = {"stores", "clock", "dead_holder"}
+    requested = {"stores", "clock", "dead_holder"}
     found = [
         test
         for module in (conformance, pruning)
         for name, test in vars(module).items()
-        if name.startswith("test_") and inspect.signature(test).parameters.keys() <= asked
+        if name.startswith("test_") and inspect.signature(test).parameters.keys() <= requested
     ]
     return [test for test in found if "publications" not in test.__name__]
 
@@ -187,12 +187,12 @@ def stores(tmp_path: Path, program: Path) -> Iterator[tuple[Stores, Any]]:
 @pytest.mark.parametrize("test", _conformance_tests(), ids=lambda test: test.__name__)
 def test_the_example_store_passes_the_conformance_tests(stores: tuple[Stores, Any], test: Callable[..., None]) -> None:
     given = {"stores": stores[0], "clock": stores[1]}
-    asked = inspect.signature(test).parameters
-    if "dead_holder" in asked:
+    requested = inspect.signature(test).parameters
+    if "dead_holder" in requested:
         ended = subprocess.Popen(["true"])
         ended.wait(timeout=TIMEOUT_S)
         given["dead_holder"] = replace(current_holder(), process_id=ended.pid)
-    test(**{name: given[name] for name in asked})
+    test(**{name: given[name] for name in requested})
 
 
 def test_enough_of_the_conformance_suite_is_run() -> None:

@@ -149,8 +149,8 @@ class Everything:
         program, *words = command
         words += ["--json", *(argument.format(**self.places) for argument in arguments)]
         if program == "jobs":
-            said = self.jobs(*words)
-            return Said(said.code, said.out, said.err)
+            result = self.jobs(*words)
+            return Said(result.code, result.out, result.err)
         ended = CliRunner().invoke(APPS[program], words, env=self.notifier.settings, prog_name=program)
         return Said(ended.exit_code, ended.stdout, ended.stderr)
 
@@ -196,9 +196,9 @@ def test_a_failed_command_prints_one_object_with_its_exit_code(everything: Every
 
 @pytest.mark.parametrize("command", RULES, ids=" ".join)
 def test_a_successful_command_prints_one_object_per_line(everything: Everything, command: Words) -> None:
-    said = everything(command, RULES[command].works)
-    assert said.code == RULES[command].code, said
-    found = said.objects()
+    result = everything(command, RULES[command].works)
+    assert result.code == RULES[command].code, result
+    found = result.objects()
     assert found
     assert all("error" not in one for one in found)
 
@@ -214,8 +214,8 @@ def test_an_unknown_command_prints_an_error_object(everything: Everything) -> No
 
 
 def test_a_file_name_like_an_option_is_no_option(everything: Everything) -> None:
-    said = everything.jobs("inspect", "--", "--json")
-    assert (said.code, said.out) == (1, "")
+    result = everything.jobs("inspect", "--", "--json")
+    assert (result.code, result.out) == (1, "")
 
 
 READING_THE_STORE: Final = [
@@ -226,8 +226,8 @@ READING_THE_STORE: Final = [
 @pytest.mark.parametrize("command", READING_THE_STORE, ids=" ".join)
 def test_a_job_stopped_by_a_signal_prints_an_error_object(everything: Everything, command: Words) -> None:
     arguments = [argument.format(**everything.places) for argument in RULES[command].works]
-    said = everything.jobs(*command[1:], "--json", *arguments, signal_after=1, number=signal.SIGTERM)
-    assert Said(said.code, said.out, said.err).problem()["exit_code"] == 128 + signal.SIGTERM
+    result = everything.jobs(*command[1:], "--json", *arguments, signal_after=1, number=signal.SIGTERM)
+    assert Said(result.code, result.out, result.err).problem()["exit_code"] == 128 + signal.SIGTERM
 
 
 def test_an_interrupted_command_prints_an_error_object(everything: Everything) -> None:
@@ -244,6 +244,6 @@ def test_an_interrupted_command_prints_an_error_object(everything: Everything) -
             silent.settimeout(60)
             with silent.accept()[0]:  # it waits for an answer now
                 process.send_signal(signal.SIGINT)
-                said = Said(0, *process.communicate(timeout=60))
-    problem = replace(said, code=process.returncode).problem()
+                result = Said(0, *process.communicate(timeout=60))
+    problem = replace(result, code=process.returncode).problem()
     assert (problem["exit_code"], problem["message"]) == (130, "stopped by SIGINT")

@@ -109,9 +109,9 @@ def test_a_service_writes_only_to_its_tmpfs_and_volumes(host: Host, name: str, u
     tried = "find / -path /proc -prune -o -type d -writable -print 2>/dev/null || true"
     assert set(container.succeed(["sh", "-c", tried]).split()) == allowed
     assert container.succeed(["id", "-un"]) == f"{user}\n"
-    said = container.succeed(["cat", "/proc/self/status"])
-    assert set(re.findall(r"(?m)^Cap\w+:\s+(\w+)$", said)) == {"0" * 16}
-    assert re.search(r"(?m)^NoNewPrivs:\s+1$", said)
+    output = container.succeed(["cat", "/proc/self/status"])
+    assert set(re.findall(r"(?m)^Cap\w+:\s+(\w+)$", output)) == {"0" * 16}
+    assert re.search(r"(?m)^NoNewPrivs:\s+1$", output)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -53,8 +53,8 @@ def host(image: Image, tmp_path_factory: pytest.TempPathFactory, missing: Callab
 def key(host: Host) -> str:
     """A key for the API, made where the API runs."""
     host.up("web")
-    said = host["web"].succeed(["python", "-m", "api", "keys", "add", "office", "--summaries", "--notifications"])
-    [token] = re.findall(r"\btss_\S+", said)
+    output = host["web"].succeed(["python", "-m", "api", "keys", "add", "office", "--summaries", "--notifications"])
+    [token] = re.findall(r"\btss_\S+", output)
     return str(token)
 
 
@@ -142,9 +142,9 @@ def test_the_dashboard_has_its_scripts(host: Host) -> None:
 def test_no_kernel_is_compiled_in_a_container(rebuilt: Host) -> None:
     jobs = rebuilt["jobs"]
     rebuild = [*rebuilt.services["jobs"]["entrypoint"], "rebuild", EXPORT, "--truncate", "--max-reject-ratio", "1"]
-    said = jobs.succeed(["env", "NUMBA_DEBUG_CACHE=1", *rebuild])
-    assert re.search(r"\[cache\] data loaded from '/opt/kernels", said)
-    assert "data saved" not in said
+    output = jobs.succeed(["env", "NUMBA_DEBUG_CACHE=1", *rebuild])
+    assert re.search(r"\[cache\] data loaded from '/opt/kernels", output)
+    assert "data saved" not in output
 
 
 def test_rejected_documents_are_quarantined_on_the_volume(rebuilt: Host) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 import yaml
-from questions import FOLDER, rules, selectors
+from prometheus_queries import FOLDER, rules, selectors
 
 from core.notifications.events import EventKind
 from core.settings import Settings

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from questions import FOLDER, panels
+from prometheus_queries import FOLDER, panels
 
 _FILE = FOLDER / "grafana-dashboard.json"
 _COLUMNS = 24

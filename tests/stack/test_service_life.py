@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
-from questions import metrics_named
-from service_life import ROOT, Service, names_told
+from prometheus_queries import metrics_named
+from service_life import ROOT, Service, metric_names
 
 REQUEST_ID = "told-by-the-client-1"
 
@@ -54,8 +54,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         service.wait_until(lambda: service.ask(path)["status"] == "printed")
         notification = service.ask(path)
         swept = "transaction_summary_notifier_last_look_timestamp_seconds"
-        service.wait_until(lambda: swept in names_told(service.worker_metrics))
-        output = names_told(f"{service.api}/metrics") | names_told(service.worker_metrics)
+        service.wait_until(lambda: swept in metric_names(service.worker_metrics))
+        output = metric_names(f"{service.api}/metrics") | metric_names(service.worker_metrics)
         [variables] = re.findall(r"(?m)^In another terminal, first run: \. (.*)$", service.said)
         status = json.loads(service.shell(f". {variables} && {shlex.quote(sys.executable)} -m notifier status --json"))
         mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)

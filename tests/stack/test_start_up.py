@@ -47,9 +47,9 @@ def _start(*arguments: str, **variables: str) -> tuple[int, str]:
 def test_a_port_in_use_is_reported_with_the_port_option(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        code, said = _start("--port", str(port), "--data", str(tmp_path / "data"))
+        code, output = _start("--port", str(port), "--data", str(tmp_path / "data"))
     assert code == 1
-    assert said == (
+    assert output == (
         f"Error: port {port} of 127.0.0.1 cannot be opened: address already in use.\n"
         "Stop what uses it, or choose another with --port (make run PORT=9000).\n"
     )
@@ -63,15 +63,15 @@ def test_metrics_are_exposed_on_the_next_port(port: int, beside: int) -> None:
 def test_a_folder_in_use_by_another_service_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        code, said = _start("--port", "0", "--data", str(tmp_path))
+        code, output = _start("--port", "0", "--data", str(tmp_path))
     assert code == 1
-    assert said.startswith(f"Error: another service uses {tmp_path}, or programs of a service that was killed.\n")
+    assert output.startswith(f"Error: another service uses {tmp_path}, or programs of a service that was killed.\n")
 
 
 def test_a_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, said = _start("--port", "0", "--data", str(tmp_path / "file" / "data"))
-    assert (code, said.splitlines()[-1]) == (1, "Choose another folder with --data.")
+    code, output = _start("--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert (code, output.splitlines()[-1]) == (1, "Choose another folder with --data.")
 
 
 def test_a_program_that_fails_to_start_is_named_after_its_output(tmp_path: Path) -> None:
@@ -79,11 +79,11 @@ def test_a_program_that_fails_to_start_is_named_after_its_output(tmp_path: Path)
     redis.write_text("#!/bin/sh\necho no room for a queue\nexit 3\n")
     redis.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    code, said = _start("--port", "0", "--data", str(tmp_path / "data"), PATH=path)
+    code, output = _start("--port", "0", "--data", str(tmp_path / "data"), PATH=path)
     assert code == 1
-    assert re.search(r"(?m)^redis +\| no room for a queue$", said)
+    assert re.search(r"(?m)^redis +\| no room for a queue$", output)
     stopped = "Error: redis ended with exit code 3, so the others were stopped.\nIts last output is above.\n"
-    assert said.endswith(stopped)
+    assert output.endswith(stopped)
 
 
 def test_redis_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ def test_typescript_types_are_generated_without_warnings_and_pass_strict_checks(
         return done.stdout
 
     generate = ("openapi.json", "--default-non-nullable=false", "-o", "summaries.ts")
-    said = run("node_modules/.bin/openapi-typescript", *generate)
+    output = run("node_modules/.bin/openapi-typescript", *generate)
     run(
         *("node_modules/.bin/tsc", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext"),
         *("--lib", "es2022,dom", "--outDir", ".", "program.ts"),
@@ -155,7 +155,7 @@ def test_typescript_types_are_generated_without_warnings_and_pass_strict_checks(
     key = add_key(sqlite_url(server.folder), list(Scope))
     received = json.loads(run("node", "program.js", f"http://127.0.0.1:{server.port}", key))
 
-    assert "warn" not in said.lower()
+    assert "warn" not in output.lower()
     assert received == {
         "values": {"1403/04/04": "120000", "1403/04/06": "80000"},
         "pages": [["book-market", "corner-shop"], ["510000"]],

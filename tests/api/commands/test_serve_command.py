@@ -92,14 +92,14 @@ def test_a_terminal_shows_a_single_use_sign_in_link(tmp_path: Path) -> None:
             shown += os.read(terminal, 1000).decode()
         body = json.dumps({"token": found[3]}).encode()
         headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
-        asked = urllib.request.Request(f"{found[1]}/api/session", body, headers)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        requested = urllib.request.Request(f"{found[1]}/api/session", body, headers)
+        with urllib.request.urlopen(requested, timeout=60) as answer:
             cookie = answer.headers["Set-Cookie"].partition(";")[0]
         me = urllib.request.Request(f"{found[1]}/api/me", headers={"Cookie": cookie})
         with urllib.request.urlopen(me, timeout=60) as answer:
             assert json.load(answer)["signed_in"]
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(asked, timeout=60)
+            urllib.request.urlopen(requested, timeout=60)
     finally:
         process.terminate()
         process.wait(timeout=60)

@@ -313,8 +313,8 @@ def test_user_text_is_escaped_and_isolated_from_text_direction(tabs: Tabs, width
     assert tab.page.title() == "Notifications"
     tab.page.get_by_role("button", name=re.compile("Send .* again…")).click()
     expect(tab.page.get_by_role("dialog")).to_contain_text(MARKUP)
-    said = tab.at("#question-text").evaluate(_WHERE, "to")
-    assert said["left"] > left_of(tab.at("#question-text bdi").first)
+    output = tab.at("#question-text").evaluate(_WHERE, "to")
+    assert output["left"] > left_of(tab.at("#question-text bdi").first)
     assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert not any(url.endswith("/x") for url in tab.requested)
 
@@ -488,7 +488,7 @@ def test_the_chosen_days_are_stored_in_the_url(tabs: Tabs) -> None:
     tab.at("#controls-toggle").click()
     tab.page.get_by_label("Created").select_option("custom")
     first, last, apply = tab.at("#from"), tab.at("#to"), tab.page.get_by_role("button", name="Apply")
-    for texts, said in (
+    for texts, output in (
         (["yesterday", str(before)], "“yesterday” is not valid"),
         (["2024-02-30", str(before)], "2024-02-30 does not exist in the calendar."),
         ([str(before), str(before - timedelta(days=1))], "The range ends before it begins"),
@@ -497,7 +497,7 @@ def test_the_chosen_days_are_stored_in_the_url(tabs: Tabs) -> None:
         first.fill(texts[0])
         last.fill(texts[1])
         apply.click()
-        expect(tab.at("#range-error")).to_contain_text(said)
+        expect(tab.at("#range-error")).to_contain_text(output)
     first.fill(str(before - timedelta(days=1)))
     last.fill(str(before))
     apply.click()
@@ -580,13 +580,13 @@ def test_a_subscription_is_created_with_errors_shown_per_field_and_ended(tabs: T
     dialog = tab.page.get_by_role("dialog")
     save = dialog.get_by_role("button", name="Save")
     save.click()
-    for name, said in (
+    for name, output in (
         ("user_id", "Enter the user."),
         ("merchant_id", "Enter the merchant."),
         ("modes", "Choose at least one."),
         ("channels", "Choose at least one."),
     ):
-        expect(tab.at(f"#form-{name}-error")).to_have_text(said)
+        expect(tab.at(f"#form-{name}-error")).to_have_text(output)
     expect(dialog.get_by_label("User")).to_be_focused()
     assert (nameless(tab), too_pale(tab)) == ([], [])
     dialog.get_by_label("User").fill("sara")

@@ -167,13 +167,13 @@ def tell(stores: Stores, story: Story) -> Notification:
     )
     stores.notifications.add(notification, created_at_ms)
     for channel, history in story.histories.items():
-        for after_ms, kind, said in history:
-            happen(stores, notification, channel, kind, created_at_ms + after_ms, said)
+        for after_ms, kind, output in history:
+            happen(stores, notification, channel, kind, created_at_ms + after_ms, output)
     return notification
 
 
 def happen(
-    stores: Stores, notification: Notification, channel: str, kind: EventKind, at_ms: int, said: str = ""
+    stores: Stores, notification: Notification, channel: str, kind: EventKind, at_ms: int, output: str = ""
 ) -> None:
     """Let the next event happen to the log of `channel`."""
     kept = stores.notifications.get(notification.id)
@@ -187,9 +187,9 @@ def happen(
         kind,
         at_ms,
         until_ms=until_ms,
-        error=said if fails else None,
-        reference=said if said and not fails and kind is not _ATTEMPT else None,
+        error=output if fails else None,
+        reference=output if output and not fails and kind is not _ATTEMPT else None,
         worker="worker:1" if kind is _ATTEMPT else None,
-        sender=said if said and kind is _ATTEMPT else None,
+        sender=output if output and kind is _ATTEMPT else None,
     )
     assert stores.notifications.append(notification, channel, state, event) is not None

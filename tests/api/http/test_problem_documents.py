@@ -105,10 +105,10 @@ def test_each_problem_type_gives_a_valid_problem_document(tmp_path: Path, kind: 
 
     api.app.add_route("/failing", Failing())
     given = api.ask("/failing")
-    told = document(given)
-    assert told["type"] == f"/problems/{kind.value.slug}" == kind.value.uri
-    assert (told["title"], told["hint"]) == (kind.value.title, kind.value.advice)
-    assert told["errors"] == [{"parameter": "p", "detail": "is wrong", "code": "invalid"}]
+    reported = document(given)
+    assert reported["type"] == f"/problems/{kind.value.slug}" == kind.value.uri
+    assert (reported["title"], reported["hint"]) == (kind.value.title, kind.value.advice)
+    assert reported["errors"] == [{"parameter": "p", "detail": "is wrong", "code": "invalid"}]
     assert given.headers["retry-after"] == "1"
     assert ("www-authenticate" in given.headers) == (kind.value.status == 401)
     assert not {"etag", "link", "content-encoding", "content-disposition"} & set(given.headers)

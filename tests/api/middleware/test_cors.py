@@ -26,8 +26,11 @@ def api(url: str) -> Api:
 
 
 def preflight(api: Api, origin: str, path: str = SUMMARY) -> Result:
-    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,if-none-match"}
-    return api.ask(path, method="OPTIONS", headers={"Origin": origin, **asked}, peer="10.0.0.1", host="api.example")
+    requested = {
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,if-none-match",
+    }
+    return api.ask(path, method="OPTIONS", headers={"Origin": origin, **requested}, peer="10.0.0.1", host="api.example")
 
 
 def cors_headers(answer: Result) -> list[str]:
@@ -44,12 +47,12 @@ def test_without_configuration_no_origin_is_allowed(url: str) -> None:
 
 def test_a_configured_origin_is_allowed_with_its_key(api: Api, url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES])
-    asked = preflight(api, APP)
-    assert asked.status_code == 200
-    assert asked.headers["access-control-allow-origin"] == APP
-    assert "GET" in asked.headers["access-control-allow-methods"]
-    assert "authorization" in asked.headers["access-control-allow-headers"]
-    assert "access-control-allow-credentials" not in asked.headers
+    requested = preflight(api, APP)
+    assert requested.status_code == 200
+    assert requested.headers["access-control-allow-origin"] == APP
+    assert "GET" in requested.headers["access-control-allow-methods"]
+    assert "authorization" in requested.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in requested.headers
     answer = api.ask(SUMMARY, f"{QUERY}&limit=1", key=key, headers={"Origin": APP})
     assert answer.headers["access-control-allow-origin"] == APP
     exposed = answer.headers["access-control-expose-headers"].split(", ")

@@ -57,7 +57,7 @@ def everything(url: str) -> str:
 
 
 def _ids(api: Api, key: str, query: str = "") -> set[str]:
-    return {told["id"] for told in api.ask(NOTIFICATIONS, query, key=key).json["notifications"]}
+    return {reported["id"] for reported in api.ask(NOTIFICATIONS, query, key=key).json["notifications"]}
 
 
 def test_a_list_hides_announcements_of_other_merchants(
@@ -76,7 +76,7 @@ def test_a_page_does_not_reveal_that_announcements_are_hidden(
 ) -> None:
     answer = api.ask(NOTIFICATIONS, "limit=1", key=key)
 
-    assert [told["id"] for told in answer.json["notifications"]] == [announced["tea-house"]]
+    assert [reported["id"] for reported in answer.json["notifications"]] == [announced["tea-house"]]
     assert "link" not in answer.headers
 
 

@@ -75,9 +75,9 @@ def test_a_bulk_retry_can_be_limited_to_a_user_bound_to_the_cursor(api: Api, ids
     happen(url, other, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     assert _retry(api, statuses=["dead"], user_id="nobody")["messages"] == 0
     assert _retry(api, statuses=["dead"], user_id="رضا")["messages"] == 1
-    told = _retry(api, statuses=["dead"], user_id="sara", limit=2)
-    assert (told["messages"], _statuses(api, other)[0]) == (2, "pending")
-    body = {"statuses": ["dead"], "limit": 2, "cursor": told["next_cursor"]}
+    reported = _retry(api, statuses=["dead"], user_id="sara", limit=2)
+    assert (reported["messages"], _statuses(api, other)[0]) == (2, "pending")
+    body = {"statuses": ["dead"], "limit": 2, "cursor": reported["next_cursor"]}
     assert set(wrong(send(api, RETRY, body))) == {"cursor"}
     assert _retry(api, **body, user_id="sara")["messages"] == 2
 
@@ -87,16 +87,18 @@ def test_a_page_of_a_bulk_retry_is_bounded_and_skips_expired_messages(api: Api, 
     expiring = made(api, expires_at=iso_instant(NOW_MS + 20 * _SECOND_MS))
     happen(url, expiring, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     api.clock = lambda: NOW_MS + 30 * _SECOND_MS
-    asked: dict[str, Any] = {"statuses": ["dead"], "limit": 2}
-    told = []
+    requested: dict[str, Any] = {"statuses": ["dead"], "limit": 2}
+    reported = []
     while True:
-        told.append(_retry(api, **asked))
-        if (cursor := told[-1]["next_cursor"]) is None:
+        reported.append(_retry(api, **requested))
+        if (cursor := reported[-1]["next_cursor"]) is None:
             break
-        asked["cursor"] = cursor
-    assert [(page["notifications"], page["expired"]) for page in told] == [(1, 1), (2, 0), (2, 0), (0, 0)]
+        requested["cursor"] = cursor
+    assert [(page["notifications"], page["expired"]) for page in reported] == [(1, 1), (2, 0), (2, 0), (0, 0)]
     assert _statuses(api, expiring)[0] == "dead"
-    assert set(wrong(send(api, RETRY, {"statuses": ["unknown"], "limit": 2, "cursor": asked["cursor"]}))) == {"cursor"}
+    assert set(wrong(send(api, RETRY, {"statuses": ["unknown"], "limit": 2, "cursor": requested["cursor"]}))) == {
+        "cursor"
+    }
 
 
 @pytest.mark.parametrize(

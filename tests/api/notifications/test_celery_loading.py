@@ -27,7 +27,7 @@ print('celery' in sys.modules)
 
 @pytest.mark.parametrize(("script", "loaded"), [(_AT_THE_START, "False"), (_SOON_AFTER, "True")])
 def test_celery_is_loaded_soon_after_the_start_and_not_by_it(tmp_path: Path, script: str, loaded: str) -> None:
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parents[3],
         env={"STORE_URL": f"sqlite:///{tmp_path / 's.db'}", "API_RATE_LIMIT_STORAGE": "memory://"},
@@ -36,4 +36,4 @@ def test_celery_is_loaded_soon_after_the_start_and_not_by_it(tmp_path: Path, scr
         timeout=120,
         check=True,
     )
-    assert told.stdout.split() == [loaded]
+    assert reported.stdout.split() == [loaded]

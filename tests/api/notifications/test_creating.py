@@ -24,10 +24,15 @@ def test_a_notification_is_stored_with_a_pending_delivery_per_channel(api: Api) 
     answer = send(api)
 
     assert answer.status_code == 201
-    told = answer.json
-    assert {name: told[name] for name in NEW} == NEW
-    assert (told["status"], told["locale"], told["created_at"], told["expires_at"]) == ("pending", "fa", _NOW, None)
-    assert [(log["channel"], log["status"], log["attempts"], log["history"]) for log in told["logs"]] == [
+    reported = answer.json
+    assert {name: reported[name] for name in NEW} == NEW
+    assert (reported["status"], reported["locale"], reported["created_at"], reported["expires_at"]) == (
+        "pending",
+        "fa",
+        _NOW,
+        None,
+    )
+    assert [(log["channel"], log["status"], log["attempts"], log["history"]) for log in reported["logs"]] == [
         ("sms", "pending", 0, []),
         ("email", "pending", 0, []),
     ]

@@ -25,7 +25,7 @@ def _ms(instant: str) -> int:
 
 
 def _ids(api: Api, query: str = "") -> list[str]:
-    return [told["id"] for told in api.ask(NOTIFICATIONS, query).json["notifications"]]
+    return [reported["id"] for reported in api.ask(NOTIFICATIONS, query).json["notifications"]]
 
 
 def _following(api: Api, query: str) -> tuple[list[str], str | None]:
@@ -34,7 +34,7 @@ def _following(api: Api, query: str) -> tuple[list[str], str | None]:
     link = answer.headers.get("link")
     following = link and urlsplit(link[1:].partition(">")[0]).query
     assert answer.json["next_cursor"] == (following and parse_qs(following)["cursor"][0])
-    return [told["id"] for told in answer.json["notifications"]], following
+    return [reported["id"] for reported in answer.json["notifications"]], following
 
 
 def test_a_list_can_be_filtered_by_user_and_status(api: Api, url: str) -> None:
@@ -83,8 +83,8 @@ def test_the_next_page_keeps_the_whole_filter(api: Api) -> None:
 
 def test_invalid_days_and_reversed_ranges_are_refused_by_parameter_name(api: Api) -> None:
     for path in (NOTIFICATIONS, f"{NOTIFICATIONS}/counts"):
-        told = wrong(api.ask(path, "from=1403/12/31&to=yesterday&user_id="))
-        assert set(told) == {"from", "to", "user_id"}
+        reported = wrong(api.ask(path, "from=1403/12/31&to=yesterday&user_id="))
+        assert set(reported) == {"from", "to", "user_id"}
         assert set(wrong(api.ask(path, "from=1403/04/05&to=2024-06-24"))) == {"to"}
         assert set(wrong(api.ask(path, "from=1403/W15"))) == {"from"}
     assert set(wrong(api.ask(NOTIFICATIONS, "channel=(a|b)*&log_status=sent&log_status=dead"))) == {
@@ -166,7 +166,9 @@ def test_pages_are_complete_while_notifications_are_created(store_url: str) -> N
 
     assert len(set(found)) == len(found)
     assert [notification_id for notification_id in found if notification_id in before] == [
-        told["id"] for told in api.ask(NOTIFICATIONS, "user_id=a/%D8%A8").json["notifications"] if told["id"] in before
+        reported["id"]
+        for reported in api.ask(NOTIFICATIONS, "user_id=a/%D8%A8").json["notifications"]
+        if reported["id"] in before
     ]
     assert set(before) <= set(found)
 

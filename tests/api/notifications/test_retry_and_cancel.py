@@ -27,12 +27,12 @@ def _one(api: Api, notification_id: str) -> dict[str, Any]:
     return found
 
 
-def _statuses(told: dict[str, Any]) -> dict[str, str]:
-    return {log["channel"]: log["status"] for log in told["logs"]}
+def _statuses(reported: dict[str, Any]) -> dict[str, str]:
+    return {log["channel"]: log["status"] for log in reported["logs"]}
 
 
 def _ids(api: Api, query: str = "") -> list[str]:
-    return [told["id"] for told in api.ask(NOTIFICATIONS, query).json["notifications"]]
+    return [reported["id"] for reported in api.ask(NOTIFICATIONS, query).json["notifications"]]
 
 
 def test_the_delivery_events_of_a_channel_are_returned(api: Api, url: str) -> None:
@@ -114,10 +114,10 @@ def test_a_retry_queues_dead_unknown_and_printed_channels(
     happen(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
     queued.clear()
 
-    told = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", b"").json
+    reported = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", b"").json
 
-    assert _statuses(told) == {"sms": "pending", "email": "pending"}
-    assert [event["kind"] for event in told["logs"][0]["history"]] == ["attempt", outcome, "retry"]
+    assert _statuses(reported) == {"sms": "pending", "email": "pending"}
+    assert [event["kind"] for event in reported["logs"][0]["history"]] == ["attempt", outcome, "retry"]
     assert queued == [notification_id]
     with open_stores(url, timeout_s=10) as stores:
         assert stores.notifications.due(NOW_MS, 10) == [notification_id]
@@ -128,9 +128,9 @@ def test_a_retry_can_be_limited_to_some_channels(api: Api, url: str) -> None:
     for channel in ("sms", "email"):
         happen(url, notification_id, channel, _ATTEMPT, _DEAD, at_ms=NOW_MS)
 
-    told = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {"channels": ["email"]}).json
+    reported = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {"channels": ["email"]}).json
 
-    assert _statuses(told) == {"sms": "dead", "email": "pending"}
+    assert _statuses(reported) == {"sms": "dead", "email": "pending"}
 
 
 @pytest.mark.parametrize("kinds", [(), (_ATTEMPT,), (_ATTEMPT, _FAILED), (_ATTEMPT, _SUCCESS), (EventKind.CANCEL,)])
@@ -178,9 +178,9 @@ def test_cancelling_ends_every_open_channel(api: Api, url: str, queued: list[str
     happen(url, notification_id, "sms", _ATTEMPT, _SUCCESS, at_ms=NOW_MS)
     queued.clear()
 
-    told = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
+    reported = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
 
-    assert _statuses(told) == {"sms": "success", "email": "cancelled"}
+    assert _statuses(reported) == {"sms": "success", "email": "cancelled"}
     assert queued == []
 
 
@@ -188,8 +188,8 @@ def test_an_attempt_in_progress_is_completed(api: Api, url: str) -> None:
     notification_id = made(api, channels=["sms"])
     happen(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
 
-    told = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
-    assert (told["logs"][0]["status"], told["logs"][0]["cancelling"]) == ("sending", True)
+    reported = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
+    assert (reported["logs"][0]["status"], reported["logs"][0]["cancelling"]) == ("sending", True)
 
     happen(url, notification_id, "sms", _FAILED, at_ms=NOW_MS)
     assert _one(api, notification_id)["status"] == "cancelled"

@@ -25,7 +25,7 @@ def _subscribe(api: Api, *, key: str | None = None, repeatable: str | None = Non
 
 
 def _listed(api: Api, query: str = "", key: str | None = None) -> list[str]:
-    return [told["id"] for told in api.ask(SUBSCRIPTIONS, query, key=key).json["subscriptions"]]
+    return [reported["id"] for reported in api.ask(SUBSCRIPTIONS, query, key=key).json["subscriptions"]]
 
 
 def test_a_subscription_is_stored_and_found_at_its_location(store_url: str) -> None:
@@ -36,8 +36,8 @@ def test_a_subscription_is_stored_and_found_at_its_location(store_url: str) -> N
 
     assert made.status_code == 201
     assert made.headers["location"] == f"{SUBSCRIPTIONS}/{made.json['id']}"
-    told = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
-    stored = _FULL | told | {"modes": ["daily", "monthly"]}
+    reported = {"created_at": iso_instant(NOW_MS), "ended_at": None, "id": made.json["id"], "tenant": "operator"}
+    stored = _FULL | reported | {"modes": ["daily", "monthly"]}
     assert made.json == stored | {"warnings": made.json["warnings"]}
     assert api.ask(made.headers["location"]).json == stored
     assert api.ask(SUBSCRIPTIONS).json == {"subscriptions": [stored], "next_cursor": None}
@@ -91,10 +91,10 @@ def test_exactly_one_way_to_select_merchants_is_required(
     api: Api, whose: dict[str, Any], parameter: str, detail: str
 ) -> None:
     body = {"user_id": "sara", "modes": ["daily"], "channels": ["sms"], **whose}
-    told = wrong(send(api, SUBSCRIPTIONS, body))
+    reported = wrong(send(api, SUBSCRIPTIONS, body))
 
-    assert told.keys() == {parameter}
-    assert told[parameter].startswith(detail)
+    assert reported.keys() == {parameter}
+    assert reported[parameter].startswith(detail)
     assert _listed(api) == []
 
 
@@ -161,7 +161,7 @@ def test_a_list_is_paginated(api: Api) -> None:
     while target:
         path, _, query = target.partition("?")
         answer = api.ask(path, query)
-        page = [told["id"] for told in answer.json["subscriptions"]]
+        page = [reported["id"] for reported in answer.json["subscriptions"]]
         assert len(page) <= 2
         listed += page
         target = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
@@ -182,10 +182,10 @@ def test_a_page_does_not_reveal_subscriptions_to_other_merchants(api: Api, url: 
         _subscribe(api, key=key, merchant_id=merchant_id, user_id=f"u{number}")
 
     first = api.ask(SUBSCRIPTIONS, "limit=1", key=token)
-    assert [told["user_id"] for told in first.json["subscriptions"]] == ["u1"]
+    assert [reported["user_id"] for reported in first.json["subscriptions"]] == ["u1"]
     path, _, query = first.headers["link"].partition(">")[0].removeprefix("<").partition("?")
     second = api.ask(path, query, key=token)
-    assert [told["user_id"] for told in second.json["subscriptions"]] == ["u4"]
+    assert [reported["user_id"] for reported in second.json["subscriptions"]] == ["u4"]
     assert "link" not in second.headers
 
 

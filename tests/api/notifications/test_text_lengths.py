@@ -18,14 +18,14 @@ def strict(url: str, queued: list[str]) -> Api:
 
 def test_text_too_long_for_a_channel_is_refused_with_its_limit(strict: Api, queued: list[str]) -> None:
     long = NEW | {"title": "س" * 200, "body": "س" * 4000, "channels": ["sms", "email", "telegram"]}
-    told = send(strict, body=long)
-    assert set(wrong(told)) == {"body"}
-    assert [error["detail"].partition(": ")[0] for error in told.json["errors"]] == [
+    reported = send(strict, body=long)
+    assert set(wrong(reported)) == {"body"}
+    assert [error["detail"].partition(": ")[0] for error in reported.json["errors"]] == [
         "is too long for sms",
         "is too long for telegram",
     ]
-    assert "at most 900 characters in 10 are sent" in told.text
-    assert "Telegram takes 4096" in told.text
+    assert "at most 900 characters in 10 are sent" in reported.text
+    assert "Telegram takes 4096" in reported.text
     assert (queued, strict.ask("/api/notifications").json["notifications"]) == ([], [])
 
 

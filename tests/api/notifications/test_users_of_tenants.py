@@ -39,8 +39,8 @@ def test_the_operator_must_name_the_tenant_of_an_ambiguous_user_id(api: Api, acm
     assert _put(api, _MINE) == 200
     assert _put(api, _THEIRS, key=acme) == 200
 
-    told = wrong(api.ask(_SARA))
-    assert told == {"tenant": "is required, because these tenants may have a user with this id: acme, operator"}
+    reported = wrong(api.ask(_SARA))
+    assert reported == {"tenant": "is required, because these tenants may have a user with this id: acme, operator"}
     assert api.ask(_SARA, "tenant=acme").json["contacts"] == _THEIRS
     assert api.ask(_SARA, "tenant=operator").json["contacts"] == _MINE
     assert api.ask(_SARA, key=acme).json["contacts"] == _THEIRS

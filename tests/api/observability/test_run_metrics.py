@@ -54,25 +54,33 @@ def test_a_store_without_runs_has_no_failures_and_no_last_run(stores: Stores, ur
 def test_the_last_run_is_reported_with_its_times_counts_and_changes(stores: Stores, url: str) -> None:
     counts = Counts(read=10, counted=6, rejected=1, filtered=2, out_of_range=1)
     _end(stores, RunStatus.UNCHANGED, counts=counts, days_changed=0, days_kept=3, warnings=("one",))
-    told = _output(url)
-    assert {name: value for name, value in told.items() if name.startswith("last_run_documents")} == {
+    reported = _output(url)
+    assert {name: value for name, value in reported.items() if name.startswith("last_run_documents")} == {
         "last_run_documents/read": 10,
         "last_run_documents/counted": 6,
         "last_run_documents/rejected": 1,
         "last_run_documents/filtered": 2,
         "last_run_documents/out_of_range": 1,
     }
-    assert told["last_run_number"] == 1
-    assert told["last_run_started_timestamp_seconds"] == NOW_MS / 1000
-    assert told["last_run_ended_timestamp_seconds"] == told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 2.5
-    assert told["last_run_duration_seconds"] == 2.5
-    assert (told["last_run_days_changed"], told["last_run_days_kept"], told["last_run_warnings"]) == (0, 3, 1)
+    assert reported["last_run_number"] == 1
+    assert reported["last_run_started_timestamp_seconds"] == NOW_MS / 1000
+    assert (
+        reported["last_run_ended_timestamp_seconds"]
+        == reported["last_success_timestamp_seconds"]
+        == NOW_MS / 1000 + 2.5
+    )
+    assert reported["last_run_duration_seconds"] == 2.5
+    assert (reported["last_run_days_changed"], reported["last_run_days_kept"], reported["last_run_warnings"]) == (
+        0,
+        3,
+        1,
+    )
 
 
 def test_exactly_one_result_of_the_last_run_is_1(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.INTERRUPTED)
-    told = {name: value for name, value in _output(url).items() if name.startswith("last_run_status")}
-    assert told == {
+    reported = {name: value for name, value in _output(url).items() if name.startswith("last_run_status")}
+    assert reported == {
         f"last_run_status/{status}": float(status is RunStatus.INTERRUPTED)
         for status in RunStatus
         if status is not RunStatus.RUNNING
@@ -81,9 +89,9 @@ def test_exactly_one_result_of_the_last_run_is_1(stores: Stores, url: str) -> No
 
 def test_a_full_rebuild_reports_no_kept_or_changed_days(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
-    told = _output(url)
-    assert told["last_run_days_kept"] == 0
-    assert "last_run_days_changed" not in told
+    reported = _output(url)
+    assert reported["last_run_days_kept"] == 0
+    assert "last_run_days_changed" not in reported
 
 
 def test_metrics_count_failures_since_the_last_success(stores: Stores, url: str) -> None:
@@ -91,17 +99,17 @@ def test_metrics_count_failures_since_the_last_success(stores: Stores, url: str)
         (RunStatus.FAILED, RunStatus.PUBLISHED, RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.DIED)
     ):
         _end(stores, status, NOW_MS + nth * 10_000)
-    told = _output(url)
-    assert told["runs_failed_in_a_row"] == 3
-    assert told["last_success_timestamp_seconds"] == NOW_MS / 1000 + 10 + 2.5
-    assert told["last_run_number"] == 5
+    reported = _output(url)
+    assert reported["runs_failed_in_a_row"] == 3
+    assert reported["last_success_timestamp_seconds"] == NOW_MS / 1000 + 10 + 2.5
+    assert reported["last_run_number"] == 5
 
 
 def test_metrics_show_the_heartbeat_of_the_active_run(stores: Stores, url: str) -> None:
     _end(stores, RunStatus.PUBLISHED)
     begun = stores.runs.begin(run(at_ms=NOW_MS + 60_000))
     stores.runs.update(replace(begun, heartbeat_at_ms=NOW_MS + 75_000))
-    told = _output(url)
-    assert told["run_in_progress"] == 1
-    assert told["heartbeat_timestamp_seconds"] == NOW_MS / 1000 + 75
-    assert told["last_run_number"] == 1
+    reported = _output(url)
+    assert reported["run_in_progress"] == 1
+    assert reported["heartbeat_timestamp_seconds"] == NOW_MS / 1000 + 75
+    assert reported["last_run_number"] == 1

@@ -177,9 +177,9 @@ def test_a_live_source_is_stale_after_three_missed_refreshes(store_url: str, aft
     assert status["degraded_by"] == (["missed_refreshes"] if stale else [])
     assert status["refreshes"] == {"every_s": 60, "due_at": "2024-06-24T12:04:00.000Z", "missed": 2 + stale}
     assert api.ask("/readyz").json["status"] == ("degraded" if stale else "ready")
-    told = dict(line.rsplit(" ", 1) for line in api.ask("/metrics").text.splitlines() if line[0] != "#")
-    assert float(told['transaction_summary_degraded{by="missed_refreshes"}']) == stale
-    assert float(told["transaction_summary_refreshes_missed"]) == 2 + stale
+    reported = dict(line.rsplit(" ", 1) for line in api.ask("/metrics").text.splitlines() if line[0] != "#")
+    assert float(reported['transaction_summary_degraded{by="missed_refreshes"}']) == stale
+    assert float(reported["transaction_summary_refreshes_missed"]) == 2 + stale
 
 
 def test_the_schedule_comes_from_the_setting_of_beat(url: str, stores: Stores) -> None:

@@ -33,10 +33,10 @@ def test_head_gives_the_headers_of_get_and_no_body(path: str, example_api: Api) 
 
     assert get.status_code == head.status_code == 200
     assert head.content == b""
-    told = {name: value for name, value in get.headers.items() if name not in _CHANGES}
+    reported = {name: value for name, value in get.headers.items() if name not in _CHANGES}
     if path == "/metrics":  # which has grown meanwhile
-        del told["content-length"]
-    assert told.items() <= head.headers.items()
+        del reported["content-length"]
+    assert reported.items() <= head.headers.items()
 
 
 @every_path

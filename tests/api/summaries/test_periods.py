@@ -84,7 +84,7 @@ def test_only_complete_returns_the_complete_periods(api: Api, mode: Mode, query:
     bare = [{name: point[name] for name in point if name in ("merchant_id", "key", "value")} for point in points]
     assert api.series(mode, **query).json == bare
     assert api.series(mode, complete="only", **query).json == [
-        point for point, told in zip(bare, points, strict=True) if told["complete"]
+        point for point, reported in zip(bare, points, strict=True) if reported["complete"]
     ]
 
 
@@ -182,8 +182,8 @@ def test_a_run_without_changes_completes_a_day(tmp_path: Path) -> None:
     publish(url, complete_days=(DayRange("1200/01/01", "1403/04/03"),))
     api = Api(url)
     query = {"mode": "daily", "type": "amount", "from": "1403/04/04", "to": "1403/04/04"}
-    bare, told = api.ask(SUMMARY, query), api.ask(SUMMARY, query | {"include": "period"})
-    assert told.json[0]["complete"] is False
+    bare, reported = api.ask(SUMMARY, query), api.ask(SUMMARY, query | {"include": "period"})
+    assert reported.json[0]["complete"] is False
 
     with open_stores(url, timeout_s=10) as stores:
         for _ in range(2):  # of which the first has the number of the run that published
@@ -193,7 +193,7 @@ def test_a_run_without_changes_completes_a_day(tmp_path: Path) -> None:
             stores.runs.update(found)
     api.moment.pass_by()
 
-    later = api.ask(SUMMARY, query | {"include": "period"}, headers={"If-None-Match": told.headers["etag"]})
+    later = api.ask(SUMMARY, query | {"include": "period"}, headers={"If-None-Match": reported.headers["etag"]})
     assert later.status_code == 200
     assert later.json[0]["complete"] is True
     assert api.ask(SUMMARY, query, headers={"If-None-Match": bare.headers["etag"]}).status_code == 304

@@ -141,16 +141,16 @@ def test_killed_processes_lose_no_event_and_claim_nothing_twice(
             process.kill()
         for process in processes:
             lines += process.stdout.readlines()
-    told = [line.split() for line in lines if line.endswith("\n")]
-    assert len(told) == len({tuple(words) for words in told}), "two processes made the same event"
+    reported = [line.split() for line in lines if line.endswith("\n")]
+    assert len(reported) == len({tuple(words) for words in reported}), "two processes made the same event"
     stored = settled(store)
-    for words in told:
+    for words in reported:
         if words[0] == "added":
             assert tuple(log.channel for log in stored[words[1]].logs) == CHANNELS
         else:
             assert len(stored[words[0]].log(words[1]).events) >= int(words[2])
     made = sum(len(log.events) for one in stored.values() for log in one.logs)
-    acknowledged = sum(len(words) == 3 for words in told)
+    acknowledged = sum(len(words) == 3 for words in reported)
     assert acknowledged <= made <= acknowledged + len(processes)
     require_correct_once_repaired(store, stored)
 

@@ -346,8 +346,8 @@ def test_the_newest_notifications_are_counted_by_delivery_status(store: Notifica
     pending = ("email", LogStatus.PENDING)
     sms = {status: ("sms", status) for status in LogStatus}
 
-    def counts(limit: int = 100, **asked: Any) -> dict[tuple[tuple[str, LogStatus], ...], int]:
-        found = store.state_counts(NotificationFilter(**asked), limit=limit)
+    def counts(limit: int = 100, **requested: Any) -> dict[tuple[tuple[str, LogStatus], ...], int]:
+        found = store.state_counts(NotificationFilter(**requested), limit=limit)
         assert [one.logs for one in found] == sorted(one.logs for one in found)
         return {one.logs: one.count for one in found}
 
@@ -441,9 +441,9 @@ def test_lists_can_be_filtered_by_delivery_status_channel_and_interval(
         happen(store, made[number], A, outcome, channel=channel)
     happen(store, made[3], R, channel="sms")
 
-    def numbers(*statuses: LogStatus, channels: tuple[str, ...] = (), after: Any = None, **asked: Any) -> list[int]:
+    def numbers(*statuses: LogStatus, channels: tuple[str, ...] = (), after: Any = None, **requested: Any) -> list[int]:
         logs = LogFilter(frozenset(statuses), frozenset(channels))
-        page = store.listed(NotificationFilter(logs=logs, **asked), after=after, limit=10)
+        page = store.listed(NotificationFilter(logs=logs, **requested), after=after, limit=10)
         return [made.index(found.notification) for found in page]
 
     assert numbers(LogStatus.DEAD) == [1, 0]

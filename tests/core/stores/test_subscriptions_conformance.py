@@ -214,11 +214,11 @@ def test_pages_can_be_limited_to_a_tenant_and_merchants(stores: Stores) -> None:
             and (readable is None or one.merchant_id in readable)
             and user_id in (None, one.user_id)
         ]
-        asked: dict[str, Any] = {"tenant": tenant, "merchants": readable, "user_id": user_id}
-        assert stores.subscriptions.all(**asked) == expected
+        requested: dict[str, Any] = {"tenant": tenant, "merchants": readable, "user_id": user_id}
+        assert stores.subscriptions.all(**requested) == expected
         found: list[Subscription] = []
         after = None
-        while page := stores.subscriptions.all(**asked, after=after, limit=5):
+        while page := stores.subscriptions.all(**requested, after=after, limit=5):
             found += page
             after = (page[-1].created_at_ms, page[-1].id)
         assert found == expected

@@ -57,10 +57,10 @@ class Sandbox:
             text = text.replace(found, replacement_of)
         return text
 
-    def newcomer(self) -> Sandbox:
+    def without_settings(self) -> Sandbox:
         """The same folder, without the variables that a page should tell the reader to set."""
-        told = ("STORE_URL", "TOKEN", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
-        variables = {name: value for name, value in self.variables.items() if name not in told}
+        reported = ("STORE_URL", "TOKEN", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+        variables = {name: value for name, value in self.variables.items() if name not in reported}
         address = f"127.0.0.1:{_free_port()}"
         replaced = self.replaced | {DOCUMENTED: f"http://{address}"}
         return replace(self, variables=variables | {"API_BIND": address}, replaced=replaced)

@@ -169,7 +169,7 @@ class Container:
         With ``init`` the first process is bubblewrap's, which like Docker's removes orphaned processes that have ended.
         """
         first = () if self._has_init else ("--as-pid-1",)
-        told, tell = os.pipe()
+        reported, tell = os.pipe()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._sandboxed(command or self.command(), "--info-fd", str(tell), *first),
@@ -180,7 +180,7 @@ class Container:
                 start_new_session=True,
             )
         os.close(tell)
-        with os.fdopen(told) as info:
+        with os.fdopen(reported) as info:
             self._main = json.load(info)["child-pid"]
 
     def run(self, command: Sequence[str], timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:

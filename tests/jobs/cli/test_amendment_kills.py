@@ -50,11 +50,11 @@ def test_a_kill_after_any_statement_while_replacing_days_is_safe(jobs: CommandLi
             calls += step
             wanted = "new" if current == "old" else "old"
             before = stores.runs.recent(1)[0].id
-            said = jobs("rebuild", f"{wanted}.bson", *DAYS, signal_after=calls)
+            result = jobs("rebuild", f"{wanted}.bson", *DAYS, signal_after=calls)
             rows = published_rows(stores)
-            if said.code == 0:
+            if result.code == 0:
                 break
-            assert said.code == -signal.SIGKILL, said
+            assert result.code == -signal.SIGKILL, result
             assert rows in (expected[current], expected[wanted]), f"killed after {calls} calls"
             killed = stores.runs.recent(1)[0]
             step = fine if killed.id > before else coarse

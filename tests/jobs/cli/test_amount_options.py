@@ -37,9 +37,9 @@ def jobs(store_url: str, tmp_path: Path) -> CommandLine:
 
 
 def test_amounts_are_stored_in_minor_and_shown_in_major_units(jobs: CommandLine) -> None:
-    said = jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD")
-    assert said.code == 0, said
-    assert "3 transactions, 1,019.75 USD" in said.out
+    result = jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD")
+    assert result.code == 0, result
+    assert "3 transactions, 1,019.75 USD" in result.out
     table = jobs("summary", "--mode", "daily", "--type", "amount").out.split("\n")
     assert [line.split() for line in table[:3]] == [
         ["period", "amount", "USD"], ["1403/04/04", "19.75"], ["1403/04/05", "1,000.00"],
@@ -60,9 +60,9 @@ def test_amounts_are_stored_in_minor_and_shown_in_major_units(jobs: CommandLine)
 def test_drift_is_shown_in_major_units(jobs: CommandLine) -> None:
     assert jobs("rebuild", "sales.jsonl", *OPTIONS, CURRENCY="USD").code == 0
     (jobs.folder / "sales.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in LINES[:2]))
-    said = jobs("verify", "sales.jsonl", *OPTIONS)
-    assert said.code == 4
-    lines = [re.split(r"\s{2,}", line.strip()) for line in said.out.splitlines()]
+    result = jobs("verify", "sales.jsonl", *OPTIONS)
+    assert result.code == 4
+    lines = [re.split(r"\s{2,}", line.strip()) for line in result.out.splitlines()]
     headings = ["mode", "period", "merchant", "published USD", "recounted USD", "published count", "recounted"]
     assert headings in lines
     assert ["monthly", "1403/04", "all together", "1,019.75", "19.75", "3", "2"] in lines
@@ -83,8 +83,8 @@ def test_amount_options_are_part_of_the_fingerprint(jobs: CommandLine) -> None:
     ):
         jobs("rebuild", "sales.jsonl", *days, *OPTIONS, *changed).require_failure(1, difference)
         jobs("verify", "sales.jsonl", *OPTIONS, *changed).require_failure(1, difference)
-    said = jobs("verify", "sales.jsonl", *OPTIONS, CURRENCY="IRR")
-    said.require_failure(1, "currency is 'USD' in the store and 'IRR' now")
+    result = jobs("verify", "sales.jsonl", *OPTIONS, CURRENCY="IRR")
+    result.require_failure(1, "currency is 'USD' in the store and 'IRR' now")
 
 
 def test_the_csv_delimiter_may_differ_per_file(jobs: CommandLine) -> None:

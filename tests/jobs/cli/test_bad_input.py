@@ -118,8 +118,8 @@ def test_a_read_only_store_is_an_error(jobs: CommandLine) -> None:
 def test_a_locked_store_is_an_error(jobs: CommandLine) -> None:
     with sqlite3.connect(jobs.folder / "summaries.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        said = jobs("rebuild", "large.bson", "--truncate", STORE_TIMEOUT_S="0.1")
-        said.require_failure(1, "another process has locked it for 0.1 s")
+        result = jobs("rebuild", "large.bson", "--truncate", STORE_TIMEOUT_S="0.1")
+        result.require_failure(1, "another process has locked it for 0.1 s")
         assert jobs("status").code == 0
         other.execute("ROLLBACK")
     other.close()
@@ -129,8 +129,8 @@ def test_a_locked_store_is_an_error(jobs: CommandLine) -> None:
 @pytest.mark.parametrize("room", [0, *([4_096, 200_000] if THOROUGH else []), 60_000])
 def test_a_full_disk_leaves_the_store_unchanged(jobs: CommandLine, room: int) -> None:
     limit = (jobs.folder / "summaries.db").stat().st_size + room
-    said = jobs("rebuild", "large.bson", "--truncate", file_size_limit=limit)
-    err = said.require_failure(1, "the store at summaries.db cannot be used: ")
+    result = jobs("rebuild", "large.bson", "--truncate", file_size_limit=limit)
+    err = result.require_failure(1, "the store at summaries.db cannot be used: ")
     assert "disk is full" in err or "free space" in err
     require_unchanged(jobs)
 
@@ -138,16 +138,16 @@ def test_a_full_disk_leaves_the_store_unchanged(jobs: CommandLine, room: int) ->
 def test_a_full_quarantine_disk_is_an_error(jobs: CommandLine) -> None:
     bad = [one.document() | {"amount": "x", "note": "n" * 100_000} for one in GOOD]
     write_bson(jobs.folder / "bad.bson", bad)
-    said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", file_size_limit=1_000_000)
-    said.require_failure(1, "the quarantine file quarantine/run-000002-")
-    assert "QUARANTINE_DIR" in said.err
+    result = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", file_size_limit=1_000_000)
+    result.require_failure(1, "the quarantine file quarantine/run-000002-")
+    assert "QUARANTINE_DIR" in result.err
     require_unchanged(jobs)
 
 
 def test_a_quarantine_path_that_is_no_folder_is_an_error(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "bad.bson", [{"_id": 1}])
-    said = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", QUARANTINE_DIR="good.bson")
-    said.require_failure(1, "the quarantine file good.bson/run-000002-")
+    result = jobs("rebuild", "bad.bson", "--truncate", "--max-reject-ratio", "1", QUARANTINE_DIR="good.bson")
+    result.require_failure(1, "the quarantine file good.bson/run-000002-")
     require_unchanged(jobs)
 
 

@@ -38,10 +38,10 @@ def test_a_second_rebuild_names_the_lock_owner_and_the_first_publishes(jobs: Com
     os.close(read_end)
     wait_until(lambda: stores.runs.get(1))
     for option in ("--truncate", "--json"):
-        said = jobs("rebuild", "fast.bson", option)
-        err = said.require_failure(1, f"run 1 (rebuild -) is active in process {first.pid} on {socket.gethostname()}")
+        result = jobs("rebuild", "fast.bson", option)
+        err = result.require_failure(1, f"run 1 (rebuild -) is active in process {first.pid} on {socket.gethostname()}")
         assert "Wait until it ends." in err
-    assert said.json["error"]["type"] == "RunHeld"
+    assert result.json["error"]["type"] == "RunHeld"
     assert "running" in jobs("status").out
     os.write(write_end, bson_of(SLOW))
     os.close(write_end)
@@ -52,10 +52,10 @@ def test_a_second_rebuild_names_the_lock_owner_and_the_first_publishes(jobs: Com
 
 def test_concurrent_rebuilds_publish_one_at_a_time(jobs: CommandLine, stores: Stores) -> None:
     running = [jobs.start("rebuild", "fast.bson", "--truncate") for _ in range(4)]
-    said = [process.wait() for process in running]
-    winners = [one for one in said if one.code == 0]
+    result = [process.wait() for process in running]
+    winners = [one for one in result if one.code == 0]
     assert winners
-    for loser in said:
+    for loser in result:
         if loser.code != 0:
             loser.require_failure(1)
             assert "is active in process" in loser.err or "at the same moment" in loser.err

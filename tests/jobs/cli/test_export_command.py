@@ -62,14 +62,14 @@ def test_every_merchant_and_period_is_exported_once_and_exactly(
     mode: str, ending: str, full: CommandLine, out: Path
 ) -> None:
     path = out / f"{mode}.{ending}"
-    said = full("export", path, "--mode", mode)
-    assert (said.code, said.err) == (0, ""), said
+    result = full("export", path, "--mode", mode)
+    assert (result.code, result.err) == (0, ""), result
     frame = pl.read_parquet(path) if ending == "parquet" else pl.read_ipc(path)
     assert len(frame) == len(wanted(mode))
     assert set(rows_of(frame)) == wanted(mode)
     assert frame.schema["amount"] == pl.Int64
     assert frame.schema["period_start"] == pl.Datetime("ms", "UTC")
-    assert f"Wrote {len(frame)} {mode} summaries of generation 1 (run 1) to {path}.\n" in said.out
+    assert f"Wrote {len(frame)} {mode} summaries of generation 1 (run 1) to {path}.\n" in result.out
 
 
 def test_overall_rows_are_exported_only_on_request(full: CommandLine, out: Path) -> None:
@@ -99,8 +99,8 @@ def test_csv_escapes_formulas_unless_raw_is_requested(full: CommandLine, out: Pa
 
 
 def test_a_parquet_folder_is_partitioned_by_mode_and_year(full: CommandLine, out: Path) -> None:
-    said = full("export", out / "table", "--mode", "daily", "--partitioned", "--json")
-    assert (said.json["rows"], said.json["currency"]) == (len(wanted("daily")), "IRR")
+    result = full("export", out / "table", "--mode", "daily", "--partitioned", "--json")
+    assert (result.json["rows"], result.json["currency"]) == (len(wanted("daily")), "IRR")
     files = sorted(path.relative_to(out / "table").parent for path in (out / "table").rglob("*.parquet"))
     assert files == [Path("mode=daily/year=1402"), Path("mode=daily/year=1403")]
     frame = pl.read_parquet(out / "table/**/*.parquet", hive_partitioning=True)
@@ -110,9 +110,9 @@ def test_a_parquet_folder_is_partitioned_by_mode_and_year(full: CommandLine, out
 
 
 def test_the_data_dictionary_is_exported_embedded_and_documented(full: CommandLine, out: Path) -> None:
-    said = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
+    result = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
     beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
-    assert f"{out / 'x.parquet.dictionary.json'} describes its columns.\n" in said.out
+    assert f"{out / 'x.parquet.dictionary.json'} describes its columns.\n" in result.out
     schema = pq.read_schema(out / "x.parquet")
     inside = json.loads(schema.metadata[b"dictionary"])
     assert beside == inside | {"rows": len(wanted("weekly"))}
@@ -127,9 +127,9 @@ def test_the_data_dictionary_is_exported_embedded_and_documented(full: CommandLi
 def test_an_export_to_standard_output_can_be_piped(full: CommandLine) -> None:
     for form in ("csv", "parquet"):
         assert full("export", "-", "--mode", "monthly", "--format", form).code == 0
-    said = full.cold("export", "-", "--mode", "monthly", "--format", "csv")
-    assert len(said.out.splitlines()) == 1 + len(wanted("monthly"))
-    assert "summaries of generation 1 (run 1) to standard output." in said.err
+    result = full.cold("export", "-", "--mode", "monthly", "--format", "csv")
+    assert len(result.out.splitlines()) == 1 + len(wanted("monthly"))
+    assert "summaries of generation 1 (run 1) to standard output." in result.err
     assert full("export", "-", "--mode", "monthly", "--format", "csv", "--json").code == 2
 
 
@@ -139,16 +139,16 @@ def test_a_closed_pipe_is_no_internal_error(form: str, full: CommandLine) -> Non
     os.close(read_end)
     running = full.start("export", "-", "--mode", "daily", "--format", form, stdout=write_end)
     os.close(write_end)
-    said = running.wait()
-    assert (said.code, said.err) == (1, "")
+    result = running.wait()
+    assert (result.code, result.err) == (1, "")
 
 
 def test_existing_files_are_replaced_only_with_force(full: CommandLine, out: Path) -> None:
     for options in (("--partitioned",), ("--format", "csv")):
         path = out / options[-1]
         assert full("export", path, "--mode", "daily", *options).code == 0
-        said = full("export", path, "--mode", "monthly", *options)
-        assert "replace it with --force" in said.require_failure(2, "already exists")
+        result = full("export", path, "--mode", "monthly", *options)
+        assert "replace it with --force" in result.require_failure(2, "already exists")
         assert full("export", path, "--mode", "monthly", *options, "--force").code == 0
     assert len((out / "csv").read_text("utf-8").splitlines()) == 1 + len(wanted("monthly"))
     assert [path.name for path in (out / "--partitioned").iterdir() if path.is_dir()] == ["mode=monthly"]
@@ -157,11 +157,11 @@ def test_existing_files_are_replaced_only_with_force(full: CommandLine, out: Pat
 
 def test_a_failed_export_keeps_the_existing_files(full: CommandLine, out: Path) -> None:
     (out / "x.csv").write_text("before")
-    said = full(
+    result = full(
         "export", out / "x.csv", "--mode", "daily", "--force", file_size_limit=40_000
     )  # more than SQLite needs for its index of the log
-    assert said.code == 1
-    assert "x.csv cannot be written" in said.err
+    assert result.code == 1
+    assert "x.csv cannot be written" in result.err
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("x.csv", "before")]
 
 

@@ -34,12 +34,12 @@ def jobs(tmp_path: Path) -> CommandLine:
 
 
 def test_the_suggested_command_runs(jobs: CommandLine) -> None:
-    said = jobs("inspect", "the shop.bson")
-    assert (said.code, said.err) == (0, "")
-    assert "all of its 60 documents" in said.out
-    assert "To count only some of them: --where state=paid (failed 40, paid 20).\n" in said.out
-    assert "s3cret" not in said.out
-    command = shlex.split(said.out.splitlines()[-1])
+    result = jobs("inspect", "the shop.bson")
+    assert (result.code, result.err) == (0, "")
+    assert "all of its 60 documents" in result.out
+    assert "To count only some of them: --where state=paid (failed 40, paid 20).\n" in result.out
+    assert "s3cret" not in result.out
+    command = shlex.split(result.out.splitlines()[-1])
     assert command[:3] == ["python", "-m", "jobs"]
     assert jobs(*command[3:]).code == 0
 
@@ -67,45 +67,45 @@ def test_json_output_is_one_object(jobs: CommandLine) -> None:
 
 def test_json_output_is_one_line_even_for_errors(jobs: CommandLine) -> None:
     for arguments in (("rebuild", "shop.csv"), ("inspect", "shop.csv"), ("status",), ("rebuild", "gone.csv")):
-        said = jobs(*arguments, "--json")
-        assert said.out.count("\n") == 1, said
-        assert isinstance(said.json, dict)
+        result = jobs(*arguments, "--json")
+        assert result.out.count("\n") == 1, result
+        assert isinstance(result.json, dict)
 
 
 def test_expected_rejects_are_reported_with_the_option_to_allow_them(jobs: CommandLine) -> None:
     usual = {"merchantId": "m", "createdAt": AT}
     write_bson(jobs.folder / "some.bson", [usual | {"amount": 5}] * 3 + [usual | {"amount": math.nan}])
-    said = jobs("inspect", "some.bson").out
-    assert "3 of 4  1 NaN\n" in said
-    assert "This command would reject 1 of these 4 documents" in said
-    assert "add --max-reject-ratio 0.25 or slightly more" in said
+    result = jobs("inspect", "some.bson").out
+    assert "3 of 4  1 NaN\n" in result
+    assert "This command would reject 1 of these 4 documents" in result
+    assert "add --max-reject-ratio 0.25 or slightly more" in result
 
 
 def test_a_source_without_dates_gets_no_suggested_command(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "text.bson", [{"merchantId": "m", "amount": 5, "createdAt": "yesterday"}])
-    said = jobs("inspect", "text.bson")
-    assert said.code == 0
-    assert "No field is suitable as the time, which must be a date: createdAt is text.\n" in said.out
-    assert "No command can be suggested" in said.out
+    result = jobs("inspect", "text.bson")
+    assert result.code == 0
+    assert "No field is suitable as the time, which must be a date: createdAt is text.\n" in result.out
+    assert "No command can be suggested" in result.out
 
 
 def test_a_live_collection_is_inspected_without_showing_its_password(
     jobs: CommandLine, mongo_database_url: str
 ) -> None:
     fill(mongo_database_url, DOCUMENTS, "payments")
-    said = jobs("inspect", mongo_database_url, "--collection", "payments", "--documents", "10")
-    assert said.code == 0, said
-    assert "live collection, its first 10 documents" in said.out
-    assert "callback" in said.out
-    shown = shlex.split(said.out.rstrip().splitlines()[-1 if "@" not in mongo_database_url else -2])
+    result = jobs("inspect", mongo_database_url, "--collection", "payments", "--documents", "10")
+    assert result.code == 0, result
+    assert "live collection, its first 10 documents" in result.out
+    assert "callback" in result.out
+    shown = shlex.split(result.out.rstrip().splitlines()[-1 if "@" not in mongo_database_url else -2])
     assert shown[-8:] == ["--collection", "payments", *OPTIONS]
     assert jobs("rebuild", mongo_database_url, *shown[-8:]).code == 0
 
 
 def test_a_live_run_with_a_wrong_field_suggests_the_right_one(jobs: CommandLine, mongo_database_url: str) -> None:
     fill(mongo_database_url, DOCUMENTS)
-    said = jobs("rebuild", mongo_database_url, *OPTIONS[:2], *OPTIONS[4:])
-    assert "Did you mean `--amount-field total`? " in said.require_failure(3, "60 amount: missing")
+    result = jobs("rebuild", mongo_database_url, *OPTIONS[:2], *OPTIONS[4:])
+    assert "Did you mean `--amount-field total`? " in result.require_failure(3, "60 amount: missing")
     refresh = jobs("refresh", mongo_database_url, *OPTIONS[:4], "--time-field", "at")
     assert "Did you mean `--time-field paidAt`? " in refresh.require_failure(3)
 
@@ -120,23 +120,23 @@ def test_a_live_run_with_a_wrong_field_suggests_the_right_one(jobs: CommandLine,
     ],
 )
 def test_a_wrong_field_gets_a_suggestion(options: tuple[str, ...], code: int, meant: str, jobs: CommandLine) -> None:
-    said = jobs("rebuild", "the shop.bson", *options).require_failure(code)
-    assert f"Did you mean `{meant}`" in said
-    assert "See all fields with: python -m jobs inspect 'the shop.bson'. " in said
+    result = jobs("rebuild", "the shop.bson", *options).require_failure(code)
+    assert f"Did you mean `{meant}`" in result
+    assert "See all fields with: python -m jobs inspect 'the shop.bson'. " in result
 
 
 def test_a_missing_column_gets_a_suggestion_for_standard_input_too(jobs: CommandLine) -> None:
     for source, content in (("shop.csv", b""), ("-", CSV.encode())):
-        said = jobs("rebuild", source, "--merchant-field", "merchant", "--time-field", "created_at", stdin=content)
-        assert "Did you mean `--amount-field total`?" in said.require_failure(
+        result = jobs("rebuild", source, "--merchant-field", "merchant", "--time-field", "created_at", stdin=content)
+        assert "Did you mean `--amount-field total`?" in result.require_failure(
             1, "must have each of these columns once: amount"
         )
 
 
 def test_suggestions_for_standard_input_come_from_its_rejects(jobs: CommandLine) -> None:
-    said = jobs("rebuild", "-", *OPTIONS[:4], "--json", stdin=(jobs.folder / "the shop.bson").read_bytes())
-    assert "Did you mean `--time-field paidAt`? Nothing was published." in said.require_failure(3)
-    assert json.loads(said.out)["error"]["exit_code"] == 3
+    result = jobs("rebuild", "-", *OPTIONS[:4], "--json", stdin=(jobs.folder / "the shop.bson").read_bytes())
+    assert "Did you mean `--time-field paidAt`? Nothing was published." in result.require_failure(3)
+    assert json.loads(result.out)["error"]["exit_code"] == 3
 
 
 def test_verify_suggests_the_right_field(jobs: CommandLine) -> None:
@@ -145,8 +145,8 @@ def test_verify_suggests_the_right_field(jobs: CommandLine) -> None:
     wrong.require_failure(1, "amount_field is 'total' in the store and 'amount' now")
     renamed = [{"sum" if name == "total" else name: value for name, value in one.items()} for one in DOCUMENTS]
     write_bson(jobs.folder / "renamed.bson", renamed)
-    said = jobs("verify", "renamed.bson", *OPTIONS).require_failure(3, "60 of 60 documents were rejected")
-    assert "Did you mean `--amount-field sum`? See all fields with: python -m jobs inspect renamed.bson. " in said
+    result = jobs("verify", "renamed.bson", *OPTIONS).require_failure(3, "60 of 60 documents were rejected")
+    assert "Did you mean `--amount-field sum`? See all fields with: python -m jobs inspect renamed.bson. " in result
 
 
 def test_correct_fields_get_no_suggestion(jobs: CommandLine) -> None:

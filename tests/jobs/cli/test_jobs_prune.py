@@ -58,10 +58,10 @@ def test_only_old_quarantine_files_are_pruned(jobs: CommandLine, tmp_path: Path)
     link.symlink_to(of_another)
     os.utime(link, (0, 0), follow_symlinks=False)
 
-    said = jobs("prune", "--older-than", "30")
+    result = jobs("prune", "--older-than", "30")
 
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("Removed 2 quarantine files (6 bytes), 0 runs and 0 publications from before 20")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("Removed 2 quarantine files (6 bytes), 0 runs and 0 publications from before 20")
     assert not old.exists()
     assert not of_a_verification.exists()
     assert young.exists()
@@ -80,9 +80,9 @@ def test_the_publishing_run_and_the_latest_runs_are_kept(jobs: CommandLine, tmp_
         for _ in range(KEPT_RUNS + 2):
             _run(stores)
 
-    said = jobs("prune", "--older-than", "30", "--json").json
+    result = jobs("prune", "--older-than", "30", "--json").json
 
-    assert (said["runs"], said["publications"], said["files"], said["bytes"]) == (3, 0, 1, 3)
+    assert (result["runs"], result["publications"], result["files"], result["bytes"]) == (3, 0, 1, 3)
     assert kept.exists()
     assert not gone.exists()
     with _stores(tmp_path) as stores:
@@ -112,8 +112,8 @@ def test_a_dry_run_removes_nothing(jobs: CommandLine, tmp_path: Path) -> None:
     with _stores(tmp_path) as stores:
         for _ in range(KEPT_RUNS + 1):
             _run(stores)
-    said = jobs("prune", "--older-than", "30", "--dry-run")
-    assert said.out.startswith("Would remove 1 quarantine files (3 bytes), 1 runs and 0 publications from before ")
+    result = jobs("prune", "--older-than", "30", "--dry-run")
+    assert result.out.startswith("Would remove 1 quarantine files (3 bytes), 1 runs and 0 publications from before ")
     assert old.exists()
     with _stores(tmp_path) as stores:
         assert stores.runs.get(1) is not None

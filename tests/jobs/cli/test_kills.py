@@ -68,12 +68,12 @@ def test_a_kill_after_any_store_statement_keeps_the_store_consistent(
         calls += step
         wanted = "two" if current == "one" else "one"
         before = stores.runs.recent(1)[0]
-        said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls)
-        if said.code == 0:
+        result = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls)
+        if result.code == 0:
             break
         kills += 1
         step = coarse
-        assert said.code == -signal.SIGKILL, said
+        assert result.code == -signal.SIGKILL, result
         rows = published_rows(stores)
         assert rows in (expected[current], expected[wanted]), f"killed after {calls} calls"
         killed = stores.runs.recent(1)[0]

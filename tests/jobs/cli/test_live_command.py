@@ -44,9 +44,9 @@ def silent_server() -> Iterator[tuple[str, socket.socket]]:
 
 
 def test_a_live_collection_is_summarised(jobs: CommandLine, shop: str, tmp_path: Path) -> None:
-    said = jobs("rebuild", shop, "--cursors", "2", "--batch-size", "7")
-    assert said.code == 0, said
-    assert f"Read {len(TRANSACTIONS)} documents from 1 source(s): live collection." in said.out
+    result = jobs("rebuild", shop, "--cursors", "2", "--batch-size", "7")
+    assert result.code == 0, result
+    assert f"Read {len(TRANSACTIONS)} documents from 1 source(s): live collection." in result.out
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
         assert published_rows(stores) == summaries_of(TRANSACTIONS)
         (run,) = stores.runs.recent(1)
@@ -55,13 +55,13 @@ def test_a_live_collection_is_summarised(jobs: CommandLine, shop: str, tmp_path:
 
 
 def test_without_a_source_argument_the_configured_one_is_read(jobs: CommandLine, shop: str) -> None:
-    said = jobs(
+    result = jobs(
         "rebuild",
         "--json",
         SOURCE_URL=with_option(with_option(shop, "appName=test"), "readPreference=primaryPreferred"),
     )
-    assert said.code == 0, said
-    run = json.loads(said.out)["run"]
+    assert result.code == 0, result
+    run = json.loads(result.out)["run"]
     assert run["counts"]["counted"] == len(TRANSACTIONS)
     assert run["command"] == f"rebuild {redacted_url(shop)}"
     jobs("rebuild", "--truncate").require_failure(2, "no SOURCE is given, and SOURCE_URL is not set")
@@ -71,15 +71,15 @@ def test_without_a_source_argument_the_configured_one_is_read(jobs: CommandLine,
 def test_a_live_collection_and_an_export_add_up(jobs: CommandLine, shop: str, tmp_path: Path) -> None:
     line = {"merchantId": "shop", "amount": 7, "createdAt": {"$date": "2024-03-10T12:00:00Z"}}
     (tmp_path / "more.jsonl").write_text(json.dumps(line) + "\n")
-    said = jobs("rebuild", shop, "more.jsonl", "--json")
-    assert json.loads(said.out)["published"]["total_count"] == len(TRANSACTIONS) + 1
+    result = jobs("rebuild", shop, "more.jsonl", "--json")
+    assert json.loads(result.out)["published"]["total_count"] == len(TRANSACTIONS) + 1
 
 
 def test_the_quarantine_file_has_the_ids_of_rejected_documents(jobs: CommandLine, shop: str) -> None:
     fill(shop, [{"_id": "odd", "merchantId": "a", "amount": 1.5, "createdAt": DatetimeMS(0), "more": "x"}])
-    said = jobs("rebuild", shop, "--max-reject-ratio", "0.5", "--json")
-    assert said.code == 0, said
-    (line,) = Path(json.loads(said.out)["run"]["quarantine"]).read_text("utf-8").splitlines()
+    result = jobs("rebuild", shop, "--max-reject-ratio", "0.5", "--json")
+    assert result.code == 0, result
+    (line,) = Path(json.loads(result.out)["run"]["quarantine"]).read_text("utf-8").splitlines()
     reject = json.loads(line)
     assert reject["_id"] == "odd"
     assert reject["source"] == f"{redacted_url(shop)}.transaction"
@@ -94,11 +94,15 @@ def test_the_same_collection_twice_is_refused(jobs: CommandLine, shop: str) -> N
 
 def test_no_password_is_shown_or_stored(jobs: CommandLine, tmp_path: Path) -> None:
     url = "mongodb://u:s3cret@127.0.0.1:1/shop"
-    said = [jobs("rebuild", url, "--json", SOURCE_TIMEOUT_S="0.2"), jobs("rebuild", "mongodb://u:s3cret@/x/shop")]
-    said += [jobs("rebuild", "--truncate", SOURCE_URL=url, SOURCE_TIMEOUT_S="0.2"), jobs("status"), jobs("status", "1")]
-    said[0].require_failure(1, "mongodb://127.0.0.1:1/shop does not answer: ")
-    said[1].require_failure(2, "mongodb://… is not a valid MongoDB URL")
-    for one in said:
+    result = [jobs("rebuild", url, "--json", SOURCE_TIMEOUT_S="0.2"), jobs("rebuild", "mongodb://u:s3cret@/x/shop")]
+    result += [
+        jobs("rebuild", "--truncate", SOURCE_URL=url, SOURCE_TIMEOUT_S="0.2"),
+        jobs("status"),
+        jobs("status", "1"),
+    ]
+    result[0].require_failure(1, "mongodb://127.0.0.1:1/shop does not answer: ")
+    result[1].require_failure(2, "mongodb://… is not a valid MongoDB URL")
+    for one in result:
         assert "s3cret" not in one.out + one.err
     for path in tmp_path.iterdir():
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
@@ -113,6 +117,6 @@ def test_ctrl_c_stops_a_rebuild_while_its_server_is_silent(
     connection, _ = listener.accept()
     wait_until(lambda: '"phase": "reading"' in jobs("status", "1", "--json").out)
     running.send(signal.SIGINT)
-    said = running.wait()
+    result = running.wait()
     connection.close()
-    said.require_failure(130, "stopped by SIGINT, nothing was published")
+    result.require_failure(130, "stopped by SIGINT, nothing was published")

@@ -63,8 +63,8 @@ def test_what_verify_found_is_its_exit_code_although_the_reader_has_gone(
     jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
 ) -> None:
     with unread() as descriptor:
-        said = call(jobs, descriptor, "verify", source, *form)
-    assert (said.code, said.err) == (code, "")
+        result = call(jobs, descriptor, "verify", source, *form)
+    assert (result.code, result.err) == (code, "")
 
 
 @pytest.mark.parametrize(("source", "code"), [("right.bson", 1), ("wrong.bson", DRIFT)])
@@ -73,9 +73,9 @@ def test_output_to_a_full_disk_fails_with_a_sentence(
     jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
 ) -> None:
     with full() as descriptor:
-        said = call(jobs, descriptor, "verify", source, *form)
-    said.require_failure(code, "standard output cannot be written: No space left on device")
-    assert "its output is lost" in said.err
+        result = call(jobs, descriptor, "verify", source, *form)
+    result.require_failure(code, "standard output cannot be written: No space left on device")
+    assert "its output is lost" in result.err
 
 
 def test_unbuffered_output_fails_with_the_same_sentence(
@@ -166,14 +166,14 @@ def test_a_failure_is_reported_once_although_its_object_cannot_be_written(jobs: 
 
 def test_other_verbs_end_with_1_when_the_reader_has_gone(jobs: CommandLine) -> None:
     with unread() as descriptor:
-        said = call(jobs, descriptor, "status")
-    assert (said.code, said.err) == (1, "")
+        result = call(jobs, descriptor, "status")
+    assert (result.code, result.err) == (1, "")
 
 
 def test_names_of_merchants_do_not_command_the_terminal(jobs: CommandLine) -> None:
-    said = jobs("verify", "wrong.bson")
-    assert r"\x1b[31m\x9bred" in said.out
-    assert not set("\x1b\x9b") & set(said.out)
+    result = jobs("verify", "wrong.bson")
+    assert r"\x1b[31m\x9bred" in result.out
+    assert not set("\x1b\x9b") & set(result.out)
     assert jobs("verify", "wrong.bson", "--json").json["drift"][1]["merchant_id"] == ESCAPE
 
 
@@ -183,9 +183,9 @@ def test_nor_do_those_in_errors_and_the_ledger(jobs: CommandLine) -> None:
     write_bson(jobs.folder / "large.bson", large)
     err = jobs("rebuild", "large.bson", "--truncate").require_failure(1, r"\x1b[31m\x9bred")
     assert "\x1b" not in err
-    said = jobs("status")
-    assert r"\x1b[31m\x9bred" in said.out
-    assert "\x1b" not in said.out + jobs("status", "2").out
+    result = jobs("status")
+    assert r"\x1b[31m\x9bred" in result.out
+    assert "\x1b" not in result.out + jobs("status", "2").out
 
 
 def test_columns_are_aligned_whatever_the_names(jobs: CommandLine) -> None:

@@ -27,9 +27,9 @@ def jobs(tmp_path: Path) -> CommandLine:
 
 
 def test_merchant_names_are_imported_listed_removed_and_survive_a_rebuild(jobs: CommandLine) -> None:
-    said = jobs("merchants", "import", "names.csv")
-    assert (said.code, said.err) == (0, "")
-    assert said.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 unchanged, 0 removed.\n")
+    result = jobs("merchants", "import", "names.csv")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == ("Imported 4 names of 3 merchants from names.csv: 4 new, 0 changed, 0 unchanged, 0 removed.\n")
     assert jobs("rebuild", "--truncate", "shop.bson").code == 0
     again = jobs("merchants", "import", "names.csv")
     assert again.out.endswith(": 0 new, 0 changed, 4 unchanged, 0 removed.\n")
@@ -69,9 +69,9 @@ def test_merchant_names_are_imported_listed_removed_and_survive_a_rebuild(jobs: 
 def test_one_invalid_row_prevents_the_whole_import(jobs: CommandLine) -> None:
     assert jobs("merchants", "import", "names.csv").code == 0
     (jobs.folder / "wrong.csv").write_text("id,name,language\n42,New,en\n43,,en\n44,x,tr\n", "utf-8")
-    said = jobs("merchants", "import", "wrong.csv", "--replace")
-    assert said.code == 3
-    assert said.err.splitlines() == [
+    result = jobs("merchants", "import", "wrong.csv", "--replace")
+    assert result.code == 3
+    assert result.err.splitlines() == [
         "Warning: wrong.csv, line 3: name is missing.",
         "Warning: wrong.csv, line 4: language is tr, but must be fa or en.",
         "Error: 2 of 3 rows of wrong.csv are invalid, the first at line 3: name is missing; nothing was imported.",
@@ -87,8 +87,8 @@ def test_one_invalid_row_prevents_the_whole_import(jobs: CommandLine) -> None:
 def test_a_dry_run_of_an_import_changes_nothing(jobs: CommandLine) -> None:
     assert jobs("merchants", "import", "names.csv").code == 0
     (jobs.folder / "new.csv").write_text("id,name\n42,New\n", "utf-8")
-    said = jobs("merchants", "import", "new.csv", "--language", "en", "--replace", "--dry-run", "--json")
-    assert {name: said.json[name] for name in ("added", "changed", "unchanged", "removed", "dry_run")} == {
+    result = jobs("merchants", "import", "new.csv", "--language", "en", "--replace", "--dry-run", "--json")
+    assert {name: result.json[name] for name in ("added", "changed", "unchanged", "removed", "dry_run")} == {
         "added": 0, "changed": 1, "unchanged": 3, "removed": 0, "dry_run": True,
     }  # fmt: skip
     assert "New" not in jobs("merchants", "list").out
@@ -126,12 +126,12 @@ def test_a_killed_import_leaves_the_old_names_or_the_new_ones(jobs: CommandLine,
     with open_stores(store_url, timeout_s=10, create=False) as stores:
         for calls in range(random.randint(1, stride), 1000, stride):
             wanted = "new" if current == "old" else "old"
-            said = jobs("merchants", "import", f"{wanted}.csv", "--replace", "--store", store_url, signal_after=calls)
+            result = jobs("merchants", "import", f"{wanted}.csv", "--replace", "--store", store_url, signal_after=calls)
             found = stores.merchant_names.read().by_merchant
-            if said.code == 0:
+            if result.code == 0:
                 break
             kills += 1
-            assert said.code == -signal.SIGKILL, said
+            assert result.code == -signal.SIGKILL, result
             assert found in (states[current], states[wanted]), f"killed after {calls} calls"
             outcomes.add("new" if found == states[wanted] else "old")
             current = wanted if found == states[wanted] else current

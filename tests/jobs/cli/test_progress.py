@@ -50,25 +50,25 @@ def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tup
     terminal = Terminal()
     running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS=str(columns))
     os.close(terminal.theirs)
-    said = running.wait()
+    result = running.wait()
     terminal.close()
-    return said, terminal.shown
+    return result, terminal.shown
 
 
 def test_the_progress_bar_shows_bytes_and_documents(jobs: CommandLine) -> None:
-    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson")
-    assert said.code == 0
+    result, shown = on_a_terminal(jobs, "rebuild", "shop.bson")
+    assert result.code == 0
     size_kb = (jobs.folder / "shop.bson").stat().st_size / 1000
     assert f"{size_kb:.1f}/{size_kb:.1f} kB" in shown
     assert "60 documents, " in shown
-    assert "Read 60 documents" in said.out
+    assert "Read 60 documents" in result.out
 
 
 def test_the_progress_bar_fits_80_columns(jobs: CommandLine) -> None:
     name = "a very long name of a [red]file[bold] that holds the transactions of last year.bson"
     (jobs.folder / "shop.bson").rename(jobs.folder / name)
-    said, shown = on_a_terminal(jobs, "rebuild", name, columns=80)
-    assert said.code == 0
+    result, shown = on_a_terminal(jobs, "rebuild", name, columns=80)
+    assert result.code == 0
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip("\r") for line in re.split(r"[\r\n]+", shown)]
     read = [line for line in lines if "60 documents, " in line]
     assert any(line.startswith("reading a ") and "…" in line for line in read)
@@ -77,9 +77,9 @@ def test_the_progress_bar_fits_80_columns(jobs: CommandLine) -> None:
 
 
 def test_the_progress_bar_counts_published_summaries(store_url: str, jobs: CommandLine) -> None:
-    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--store", store_url, columns=80)
-    assert said.code == 0
-    published = re.search(r"Published (\d+) summaries", said.out)
+    result, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--store", store_url, columns=80)
+    assert result.code == 0
+    published = re.search(r"Published (\d+) summaries", result.out)
     assert published is not None
     assert re.search(rf"publishing .*{published[1]}/{published[1]} summaries", shown)
 
@@ -99,8 +99,8 @@ def test_the_progress_bar_moves_while_a_slow_source_is_read(jobs: CommandLine) -
 
 def test_the_progress_bar_is_removed_before_an_error_is_printed(jobs: CommandLine) -> None:
     (jobs.folder / "cut.bson").write_bytes((jobs.folder / "shop.bson").read_bytes()[:-1])
-    said, shown = on_a_terminal(jobs, "rebuild", "cut.bson")
-    assert said.code == 1
+    result, shown = on_a_terminal(jobs, "rebuild", "cut.bson")
+    assert result.code == 1
     error = shown.index("Error: cut.bson is damaged at byte")
     assert "\x1b[2K" in shown[:error], "its line is cleared"
     assert shown.rindex("\x1b[?25h") < error, "the cursor is shown again"
@@ -111,6 +111,6 @@ def test_without_a_terminal_there_is_no_progress_bar(jobs: CommandLine) -> None:
 
 
 def test_json_output_has_no_progress_bar_even_on_a_terminal(jobs: CommandLine) -> None:
-    said, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--json")
-    assert said.json["run"]["status"] == "published"
+    result, shown = on_a_terminal(jobs, "rebuild", "shop.bson", "--json")
+    assert result.json["run"]["status"] == "published"
     assert shown == ""

@@ -31,9 +31,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 
 
 def test_a_table_names_the_currency_of_the_store_and_groups_digits(jobs: CommandLine) -> None:
-    said = jobs("query", "top_merchants", "--limit", "1", CURRENCY="EUR")
-    assert (said.code, said.err) == (0, "")
-    headings, row = (re.split(r"\s{2,}", line.strip()) for line in said.out.splitlines())
+    result = jobs("query", "top_merchants", "--limit", "1", CURRENCY="EUR")
+    assert (result.code, result.err) == (0, "")
+    headings, row = (re.split(r"\s{2,}", line.strip()) for line in result.out.splitlines())
     assert headings == [
         "place",
         "merchant_id",
@@ -66,8 +66,8 @@ def test_a_null_is_shown_as_a_dash(jobs: CommandLine) -> None:
 
 
 def test_json_has_exact_integers_and_nulls(jobs: CommandLine) -> None:
-    said = jobs("query", "month_to_date", "--merchant-id", SHOP, "--to=1403/04/02", "--format", "json")
-    assert said.json == [
+    result = jobs("query", "month_to_date", "--merchant-id", SHOP, "--to=1403/04/02", "--format", "json")
+    assert result.json == [
         {"day": "1403/04/01", "day_of_month": 1, "amount": EXACT, "amount_to_date": EXACT, "amount_before": None,
          "count": 1, "count_to_date": 1, "count_before": None},
         {"day": "1403/04/02", "day_of_month": 2, "amount": 0, "amount_to_date": EXACT, "amount_before": None,
@@ -76,8 +76,8 @@ def test_json_has_exact_integers_and_nulls(jobs: CommandLine) -> None:
 
 
 def test_csv_has_a_header_and_exact_values(jobs: CommandLine) -> None:
-    said = jobs("query", "weekday-profile", "--format", "csv", "--from", "۱۴۰۳/۰۴/۰۱")
-    rows = list(csv.DictReader(io.StringIO(said.out)))
+    result = jobs("query", "weekday-profile", "--format", "csv", "--from", "۱۴۰۳/۰۴/۰۱")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
     assert [row["weekday_name"] for row in rows] == ["Saturday", "Sunday", "Monday", "Friday"]
     assert rows[3]["amount"] == str(EXACT - 7)
 
@@ -89,38 +89,38 @@ def test_an_empty_result_has_its_headings(jobs: CommandLine) -> None:
         ("csv", "merchant_id,last_day,"),
         ("table", "merchant_id  last_day  "),
     ):
-        said = jobs("query", "silent_merchants", "--format", form)
-        assert said.code == 0
-        assert said.out.startswith(shown)
+        result = jobs("query", "silent_merchants", "--format", form)
+        assert result.code == 0
+        assert result.out.startswith(shown)
 
 
 def test_the_list_names_each_query_with_its_purpose_and_parameters(jobs: CommandLine) -> None:
-    said = jobs("query", "--list")
-    assert (said.code, said.err) == (0, "")
+    result = jobs("query", "--list")
+    assert (result.code, result.err) == (0, "")
     heading = "top_merchants\n  The merchants with the highest amounts or counts of a day, week or month.\n"
-    assert f"{heading}  --period  period " in said.out
-    assert "mean_amount" not in said.out
+    assert f"{heading}  --period  period " in result.out
+    assert "mean_amount" not in result.out
 
 
 def test_the_list_of_one_query_describes_it_in_full(jobs: CommandLine) -> None:
-    said = jobs("query", "top_merchants", "--list")
-    assert "Merchants with equal values share a place" in said.out
-    assert "mean_amount    Float64  amount per transaction, in CURRENCY\n" in said.out
+    result = jobs("query", "top_merchants", "--list")
+    assert "Merchants with equal values share a place" in result.out
+    assert "mean_amount    Float64  amount per transaction, in CURRENCY\n" in result.out
 
 
 @pytest.mark.parametrize("option", ["--help", "-h", "--list"])
 def test_help_for_a_query_lists_parameters_and_defaults(option: str, jobs: CommandLine) -> None:
-    said = jobs("query", "top-merchants", option)
-    assert (said.code, said.err) == (0, "")
-    assert "\n  parameters, and their [defaults]\n" in said.out
-    assert "\n  --limit   integer>=1    [10]      number of places to show\n" in said.out
+    result = jobs("query", "top-merchants", option)
+    assert (result.code, result.err) == (0, "")
+    assert "\n  parameters, and their [defaults]\n" in result.out
+    assert "\n  --limit   integer>=1    [10]      number of places to show\n" in result.out
 
 
 def test_help_without_a_query_is_that_of_the_command(jobs: CommandLine) -> None:
-    said = jobs("query", "--help")
-    assert said.code == 0
-    assert said.out.startswith("Usage: ")
-    assert "--queries DIR" in said.out
+    result = jobs("query", "--help")
+    assert result.code == 0
+    assert result.out.startswith("Usage: ")
+    assert "--queries DIR" in result.out
 
 
 OWN = """/*
@@ -153,12 +153,12 @@ def test_a_user_defined_query_is_run_by_its_name(jobs: CommandLine, own: Path) -
 
 
 def test_errors_in_a_user_defined_query_name_its_file(jobs: CommandLine, own: Path) -> None:
-    said = jobs("query", "broken", "--queries", own)
-    assert f"Correct {own}/broken.sql." in said.require_failure(1, "the query broken cannot be run")
-    said = jobs("query", "headless", "--queries", own)
-    said.require_failure(1, f"the header of {own}/headless.sql cannot be read")
-    said = jobs("query", "nothing", "--queries", own)
-    assert "how_many, " in said.require_failure(2, "there is no query 'nothing'")
+    result = jobs("query", "broken", "--queries", own)
+    assert f"Correct {own}/broken.sql." in result.require_failure(1, "the query broken cannot be run")
+    result = jobs("query", "headless", "--queries", own)
+    result.require_failure(1, f"the header of {own}/headless.sql cannot be read")
+    result = jobs("query", "nothing", "--queries", own)
+    assert "how_many, " in result.require_failure(2, "there is no query 'nothing'")
     jobs("query", "nothing", "--queries", own / "gone").require_failure(2, "there is no folder")
 
 
@@ -168,8 +168,8 @@ def test_csv_escapes_formulas_unless_raw_is_requested(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path)
     assert jobs("rebuild", "shop.bson").code == 0
     for options, apostrophe in (((), "'"), (("--raw",), "")):
-        said = jobs("query", "top_merchants", "--format", "csv", *options)
-        shown = {row["merchant_id"] for row in csv.DictReader(io.StringIO(said.out))}
+        result = jobs("query", "top_merchants", "--format", "csv", *options)
+        shown = {row["merchant_id"] for row in csv.DictReader(io.StringIO(result.out))}
         assert shown == {*(f"{apostrophe}{name}" for name in names[:5]), "-5", "a=b"}
     assert {row["merchant_id"] for row in jobs("query", "top_merchants", "--json").json_lines} == set(names)
     jobs("query", "top_merchants", "--raw").require_failure(2, "--raw is for CSV only")
@@ -184,9 +184,9 @@ def test_the_list_is_available_as_json(jobs: CommandLine) -> None:
 
 
 def test_an_unknown_query_is_an_error(jobs: CommandLine) -> None:
-    said = jobs("query", "bottom_merchants", "--json")
-    assert "The queries are month_to_date, " in said.require_failure(2, "there is no query 'bottom_merchants'")
-    assert said.json["error"]["exit_code"] == 2
+    result = jobs("query", "bottom_merchants", "--json")
+    assert "The queries are month_to_date, " in result.require_failure(2, "there is no query 'bottom_merchants'")
+    assert result.json["error"]["exit_code"] == 2
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_an_unknown_query_is_an_error(jobs: CommandLine) -> None:
     ],
 )
 def test_wrong_parameters_are_errors(jobs: CommandLine, arguments: tuple[str, ...], sentence: str) -> None:
-    said = jobs("query", "top_merchants", *arguments)
-    said.require_failure(2, sentence)
-    assert said.out == ""
+    result = jobs("query", "top_merchants", *arguments)
+    result.require_failure(2, sentence)
+    assert result.out == ""
 
 
 def test_a_missing_query_name_is_an_error_that_mentions_the_list(jobs: CommandLine) -> None:

@@ -32,13 +32,13 @@ def published(jobs: CommandLine) -> dict[tuple[str, str, str | None], tuple[int,
 
 
 def test_the_output_shows_what_was_read_and_published(jobs: CommandLine) -> None:
-    said = jobs("rebuild", "first.bson", "second.bson")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith(
+    result = jobs("rebuild", "first.bson", "second.bson")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(
         "Read 48 documents from 2 source(s): BSON.\nCounted 48, rejected 0, filtered out 0, out of range 0.\nPublished "
     )
     total = sum(one.amount for one in FIRST + SECOND)
-    assert f"of 1402/12/26 to 1403/01/08 as generation 1 (run 1): 48 transactions, {total:,} IRR, in " in said.out
+    assert f"of 1402/12/26 to 1403/01/08 as generation 1 (run 1): 48 transactions, {total:,} IRR, in " in result.out
     assert published(jobs) == summaries_of(FIRST + SECOND)
 
 
@@ -80,9 +80,9 @@ def test_help_lists_the_exit_codes(jobs: CommandLine) -> None:
 
 def test_a_range_may_have_persian_digits_or_gregorian_dates(jobs: CommandLine) -> None:
     assert jobs("rebuild", "first.bson").code == 0
-    said = jobs("rebuild", "second.bson", "--from", "۱۴۰۳/۰۱/۰۱", "--to", "2024-03-21", "--json")
-    assert said.code == 0
-    run = said.json["run"]
+    result = jobs("rebuild", "second.bson", "--from", "۱۴۰۳/۰۱/۰۱", "--to", "2024-03-21", "--json")
+    assert result.code == 0
+    run = result.json["run"]
     assert (run["first_day_key"], run["last_day_key"]) == ("1403/01/01", "1403/01/02")
     assert run["counts"] == {"read": 24, "counted": 4, "rejected": 0, "filtered": 0, "out_of_range": 20}
     shown = jobs("status", "2")
@@ -91,15 +91,15 @@ def test_a_range_may_have_persian_digits_or_gregorian_dates(jobs: CommandLine) -
 
 def test_standard_input_is_a_source(jobs: CommandLine) -> None:
     content = gzip.compress((jobs.folder / "first.bson").read_bytes())
-    said = jobs("rebuild", "-", stdin=content)
-    assert said.code == 0
-    assert "1 source(s): BSON, gzip." in said.out
+    result = jobs("rebuild", "-", stdin=content)
+    assert result.code == 0
+    assert "1 source(s): BSON, gzip." in result.out
     assert published(jobs) == summaries_of(FIRST)
 
 
 def test_standard_input_can_be_added_to_a_file(jobs: CommandLine) -> None:
-    said = jobs("rebuild", "-", "second.bson", stdin=(jobs.folder / "first.bson").read_bytes())
-    assert said.code == 0
+    result = jobs("rebuild", "-", "second.bson", stdin=(jobs.folder / "first.bson").read_bytes())
+    assert result.code == 0
     assert published(jobs) == summaries_of(FIRST + SECOND)
 
 
@@ -115,9 +115,9 @@ def test_filters_and_field_names_are_options(jobs: CommandLine) -> None:
     ]
     write_bson(jobs.folder / "other.bson", documents)
     fields = ["--merchant-field", "shop.id", "--amount-field", "paid.sum", "--time-field", "paid.at"]
-    said = jobs("rebuild", "other.bson", *fields, "--where", "state=done")
-    assert said.code == 0
-    assert "Counted 24, rejected 0, filtered out 24" in said.out
+    result = jobs("rebuild", "other.bson", *fields, "--where", "state=done")
+    assert result.code == 0
+    assert "Counted 24, rejected 0, filtered out 24" in result.out
     assert published(jobs) == summaries_of(FIRST)
     err = jobs("rebuild", "first.bson", "--from", "1403/01/01").require_failure(
         1, "the store was built with other settings"
@@ -162,10 +162,10 @@ def test_contradicting_options_are_refused(jobs: CommandLine, arguments: list[st
     ],
 )
 def test_unknown_options_are_a_usage_error(jobs: CommandLine, arguments: list[str]) -> None:
-    said = jobs("rebuild", *arguments)
-    assert said.code == 2
-    assert "Traceback" not in said.err
-    usage, hint, _, problem = said.err.rstrip().split("\n")
+    result = jobs("rebuild", *arguments)
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    usage, hint, _, problem = result.err.rstrip().split("\n")
     assert usage.startswith("Usage: ")
     assert hint.endswith("rebuild -h' for help.")
     assert problem.startswith("Error: ")
@@ -184,10 +184,10 @@ def test_too_many_rejects_have_their_own_exit_code(jobs: CommandLine) -> None:
 def test_a_run_with_allowed_rejects_is_published_as_degraded(jobs: CommandLine) -> None:
     bad = FIRST[0].document() | {"amount": "12"}
     write_bson(jobs.folder / "bad.bson", [*FIRST, bad])
-    said = jobs("rebuild", "bad.bson", "--max-reject-ratio", "0.05")
-    assert said.code == 0
-    assert "Counted 24, rejected 1," in said.out
-    assert "  1 rejected: amount: text\nThe rejects are in quarantine/run-000001-" in said.out
+    result = jobs("rebuild", "bad.bson", "--max-reject-ratio", "0.05")
+    assert result.code == 0
+    assert "Counted 24, rejected 1," in result.out
+    assert "  1 rejected: amount: text\nThe rejects are in quarantine/run-000001-" in result.out
     assert "degraded   1 documents were rejected; see status 1" in jobs("status").out
     one = jobs("status", "1").out
     assert "status       degraded: published with rejects" in one
@@ -213,9 +213,9 @@ def test_the_quarantine_folder_is_an_option(jobs: CommandLine, tmp_path: Path) -
 def test_merchant_ids_of_mixed_types_give_a_warning(jobs: CommandLine) -> None:
     at = FIRST[0].at
     write_bson(jobs.folder / "mixed.bson", [Transaction(42, 1, at), Transaction("42", 2, at)])
-    said = jobs("rebuild", "mixed.bson")
-    assert said.code == 0
-    assert said.err == (
+    result = jobs("rebuild", "mixed.bson")
+    assert result.code == 0
+    assert result.err == (
         "Warning: 1 merchants occur in more than one type (number, text, ObjectId) and count as one: 42.\n"
     )
     assert "warning      1 merchants occur" in jobs("status", "1").out
@@ -223,10 +223,10 @@ def test_merchant_ids_of_mixed_types_give_a_warning(jobs: CommandLine) -> None:
 
 def test_other_settings_come_from_the_environment(jobs: CommandLine) -> None:
     settings = {"CALENDAR": "gregorian", "TIME_ZONE": "Europe/Berlin", "CURRENCY": "EUR", "THREADS": "1"}
-    said = jobs("rebuild", "first.bson", **settings)
-    assert said.code == 0
-    assert "of 2024-03-16 to 2024-03-27" in said.out
-    assert "EUR" in said.out
+    result = jobs("rebuild", "first.bson", **settings)
+    assert result.code == 0
+    assert "of 2024-03-16 to 2024-03-27" in result.out
+    assert "EUR" in result.out
     assert published(jobs) == summaries_of(FIRST, "Europe/Berlin", "gregorian")
     assert "gregorian calendar, Europe/Berlin, filters: none" in jobs("status").out
     err = jobs("rebuild", "first.bson", "--from", "1403/01/01").require_failure(1)
@@ -243,13 +243,13 @@ def test_a_total_beyond_64_bits_is_reported(jobs: CommandLine) -> None:
 def test_json_output_has_all_exact_values(jobs: CommandLine) -> None:
     exact = 2**53 + 1
     write_bson(jobs.folder / "exact.bson", [Transaction("a", bson.Int64(exact), FIRST[0].at)] * 3)
-    said = jobs("rebuild", "exact.bson", "--json")
-    assert (said.code, said.err) == (0, "")
-    assert said.json["published"]["total_amount"] == 3 * exact
-    assert said.json["run"]["status"] == "published"
-    assert said.json["run"]["forms"] == ["BSON"]
-    assert said.json["run"]["command"] == "rebuild exact.bson"
-    assert said.json["run"]["sources"] == ["exact.bson"]
+    result = jobs("rebuild", "exact.bson", "--json")
+    assert (result.code, result.err) == (0, "")
+    assert result.json["published"]["total_amount"] == 3 * exact
+    assert result.json["run"]["status"] == "published"
+    assert result.json["run"]["forms"] == ["BSON"]
+    assert result.json["run"]["command"] == "rebuild exact.bson"
+    assert result.json["run"]["sources"] == ["exact.bson"]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ def test_json_output_has_all_exact_values(jobs: CommandLine) -> None:
 def test_a_failure_is_printed_as_json(jobs: CommandLine, arguments: list[str], code: int, kind: str) -> None:
     write_bson(jobs.folder / "bad.bson", [{"_id": 1}])
     (jobs.folder / "cut.bson").write_bytes((jobs.folder / "first.bson").read_bytes()[:-3])
-    said = jobs("rebuild", *arguments, "--json")
-    err = said.require_failure(code)
-    problem = said.json["error"]
+    result = jobs("rebuild", *arguments, "--json")
+    err = result.require_failure(code)
+    problem = result.json["error"]
     assert (problem["type"], problem["exit_code"]) == (kind, code)
     assert err == f"Error: {problem['message']}.\n{problem['hint']}\n"
 
@@ -282,9 +282,9 @@ def test_the_ledger_does_not_contain_the_store_url(jobs: CommandLine) -> None:
 def test_a_file_name_that_is_not_valid_utf_8_is_recorded(jobs: CommandLine) -> None:
     name = os.fsdecode(b"\xff\xfe.bson")
     write_bson(jobs.folder / name, FIRST)
-    said = jobs("rebuild", name, "--json")
-    assert said.code == 0
-    assert os.fsencode(said.json["run"]["sources"][0]) == b"\xff\xfe.bson"
+    result = jobs("rebuild", name, "--json")
+    assert result.code == 0
+    assert os.fsencode(result.json["run"]["sources"][0]) == b"\xff\xfe.bson"
     assert published(jobs) == summaries_of(FIRST)
     assert jobs("status", "1").code == 0
 
@@ -293,10 +293,10 @@ def test_an_empty_archive_is_published_on_request(jobs: CommandLine) -> None:
     jobs_archive = jobs.folder / "empty.archive"
     jobs_archive.write_bytes(empty_archive())
     assert jobs("rebuild", "first.bson").code == 0
-    said = jobs("rebuild", "empty.archive", "--truncate", "--allow-empty", "--allow-shrink")
-    assert said.code == 0
-    assert "Read 0 documents" in said.out
-    assert "Published 0 summaries of no day as generation 2" in said.out
+    result = jobs("rebuild", "empty.archive", "--truncate", "--allow-empty", "--allow-shrink")
+    assert result.code == 0
+    assert "Read 0 documents" in result.out
+    assert "Published 0 summaries of no day as generation 2" in result.out
     assert published(jobs) == {}
     status = jobs("status")
     assert "days       - to -" in status.out
@@ -317,8 +317,8 @@ def test_the_real_shop_gives_the_same_summaries_in_every_form(jobs: CommandLine)
     shop = Path(__file__).parents[2] / "data" / "shop"
     totals = {}
     for name in ("transaction.bson", "dump", "transaction.canonical.jsonl"):
-        said = jobs("rebuild", shop / name, "--truncate", "--max-reject-ratio", "1", "--json")
-        assert said.code == 0, said
+        result = jobs("rebuild", shop / name, "--truncate", "--max-reject-ratio", "1", "--json")
+        assert result.code == 0, result
         totals[name] = published(jobs)
     assert len({json.dumps(sorted(map(str, rows.items()))) for rows in totals.values()}) == 1
     assert totals["dump"]

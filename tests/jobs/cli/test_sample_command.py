@@ -24,9 +24,9 @@ def jobs(tmp_path: Path) -> CommandLine:
     ],
 )
 def test_rebuild_reads_a_sample_in_every_form(jobs: CommandLine, name: str, form: str) -> None:
-    said = jobs("sample", name, "--transactions", "500", "--merchants", "7")
+    result = jobs("sample", name, "--transactions", "500", "--merchants", "7")
     size = (jobs.folder / name).stat().st_size
-    assert said.out == f"Wrote 500 transactions to {name} ({form}, {size:,} bytes).\n"
+    assert result.out == f"Wrote 500 transactions to {name} ({form}, {size:,} bytes).\n"
     rebuilt = jobs("rebuild", name, "--json").json
     assert rebuilt["run"]["forms"] == [form]
     assert rebuilt["run"]["counts"]["counted"] == 500
@@ -50,8 +50,8 @@ def test_an_existing_file_is_replaced_only_by_force(jobs: CommandLine) -> None:
     (jobs.folder / "kept.bson").write_text("kept")
     jobs("sample", "kept.bson", "--transactions", "1").require_failure(2, "kept.bson already exists")
     assert (jobs.folder / "kept.bson").read_text() == "kept"
-    said = jobs("sample", "kept.bson", "--transactions", "1", "--force", "--json")
-    assert said.json == {"path": "kept.bson", "form": "BSON", "bytes": 77, "transactions": 1}
+    result = jobs("sample", "kept.bson", "--transactions", "1", "--force", "--json")
+    assert result.json == {"path": "kept.bson", "form": "BSON", "bytes": 77, "transactions": 1}
 
 
 def test_what_is_no_file_is_never_replaced(jobs: CommandLine) -> None:
@@ -66,6 +66,6 @@ def test_a_place_that_cannot_be_written_is_an_error(jobs: CommandLine) -> None:
 
 
 def test_a_disk_that_is_full_leaves_no_file(jobs: CommandLine) -> None:
-    said = jobs("sample", "x.bson", "--transactions", "1000", file_size_limit=20_000)
-    said.require_failure(1, "x.bson cannot be written: File too large")
+    result = jobs("sample", "x.bson", "--transactions", "1000", file_size_limit=20_000)
+    result.require_failure(1, "x.bson cannot be written: File too large")
     assert list(jobs.folder.iterdir()) == []

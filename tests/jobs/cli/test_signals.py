@@ -78,9 +78,9 @@ def test_a_signal_while_reading_stops_the_run(
     before = stores.summaries.published()
     began = time.monotonic()
     reading.send(number)
-    said = reading.wait()
+    result = reading.wait()
     assert time.monotonic() - began < 30
-    err = said.require_failure(CODES[number], f"stopped by {number.name}, nothing was published")
+    err = result.require_failure(CODES[number], f"stopped by {number.name}, nothing was published")
     assert "Run the same command again" in err
     run = stores.runs.get(2)
     assert run is not None
@@ -97,9 +97,9 @@ def test_a_second_signal_does_not_interrupt_the_cleanup(stores: Stores, reading:
         reading.send(signal.SIGINT)
         reading.send(signal.SIGTERM)
         time.sleep(0.001)
-    said = reading.wait()
-    assert said.code in CODES.values()
-    said.require_failure(said.code, "stopped by SIG")
+    result = reading.wait()
+    assert result.code in CODES.values()
+    result.require_failure(result.code, "stopped by SIG")
     assert [run.status for run in stores.runs.recent(1)] == [RunStatus.INTERRUPTED]
 
 
@@ -111,15 +111,15 @@ def test_a_signal_inside_a_statement_leaves_the_old_or_the_new_state(jobs: Comma
         wait_until(lambda latest=latest: _is_publishing(stores, latest))  # type: ignore[misc]
         time.sleep(delay_s)
         running.send(signal.SIGTERM)
-        said = running.wait()
+        result = running.wait()
         run = stores.runs.recent(1)[0]
-        if said.code == 0:
-            assert said.err == ""
+        if result.code == 0:
+            assert result.err == ""
             assert run.status is RunStatus.PUBLISHED
             assert published_rows(stores) == new
             assert jobs("rebuild", "old.bson", "--truncate", "--allow-shrink").code == 0
         else:
-            said.require_failure(143, "stopped by SIGTERM, nothing was published")
+            result.require_failure(143, "stopped by SIGTERM, nothing was published")
             assert (run.status, run.generation) == (RunStatus.INTERRUPTED, None)
             assert published_rows(stores) == old
     assert jobs("rebuild", "new.bson", "--truncate").code == 0
@@ -141,15 +141,15 @@ def test_a_signal_after_any_store_statement_is_safe(jobs: CommandLine, stores: S
         calls += step
         wanted = "two" if current == "one" else "one"
         last_id = stores.runs.recent(1)[0].id
-        said = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls, number=signal.SIGTERM)
-        if said.code == 0:
+        result = jobs("rebuild", f"{wanted}.bson", "--truncate", signal_after=calls, number=signal.SIGTERM)
+        if result.code == 0:
             assert published_rows(stores) == summaries_of(transactions[wanted])
             current = wanted
             late_signals += 1
             if late_signals * few > 6:
                 break
         else:
-            said.require_failure(143, "stopped by SIGTERM, nothing was published")
+            result.require_failure(143, "stopped by SIGTERM, nothing was published")
             assert published_rows(stores) == summaries_of(transactions[current]), f"after {calls} calls"
             run = stores.runs.recent(1)[0]
             assert run.id == last_id or run.status is RunStatus.INTERRUPTED

@@ -94,10 +94,10 @@ def test_a_named_pipe_is_a_source_too(jobs: CommandLine) -> None:
     os.mkfifo(jobs.folder / "fifo")
     running = jobs.start("rebuild", "fifo")
     writer = drip(jobs.folder / "fifo", gzip.compress(bson_of(TRANSACTIONS)))
-    said = running.wait()
+    result = running.wait()
     writer.join()
-    assert said.code == 0
-    assert "source(s): BSON, gzip." in said.out
+    assert result.code == 0
+    assert "source(s): BSON, gzip." in result.out
 
 
 def test_truncated_standard_input_is_an_error(jobs: CommandLine) -> None:

@@ -38,9 +38,9 @@ def test_reading_a_missing_store_on_a_server_creates_nothing(
 def test_status_shows_the_publication_and_the_latest_runs_first(jobs: CommandLine) -> None:
     assert jobs("rebuild", "shop.bson").code == 0
     assert jobs("rebuild", "missing.bson", "--truncate").code == 1
-    said = jobs("status")
-    assert (said.code, said.err) == (0, "")
-    lines = said.out.splitlines()
+    result = jobs("status")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
     assert lines[0].startswith("Published: generation 1 by run 1, 20")
     assert lines[1:5] == [
         "  days       1402/12/26 to 1403/01/08",
@@ -117,9 +117,9 @@ def test_status_is_available_as_json(jobs: CommandLine) -> None:
 
 def test_a_store_without_a_publication_is_shown_as_empty(jobs: CommandLine) -> None:
     jobs("rebuild", "missing.bson")
-    said = jobs("status")
-    assert said.code == 0
-    assert said.out.startswith("Nothing is published yet.")
+    result = jobs("status")
+    assert result.code == 0
+    assert result.out.startswith("Nothing is published yet.")
     assert jobs("status", "--json").json["published"] is None
 
 

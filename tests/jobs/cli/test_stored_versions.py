@@ -124,11 +124,11 @@ def test_a_killed_migration_resumes_when_the_store_is_opened(
     stride = 1 if THOROUGH else 8 if url.startswith("sqlite") else 7
     kills, reported = 0, ""
     for calls in range(1 if THOROUGH else random.randint(1, stride), 1000, stride):
-        said = jobs("status", signal_after=calls)
-        reported += said.err
-        if said.code == 0:
+        result = jobs("status", signal_after=calls)
+        reported += result.err
+        if result.code == 0:
             break
-        assert said.code == -signal.SIGKILL, said
+        assert result.code == -signal.SIGKILL, result
         kills += 1
         if THOROUGH:
             require_equal(contents(url), expected)

@@ -101,8 +101,8 @@ def test_a_store_without_time_zone_rules_adopts_them_with_a_warning(
 
 def test_verify_without_repair_records_no_time_zone_rules(jobs: CommandLine, store_url: str) -> None:
     Meddler(store_url).set_zone_rules(None)
-    said = jobs("verify", "sales.bson")
-    assert (said.code, said.err) == (0, "")
+    result = jobs("verify", "sales.bson")
+    assert (result.code, result.err) == (0, "")
     assert recorded(store_url) is None
 
 

@@ -218,8 +218,8 @@ def _signaller(number: signal.Signals, calls: int) -> Callable[[FrameType, str, 
 
     def profile(frame: FrameType, event: str, called: Any) -> None:
         nonlocal left
-        told = event == "c_return" and called.__name__ in _STORE_CALLS
-        if told and left > 0 and threading.current_thread().name in ("MainThread", "announcing"):
+        reported = event == "c_return" and called.__name__ in _STORE_CALLS
+        if reported and left > 0 and threading.current_thread().name in ("MainThread", "announcing"):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), number)

@@ -74,9 +74,9 @@ def test_a_run_killed_at_nine_tenths_goes_on(tmp_path: Path) -> None:
     again = jobs.start(*command)
     with silent.open("wb", buffering=0) as pipe:
         pipe.write(content)
-    said = again.wait()
-    assert said.code == 0, said
-    assert "Reused the results of 9 partition(s) from the checkpoint.\n" in said.out
+    output = again.wait()
+    assert output.code == 0, output
+    assert "Reused the results of 9 partition(s) from the checkpoint.\n" in output.out
     assert not (tmp_path / "kept").exists()
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10, create=False) as stores:
         assert published_rows(stores) == summaries_of([one for part in parts for one in part])

@@ -39,9 +39,9 @@ def jobs(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> CommandLine:
 
 
 def test_the_output_shows_what_was_refreshed(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
-    said = jobs("refresh")
-    assert (said.code, said.err) == (0, "")
-    first, counted, did = said.out.splitlines()
+    result = jobs("refresh")
+    assert (result.code, result.err) == (0, "")
+    first, counted, did = result.out.splitlines()
     assert first == f"Read 20 documents of all days from {shop.place}.transaction."
     assert counted == "Counted 20, rejected 0, filtered out 0, out of range 0."
     amount = sum(one.amount for one in ten_days())
@@ -49,14 +49,14 @@ def test_the_output_shows_what_was_refreshed(jobs: CommandLine, shop: Shop, sqli
         did
     )
     shop.insert(Transaction("new", 5, now()))
-    said = jobs("refresh", "--look-back", "1")
+    result = jobs("refresh", "--look-back", "1")
     run = sqlite_stores.runs.recent(1)[0]
-    assert f"Read 5 documents of the days since {run.first_day_key} from " in said.out
-    assert "1 day(s) changed. Published generation 2 (run 2): 21 transactions" in said.out
-    said = jobs("refresh", shop.url, "--updated-field", "updatedAt")
-    assert said.code == 0
-    assert "Nothing has changed; generation 2 is still current (run 3): 21 transactions" in said.out
-    assert "has no index on updatedAt" in said.err
+    assert f"Read 5 documents of the days since {run.first_day_key} from " in result.out
+    assert "1 day(s) changed. Published generation 2 (run 2): 21 transactions" in result.out
+    result = jobs("refresh", shop.url, "--updated-field", "updatedAt")
+    assert result.code == 0
+    assert "Nothing has changed; generation 2 is still current (run 3): 21 transactions" in result.out
+    assert "has no index on updatedAt" in result.err
     commands = [run.command for run in sqlite_stores.runs.recent(9)]
     assert commands == [
         f"refresh {shop.place} --look-back 3 --updated-field updatedAt",
@@ -95,12 +95,12 @@ def test_the_output_counts_older_changed_days(jobs: CommandLine, shop: Shop, sql
 def test_a_missing_index_is_reported_with_the_command_to_create_it(jobs: CommandLine, shop: Shop) -> None:
     jobs("refresh")
     shop.collection.drop_indexes()
-    said = jobs("refresh")
-    assert said.code == 0
+    result = jobs("refresh")
+    assert result.code == 0
     database = shop.collection.database.name
     command = f'db.getSiblingDB("{database}").getCollection("transaction").createIndex({{"createdAt": 1}})'
-    assert said.err.startswith(f"Warning: {shop.place}.transaction has no index on createdAt, so every document")
-    assert command in said.err
+    assert result.err.startswith(f"Warning: {shop.place}.transaction has no index on createdAt, so every document")
+    assert command in result.err
     assert command in jobs("status", "2").out
 
 
@@ -110,9 +110,9 @@ def test_few_rejects_degrade_a_refresh_and_more_fail_it(jobs: CommandLine, shop:
     err = jobs("refresh").require_failure(3, "1 of 9 documents were rejected (1 amount: text)")
     quarantine = err.partition("The rejects are in ")[2].partition(";")[0]
     assert len((jobs.folder / quarantine).read_text().splitlines()) == 1
-    said = jobs("refresh", "--max-reject-ratio", "0.5", "--json")
-    assert said.code == 0
-    assert said.json["run"]["degraded"] is True
+    result = jobs("refresh", "--max-reject-ratio", "0.5", "--json")
+    assert result.code == 0
+    assert result.json["run"]["degraded"] is True
     assert [run.status for run in sqlite_stores.runs.recent(2)] == [RunStatus.UNCHANGED, RunStatus.FAILED]
 
 
@@ -128,10 +128,10 @@ def test_a_day_that_shrinks_too_much_has_its_own_exit_code(
     assert f"{key} (32 published, 7 counted)" in jobs("status").out
     assert jobs("refresh", REFRESH_MAX_LOSS_COUNT="25").code == 0
     shop.delete(*lost[25:27])
-    said = jobs("refresh", REFRESH_MAX_LOSS_RATIO="0.2", REFRESH_MAX_LOSS_COUNT="0")
-    said.require_failure(5, "lose more than 0.2 of their published transactions and more than 0:")
-    said = jobs("refresh", "--allow-shrink", "--json", REFRESH_MAX_LOSS_COUNT="0")
-    assert (said.code, said.json["run"]["days_kept"]) == (0, 0)
+    result = jobs("refresh", REFRESH_MAX_LOSS_RATIO="0.2", REFRESH_MAX_LOSS_COUNT="0")
+    result.require_failure(5, "lose more than 0.2 of their published transactions and more than 0:")
+    result = jobs("refresh", "--allow-shrink", "--json", REFRESH_MAX_LOSS_COUNT="0")
+    assert (result.code, result.json["run"]["days_kept"]) == (0, 0)
     assert sqlite_stores.runs.recent(1)[0].command == f"refresh {shop.url} --look-back 3 --allow-shrink"
     assert published_rows(sqlite_stores) == shop.summaries()
 
@@ -140,20 +140,20 @@ def test_days_that_are_kept_are_reported(jobs: CommandLine, shop: Shop, sqlite_s
     jobs("refresh")
     before = published_rows(sqlite_stores)
     shop.collection.delete_many({"createdAt": {"$lt": now() - 2.5 * DAY}})
-    said = jobs("refresh")
+    result = jobs("refresh")
     key = sorted({key for mode, key, _ in before if mode == "daily"})[-4]
     protected = (
         f"1 day(s) from {key} to {key} keep their 2 published transactions, although the source has 0 of them now"
     )
-    assert said.code == 0
-    assert said.err.startswith(f"Warning: {protected}")
+    assert result.code == 0
+    assert result.err.startswith(f"Warning: {protected}")
     assert f"  warning    {protected}" in jobs("status").out
     assert "days kept    1" in jobs("status", "2").out
     assert published_rows(sqlite_stores) == before
-    said = jobs("verify")
-    assert said.code == 0
-    assert "No drift: generation 1 equals the source, except 6 day(s) that keep their totals, in " in said.out
-    assert said.err.startswith("Warning: 6 day(s) from ")
+    result = jobs("verify")
+    assert result.code == 0
+    assert "No drift: generation 1 equals the source, except 6 day(s) that keep their totals, in " in result.out
+    assert result.err.startswith("Warning: 6 day(s) from ")
     output = jobs("verify", "--json", "--to", sorted(key for mode, key, _ in before if mode == "daily")[-1]).json
     assert [set(one.values()) - {2, 0} for one in output["days_kept"]] == [{one["key"]} for one in output["days_kept"]]
     assert (output["drifted"], len(output["days_kept"]), len(output["warnings"])) == (0, 7, 1)
@@ -204,11 +204,11 @@ def test_no_password_is_ever_shown(jobs: CommandLine, shop: Shop, sqlite_stores:
     optioned = with_option(shop.url, "appName=s3cret")
     assert jobs("refresh", optioned).code == 0
     shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": now() - 2 * DAY})
-    said = [jobs("refresh", optioned, "--max-reject-ratio", "1"), jobs("refresh", optioned)]
-    assert [one.code for one in said] == [0, 3]
+    result = [jobs("refresh", optioned, "--max-reject-ratio", "1"), jobs("refresh", optioned)]
+    assert [one.code for one in result] == [0, 3]
     verify = ("verify", optioned, "--look-back", "0")
-    said += [jobs(*verify, "--max-reject-ratio", "1"), jobs(*verify, "--repair")]
-    assert [one.code for one in said] == [0, 3, 0, 3]
+    result += [jobs(*verify, "--max-reject-ratio", "1"), jobs(*verify, "--repair")]
+    assert [one.code for one in result] == [0, 3, 0, 3]
     of_user = with_user(shop.url, "reader:s3cret")
     not_right = [
         of_user.replace("s3cret", "s3cret/@"),
@@ -219,10 +219,10 @@ def test_no_password_is_ever_shown(jobs: CommandLine, shop: Shop, sqlite_stores:
     failed = [jobs("refresh", url, **quickly) for url in (of_user, *not_right)]
     failed.append(jobs("refresh", "--json", SOURCE_URL=of_user, **quickly))
     assert {one.code for one in failed} == {1, 2}
-    said += failed
-    said += [jobs("status"), jobs("status", "--json")]
+    result += failed
+    result += [jobs("status"), jobs("status", "--json")]
     assert len(sqlite_stores.runs.recent(9)) > 4
-    output = [*(one.out + one.err for one in said), repr(sqlite_stores.runs.recent(99))]
+    output = [*(one.out + one.err for one in result), repr(sqlite_stores.runs.recent(99))]
     quarantined = list((jobs.folder / "quarantine").iterdir())
     assert len(quarantined) == 3
     output += [file.name + file.read_text() for file in quarantined]

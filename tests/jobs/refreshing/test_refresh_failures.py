@@ -82,11 +82,11 @@ def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: s
     before, after = toggled.toggle()
     for calls in range(random.randint(1, stride), 1000, stride):
         last_run = stores.runs.recent(1)[0]
-        said = jobs("refresh", signal_after=calls)
-        if said.code == 0:
+        result = jobs("refresh", signal_after=calls)
+        if result.code == 0:
             break
         kills += 1
-        assert said.code == -signal.SIGKILL, said
+        assert result.code == -signal.SIGKILL, result
         rows = published_rows(stores)
         assert rows in (before, after), f"killed after {calls} calls"
         killed = stores.runs.recent(1)[0]
@@ -113,15 +113,15 @@ def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
     stopped, done = 0, 0
     before, after = toggled.toggle()
     for calls in range(random.randint(1, stride), 1000, stride):
-        said = jobs("refresh", signal_after=calls, number=signal.SIGTERM)
-        if said.code == 0:
+        result = jobs("refresh", signal_after=calls, number=signal.SIGTERM)
+        if result.code == 0:
             assert published_rows(stores) == after
             before, after = toggled.toggle()
             done += 1
             if done == 2:
                 break
         else:
-            said.require_failure(143, "stopped by SIGTERM, nothing was published")
+            result.require_failure(143, "stopped by SIGTERM, nothing was published")
             assert published_rows(stores) == before, f"stopped after {calls} calls"
             stopped += 1
     assert stopped > 1
@@ -132,9 +132,9 @@ def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
 
 def test_concurrent_refreshes_are_refused_or_correct(toggled: Toggled) -> None:
     _, after = toggled.toggle()
-    said = [running.wait() for running in [toggled.jobs.start("refresh") for _ in range(3)]]
-    assert 0 in {one.code for one in said}
-    for one in said:
+    result = [running.wait() for running in [toggled.jobs.start("refresh") for _ in range(3)]]
+    assert 0 in {one.code for one in result}
+    for one in result:
         if one.code:
             one.require_failure(1)
             assert "is active in process" in one.err or "at the same moment" in one.err

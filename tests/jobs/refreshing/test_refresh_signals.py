@@ -36,12 +36,12 @@ def test_a_signal_after_any_statement_leaves_no_open_ledger_row(
     stride = 1 if THOROUGH else 25
     for calls in range(random.randint(1, stride), 2000, stride):
         number = list(CODES)[calls % len(CODES)]
-        said = jobs(*command.split(), signal_after=calls, number=number)
+        result = jobs(*command.split(), signal_after=calls, number=number)
         run = sqlite_stores.runs.recent(1)[0]
         assert run.status is not RunStatus.RUNNING, f"after {calls} calls"
-        if said.code == 0:
+        if result.code == 0:
             break
-        said.require_failure(CODES[number], f"stopped by {number.name}, nothing was published")
+        result.require_failure(CODES[number], f"stopped by {number.name}, nothing was published")
         assert published_rows(sqlite_stores) == before
     assert published_rows(sqlite_stores) == after
     statuses = {run.status for run in sqlite_stores.runs.recent(1000)}

@@ -46,14 +46,14 @@ def day_before_the_look_back(stores: Stores) -> str:
 
 
 def test_a_store_without_drift_is_reported(jobs: CommandLine, sqlite_stores: Stores) -> None:
-    said = jobs("verify")
-    assert (said.code, said.err) == (0, "")
+    result = jobs("verify")
+    assert (result.code, result.err) == (0, "")
     last_key = day_before_the_look_back(sqlite_stores)
-    assert said.out.splitlines()[:2] == [
+    assert result.out.splitlines()[:2] == [
         f"Recounted 20 documents and compared the days from the first day to {last_key}.",
         "Later days are not compared, because the next refresh recomputes them. --to compares them too.",
     ]
-    assert "No drift: generation 1 equals the source, in " in said.out
+    assert "No drift: generation 1 equals the source, in " in result.out
     assert len(sqlite_stores.runs.recent(9)) == 1
 
 
@@ -70,8 +70,8 @@ def test_standard_input_that_would_have_to_be_read_again_is_refused(tmp_path: Pa
     assert jobs("verify", "-", *last_day, stdin=bson_of(history)).code == 0
     assert jobs("verify", "less.bson", *last_day).code == DRIFT
     for more in ([], ["--repair"], ["old.bson"]):
-        said = jobs("verify", "-", *more, *last_day, stdin=less)
-        assert "Save it to a file first" in said.require_failure(2, "standard input cannot be read again")
+        result = jobs("verify", "-", *more, *last_day, stdin=less)
+        assert "Save it to a file first" in result.require_failure(2, "standard input cannot be read again")
     assert jobs("verify", "-", stdin=less).code == DRIFT
     assert jobs("summary", "--mode", "daily", "--type", "count", "--from", "1403/02/01").out.count(" 2\n") == 1
 
@@ -79,9 +79,9 @@ def test_standard_input_that_would_have_to_be_read_again_is_refused(tmp_path: Pa
 def test_drift_is_a_table_and_an_exit_code_of_its_own(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
     before = published_rows(sqlite_stores)
-    said = jobs("verify")
-    assert (said.code, said.err) == (DRIFT, "")
-    lines = said.out.splitlines()
+    result = jobs("verify")
+    assert (result.code, result.err) == (DRIFT, "")
+    lines = result.out.splitlines()
     heading = lines.index(next(line for line in lines if line.startswith("mode")))
     assert lines[heading].split("  ")[0] == "mode"
     table = lines[heading + 1 : heading + 7]
@@ -100,10 +100,10 @@ def test_drift_is_a_table_and_an_exit_code_of_its_own(jobs: CommandLine, shop: S
 
 def test_a_repair_makes_the_next_verification_clean(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
-    said = jobs("verify", "--repair", "--limit", "2")
-    assert (said.code, said.err) == (0, "")
-    assert "… and 4 more; see them with --limit 6." in said.out
-    assert said.out.rstrip().endswith("Repaired: 1 day(s) changed by generation 2 (run 2).")
+    result = jobs("verify", "--repair", "--limit", "2")
+    assert (result.code, result.err) == (0, "")
+    assert "… and 4 more; see them with --limit 6." in result.out
+    assert result.out.rstrip().endswith("Repaired: 1 day(s) changed by generation 2 (run 2).")
     run = sqlite_stores.runs.recent(1)[0]
     assert (run.status, run.command) == (RunStatus.PUBLISHED, f"verify {shop.place} --repair")
     assert published_rows(sqlite_stores) == shop.summaries()
@@ -116,15 +116,15 @@ def test_machines_get_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: St
     assert (clean["drifted"], clean["drift"], clean["repaired_by"]) == (0, [], None)
     assert (clean["last_day_key"], clean["left_to_refresh"]) == (day_before_the_look_back(sqlite_stores), True)
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
-    said = jobs("verify", "--json", "--limit", "2")
-    assert said.code == DRIFT
-    assert said.json["drifted"] == 6
-    assert len(said.json["drift"]) == 2
-    assert said.json["drift"][1] | {"key": ""} == {
+    result = jobs("verify", "--json", "--limit", "2")
+    assert result.code == DRIFT
+    assert result.json["drifted"] == 6
+    assert len(result.json["drift"]) == 2
+    assert result.json["drift"][1] | {"key": ""} == {
         "mode": "daily", "key": "", "merchant_id": "late",
         "amount": 0, "recounted_amount": 1234, "count": 0, "recounted_count": 1,
     }  # fmt: skip
-    assert said.json["counts"] == {"read": 21, "counted": 13, "rejected": 0, "filtered": 0, "out_of_range": 8}
+    assert result.json["counts"] == {"read": 21, "counted": 13, "rejected": 0, "filtered": 0, "out_of_range": 8}
     repaired = jobs("verify", "--json", "--repair")
     assert repaired.code == 0
     assert repaired.json["repaired_by"]["generation"] == 2
@@ -134,13 +134,13 @@ def test_machines_get_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: St
 def test_only_some_days_are_compared(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
     keys = sorted({key for mode, key, _ in published_rows(sqlite_stores) if mode == "daily"})
-    said = jobs("verify", "--from", keys[1], "--look-back", "1")
-    assert said.code == 0
-    assert f"compared the days from {keys[1]} to {keys[-3]}." in said.out
+    result = jobs("verify", "--from", keys[1], "--look-back", "1")
+    assert result.code == 0
+    assert f"compared the days from {keys[1]} to {keys[-3]}." in result.out
     assert f"to {keys[-6]}." in jobs("verify", REFRESH_LOOK_BACK_DAYS="4").out
-    said = jobs("verify", "--to", keys[-1])
-    assert f"to {keys[-1]}." in said.out
-    assert "the next refresh" not in said.out
+    result = jobs("verify", "--to", keys[-1])
+    assert f"to {keys[-1]}." in result.out
+    assert "the next refresh" not in result.out
     assert jobs("verify", "--from", keys[0], "--to", keys[0]).code == DRIFT
     jobs("verify", "--from", keys[1], "--to", keys[0]).require_failure(2, "is after --to")
     jobs("verify", "--from", "yesterday").require_failure(2)
@@ -151,9 +151,9 @@ def test_exports_are_recounted_as_well(tmp_path: Path, sqlite_stores: Stores) ->
     jobs("verify", write_bson(tmp_path / "a.bson", ten_days()[::2])).require_failure(1, "nothing is published yet")
     write_bson(tmp_path / "b.bson", ten_days()[1::2])
     assert jobs("rebuild", "a.bson", "b.bson").code == 0
-    said = jobs("verify", "a.bson", "b.bson")
-    assert said.code == 0
-    assert "compared the days from the first day to the last." in said.out
+    result = jobs("verify", "a.bson", "b.bson")
+    assert result.code == 0
+    assert "compared the days from the first day to the last." in result.out
     assert jobs("verify", "a.bson").code == DRIFT
     jobs("verify", "missing.bson").require_failure(1)
 

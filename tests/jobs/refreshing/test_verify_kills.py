@@ -41,11 +41,11 @@ def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, sto
     shop.insert(Transaction("late", 1, now - 10 * DAY))
     before, after = published_rows(stores), shop.summaries()
     for calls in range(random.randint(1, stride), 1000, stride):
-        said = jobs("verify", "--repair", signal_after=calls)
+        result = jobs("verify", "--repair", signal_after=calls)
         rows = published_rows(stores)
-        if said.code == 0:
+        if result.code == 0:
             break
-        assert said.code == -signal.SIGKILL, said
+        assert result.code == -signal.SIGKILL, result
         assert rows in (before, after), f"killed after {calls} calls"
         killed_runs.add(stores.runs.recent(1)[0].id)
         outcomes.add("right" if rows == after else "drifted")

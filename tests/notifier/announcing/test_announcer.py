@@ -329,11 +329,11 @@ def test_an_announcement_never_mixes_two_publications(shop: Shop) -> None:
         shop.subscribe(user_id=f"u{user}")
     end_ms = shop.end_ms(DAY)
     shop.rebuild({"m1": {DAY: (1, 1)}}, end_ms + HOUR_MS)
-    asked: list[None] = []
+    requested: list[None] = []
 
     def publish_at_the_third_question() -> None:
-        asked.append(None)
-        if len(asked) == 4:  # the count of the second message: its amount has been read
+        requested.append(None)
+        if len(requested) == 4:  # the count of the second message: its amount has been read
             shop.rebuild({"m1": {DAY: (2, 2)}}, end_ms + 2 * HOUR_MS)
 
     shop.announcer = shop.another_announcer(
@@ -352,11 +352,11 @@ def test_a_store_failure_loses_no_announcement(shop: Shop) -> None:
     for user in range(5):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
-    asked: list[None] = []
+    requested: list[None] = []
 
     def fail_at_the_third() -> None:
-        asked.append(None)
-        if len(asked) == 3:
+        requested.append(None)
+        if len(requested) == 3:
             raise StoreUnavailable("the disk is full")
 
     shop.announcer = shop.another_announcer(notifications=Meddling(shop.stores.notifications, "add", fail_at_the_third))
@@ -379,15 +379,15 @@ def test_existing_announcements_are_not_looked_up_again(shop: Shop) -> None:
     for user in range(20):
         shop.subscribe(user_id=f"u{user}")
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
-    asked: list[None] = []
+    requested: list[None] = []
     shop.announcer = shop.another_announcer(
-        notifications=Meddling(shop.stores.notifications, "get", lambda: asked.append(None))
+        notifications=Meddling(shop.stores.notifications, "get", lambda: requested.append(None))
     )
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 20
-    before = len(asked)
+    before = len(requested)
     shop.rebuild(SALES, shop.end_ms(DAY) + 2 * HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + 2 * HOUR_MS) == 0
-    assert len(asked) == before > 0
+    assert len(requested) == before > 0
 
 
 def test_two_equal_subscriptions_give_one_announcement(shop: Shop) -> None:

@@ -39,9 +39,9 @@ class Running:
 
     def command(self, *arguments: str, **variables: str) -> str:
         """The output of a command with the worker's variables, replaced by `variables`."""
-        said = self.notifier(*arguments, **{**VARIABLES, **variables})
-        assert said.code == 0, said
-        return said.out + said.err
+        result = self.notifier(*arguments, **{**VARIABLES, **variables})
+        assert result.code == 0, result
+        return result.out + result.err
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,17 @@ def test_a_printed_message_never_counts_as_delivered(running: Running) -> None:
 
 
 def test_equal_settings_of_command_and_worker_give_no_warning(running: Running) -> None:
-    said = json.loads(running.command("status", "--json"))
-    assert [worker["differing_settings"] for worker in said["workers"]] == [[]]
+    result = json.loads(running.command("status", "--json"))
+    assert [worker["differing_settings"] for worker in result["workers"]] == [[]]
     assert "other settings" not in running.command("status")
     assert "other settings" not in running.command("senders", "test", "sms", "09121234567")
 
 
 def test_status_shows_worker_senders_and_differing_settings(running: Running) -> None:
     changed = {"NOTIFY_SENDERS": "sms=print,email=print,telegram=print", "SMTP_PASSWORD": "another"}
-    said = json.loads(running.command("status", "--json", **changed))
-    assert {found["channel"]: found["sender"] for found in said["channels"]} == {"sms": "print", "email": "smtp"}
-    assert [worker["differing_settings"] for worker in said["workers"]] == [["NOTIFY_SENDERS", "SMTP_PASSWORD"]]
+    result = json.loads(running.command("status", "--json", **changed))
+    assert {found["channel"]: found["sender"] for found in result["channels"]} == {"sms": "print", "email": "smtp"}
+    assert [worker["differing_settings"] for worker in result["workers"]] == [["NOTIFY_SENDERS", "SMTP_PASSWORD"]]
     assert "(NOTIFY_SENDERS, SMTP_PASSWORD): it sends sms with print, email with smtp" in running.command(
         "status", **changed
     )
@@ -93,9 +93,9 @@ def test_status_shows_worker_senders_and_differing_settings(running: Running) ->
 def test_a_test_message_warns_if_the_worker_has_other_settings(
     running: Running,
 ) -> None:
-    said = running.command("senders", "test", "email", "a@b.example", NOTIFY_SENDERS="email=print")
-    assert "has other settings than this command (NOTIFY_SENDERS)" in said
-    assert "Printed; not sent to anyone." in said
+    result = running.command("senders", "test", "email", "a@b.example", NOTIFY_SENDERS="email=print")
+    assert "has other settings than this command (NOTIFY_SENDERS)" in result
+    assert "Printed; not sent to anyone." in result
 
 
 def test_a_worker_reports_only_the_names_of_its_senders() -> None:

@@ -80,10 +80,10 @@ def test_a_forked_process_queues_too() -> None:
         time.sleep(_TIMEOUT_S)
         os._exit(0)
     try:
-        told = b""
-        while len(told) < 2 and select.select([reading], [], [], _TIMEOUT_S)[0]:
-            told += os.read(reading, 10)
-        assert sorted(told.decode()) == ["c", "p"]
+        reported = b""
+        while len(reported) < 2 and select.select([reading], [], [], _TIMEOUT_S)[0]:
+            reported += os.read(reading, 10)
+        assert sorted(reported.decode()) == ["c", "p"]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -149,17 +149,17 @@ def test_a_slightly_fast_clock_does_not_stop_the_sweep(sweep_s: float) -> None:
 def test_the_queue_length_is_limited(broker: RedisProcess) -> None:
     broker.start()
     app = _app(broker)
-    asked: list[int] = []
+    requested: list[int] = []
 
     def room() -> int:
-        asked.append(10 - queue_length(app))
-        return asked[-1]
+        requested.append(10 - queue_length(app))
+        return requested[-1]
 
     queue = BackgroundQueue(lambda one: queue_delivery(app, one), room)
     _offer(queue, 50)
     wait_until(lambda: queue_length(app) == 10, _TIMEOUT_S, lambda: f"{queue_length(app)} arrived")
     time.sleep(0.3)
-    assert (queue_length(app), asked) == (10, [10])
+    assert (queue_length(app), requested) == (10, [10])
     app.control.purge()
     _arrives_again(queue, app)
 

@@ -63,11 +63,11 @@ def _said(running: Plant, words: str) -> Callable[[], int]:
 
 
 def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object], allow: Callable[[], object]) -> None:
-    said = _said(running, words)
-    before = said()
+    output = _said(running, words)
+    before = output()
     refuse()
     try:
-        wait_until(lambda: said() > before, _TIMEOUT_S, running.logs)
+        wait_until(lambda: output() > before, _TIMEOUT_S, running.logs)
         queued_meanwhile = running.add("plain", queued=0)
     finally:
         allow()
@@ -146,13 +146,13 @@ def test_a_changed_redis_password_is_retried_and_reported(running: Plant) -> Non
 
 def test_a_worker_with_clock_skew_sends_nothing(running: Plant) -> None:
     ahead = running.folder / "ahead"
-    said = _said(running, "the clock of this host is 3,600 s ahead of that of Redis")
+    output = _said(running, "the clock of this host is 3,600 s ahead of that of Redis")
     ahead.write_text("3600")
-    wait_until(lambda: said() > 1, _TIMEOUT_S, running.logs)
+    wait_until(lambda: output() > 1, _TIMEOUT_S, running.logs)
     begun = len(running.gateway.lines("begun"))
     waiting = running.add("plain", queued=0)
-    heard = said()
-    wait_until(lambda: said() > heard, _TIMEOUT_S, running.logs)
+    heard = output()
+    wait_until(lambda: output() > heard, _TIMEOUT_S, running.logs)
     assert len(running.gateway.lines("begun")) == begun
     ahead.write_text("0")
     log = running.ended(waiting, timeout_s=_TIMEOUT_S)[0]
@@ -182,10 +182,10 @@ def test_a_wrong_password_or_clock_skew_at_start_up_is_reported(
         ]
         for started, sentence in starts:
             assert started.process.wait(timeout=_TIMEOUT_S) == 1
-            said = started.log.read_text()
-            assert sentence in said
-            assert "Traceback" not in said
-            assert "s3cret" not in said
+            output = started.log.read_text()
+            assert sentence in output
+            assert "Traceback" not in output
+            assert "s3cret" not in output
 
 
 def test_a_worker_survives_child_processes_killed_at_start_up(running: Plant) -> None:

@@ -116,7 +116,7 @@ def test_a_redis_restart_during_delivery_loses_nothing(running: Plant) -> None:
 
 
 def test_metrics_of_all_processes_of_a_worker_are_exposed(running: Plant, metrics_port: int) -> None:
-    def told() -> dict[tuple[str, ...], float]:
+    def reported() -> dict[tuple[str, ...], float]:
         with urllib.request.urlopen(f"http://{_METRICS_HOST}:{metrics_port}/metrics", timeout=60) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
         prefix = "transaction_summary_notifier_"
@@ -126,13 +126,13 @@ def test_metrics_of_all_processes_of_a_worker_are_exposed(running: Plant, metric
             for one in family.samples
         }
 
-    before = told()
+    before = reported()
     running.ended(*[running.add("plain") for _ in range(8)], running.add("plain", body="never"))
     counts = {
         ("messages", found.channel, found.status.value): found.count for found in running.stores.notifications.counts()
     }
-    wait_until(lambda: counts.items() <= told().items(), 60, lambda: f"{counts} is not in {told()}")
-    after = told()
+    wait_until(lambda: counts.items() <= reported().items(), 60, lambda: f"{counts} is not in {reported()}")
+    after = reported()
     for kind, more in (("attempt", 9), ("success", 8), ("dead", 1)):
         assert after["events_total", "plain", kind] - before.get(("events_total", "plain", kind), 0) == more
     assert after["delivery_duration_seconds_count", "plain"] == after["events_total", "plain", "success"]

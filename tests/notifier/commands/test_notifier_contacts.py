@@ -96,12 +96,12 @@ def test_a_message_is_stored_even_while_the_queue_is_down(
     notifier: Notifier,
 ) -> None:
     before_ms = wall_clock_ms()
-    said = notifier(*SEND, "--expires", "2h")
-    assert said.code == 0
-    assert "It is stored, and will be sent when the queue is back" in said.err
-    assert "Warning: Messages over sms are only logged" in said.err
+    result = notifier(*SEND, "--expires", "2h")
+    assert result.code == 0
+    assert "It is stored, and will be sent when the queue is back" in result.err
+    assert "Warning: Messages over sms are only logged" in result.err
     with notifier.stores() as stores:
-        stored = stores.notifications.get(said.out.strip())
+        stored = stores.notifications.get(result.out.strip())
         assert stored is not None
         assert stores.notifications.due(wall_clock_ms() + 60_000, 10) == [stored.notification.id]
     found = stored.notification
@@ -117,21 +117,21 @@ def test_a_message_is_queued_for_a_worker(
     redis = RedisProcess(tmp_path, missing)
     redis.start()
     try:
-        said = notifier(*SEND, "--json", CELERY_BROKER_URL=redis.url(0))
-        assert said.json["queued"] is True
-        assert [log["status"] for log in said.json["logs"]] == ["pending", "pending"]
+        result = notifier(*SEND, "--json", CELERY_BROKER_URL=redis.url(0))
+        assert result.json["queued"] is True
+        assert [log["status"] for log in result.json["logs"]] == ["pending", "pending"]
         assert Queue(Settings(celery_broker_url=redis.url(0))).length() == 1
     finally:
         redis.kill()
 
 
 def test_an_idempotency_key_creates_a_message_once(notifier: Notifier) -> None:
-    asked = (*SEND, "--idempotency-key", "order-66", "--expires", "1d")
-    first, again = notifier(*asked), notifier(*asked)
+    requested = (*SEND, "--idempotency-key", "order-66", "--expires", "1d")
+    first, again = notifier(*requested), notifier(*requested)
     assert first.out == again.out
     with notifier.stores() as stores:
         assert len(stores.notifications.listed(limit=10)) == 1
-    assert "another message was created with" in notifier(*asked, "--locale", "en").failure(2)
+    assert "another message was created with" in notifier(*requested, "--locale", "en").failure(2)
     assert notifier(*SEND).out != first.out
 
 

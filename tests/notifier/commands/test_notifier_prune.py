@@ -52,9 +52,9 @@ def _left(stores: Stores) -> tuple[set[int], set[str]]:
 
 
 def test_prune_removes_only_old_finished_notifications(notifier: Notifier) -> None:
-    said = notifier("prune", "--older-than", "30")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith("Removed 1 notification and 1 subscription that ended before ")
+    result = notifier("prune", "--older-than", "30")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("Removed 1 notification and 1 subscription that ended before ")
     with notifier.stores() as stores:
         assert _left(stores) == ({OPEN, YOUNG, NOBODY_KNOWS}, {"of-late", "in-force"})
     again = notifier("prune", "--older-than", "30", "--json").json
@@ -62,8 +62,8 @@ def test_prune_removes_only_old_finished_notifications(notifier: Notifier) -> No
 
 
 def test_a_dry_run_of_prune_removes_nothing(notifier: Notifier) -> None:
-    said = notifier("prune", "--older-than", "30", "--dry-run", "--json").json
-    assert (said["notifications"], said["subscriptions"], said["dry_run"]) == (1, 1, True)
+    result = notifier("prune", "--older-than", "30", "--dry-run", "--json").json
+    assert (result["notifications"], result["subscriptions"], result["dry_run"]) == (1, 1, True)
     assert notifier("prune", "--older-than", "30", "--dry-run").out.startswith("Would remove 1 notification and 1 sub")
     with notifier.stores() as stores:
         assert _left(stores) == ({SENT, OPEN, YOUNG, NOBODY_KNOWS}, {"long-ago", "of-late", "in-force"})
@@ -82,11 +82,11 @@ def test_prune_removes_notifications_with_unknown_outcome_on_request(notifier: N
 def test_prune_refuses_an_age_within_the_idempotency_period(
     notifier: Notifier, days: str, not_after_s: str, least: int | None
 ) -> None:
-    said = notifier("prune", "--older-than", days, "--dry-run", NOTIFY_NOT_AFTER_S=not_after_s)
+    result = notifier("prune", "--older-than", days, "--dry-run", NOTIFY_NOT_AFTER_S=not_after_s)
     if least is None:
-        assert said.code == 0
+        assert result.code == 0
     else:
-        assert said.failure(2) == f"Error: --older-than must be at least {least} days."
+        assert result.failure(2) == f"Error: --older-than must be at least {least} days."
 
 
 def test_prune_removes_more_than_one_batch(notifier: Notifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,24 +31,24 @@ def telegram(url: str) -> dict[str, Any]:
 
 def test_a_test_message_is_sent_without_a_store(notifier: Notifier) -> None:
     with gateway(SENT) as server:
-        said = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
+        output = notifier("senders", "test", "telegram", "123456789", "--body", "سلام", **telegram(server.url))
         (request,) = server.requests
-    assert said.code == 0
-    assert said.out == "Sent; reference of the gateway: 4711.\n"
+    assert output.code == 0
+    assert output.out == "Sent; reference of the gateway: 4711.\n"
     assert request.json["chat_id"] == 123456789
     assert request.json["text"].endswith("سلام")
-    assert said.err.splitlines()[0] == "Sending over telegram with telegram to 123***:"
+    assert output.err.splitlines()[0] == "Sending over telegram with telegram to 123***:"
     assert list(notifier.folder.iterdir()) == []
 
 
 def test_json_output_has_only_the_outcome(notifier: Notifier) -> None:
-    said = notifier("senders", "test", "sms", "0912 123 4567", "--locale", "en", "--json")
-    assert said.code == 0
-    assert said.json.items() >= {"sent": False, "printed": True, "reference": None, "workers": []}.items()
-    assert "No worker has answered" in said.err
-    assert "+98912***4567" in said.err
-    assert "The sender print only logs" in said.err
-    logged = json.loads(next(line for line in said.err.splitlines() if line.startswith("{")))
+    output = notifier("senders", "test", "sms", "0912 123 4567", "--locale", "en", "--json")
+    assert output.code == 0
+    assert output.json.items() >= {"sent": False, "printed": True, "reference": None, "workers": []}.items()
+    assert "No worker has answered" in output.err
+    assert "+98912***4567" in output.err
+    assert "The sender print only logs" in output.err
+    logged = json.loads(next(line for line in output.err.splitlines() if line.startswith("{")))
     assert (logged["title"], logged["body"]) == ("Test message", "The sender works.")
 
 
@@ -65,17 +65,17 @@ def test_the_exit_code_is_the_outcome_of_the_test_message(
     notifier: Notifier, behaviour: Behaviour, code: int, sentence: str
 ) -> None:
     with gateway(behaviour) as server:
-        said = notifier("senders", "test", "telegram", "123456789", "--json", **telegram(server.url))
+        output = notifier("senders", "test", "telegram", "123456789", "--json", **telegram(server.url))
         assert len(server.requests) == 1
-    assert sentence in said.failure(code)
-    assert said.json["error"]["exit_code"] == code
-    assert TOKEN not in said.out + said.err
-    assert "123456789" not in said.out + said.err
+    assert sentence in output.failure(code)
+    assert output.json["error"]["exit_code"] == code
+    assert TOKEN not in output.out + output.err
+    assert "123456789" not in output.out + output.err
 
 
 def test_an_unreachable_gateway_has_sent_nothing(notifier: Notifier) -> None:
-    said = notifier("senders", "test", "telegram", "1", **telegram(f"http://127.0.0.1:{closed_port()}"))
-    assert "not sent" in said.failure(1)
+    output = notifier("senders", "test", "telegram", "1", **telegram(f"http://127.0.0.1:{closed_port()}"))
+    assert "not sent" in output.failure(1)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,6 @@ class BrokenSender:
 
 def test_an_internal_error_of_a_plug_in_gives_unknown(notifier: Notifier) -> None:
     path = f"{__name__}.{BrokenSender.__name__}"
-    said = notifier("senders", "test", "sms", "09121234567", NOTIFY_SENDERS=f"sms={path}")
-    assert "the sender failed with ValueError" in said.failure(3)
-    assert "secret-word" not in said.out + said.err
+    output = notifier("senders", "test", "sms", "09121234567", NOTIFY_SENDERS=f"sms={path}")
+    assert "the sender failed with ValueError" in output.failure(3)
+    assert "secret-word" not in output.out + output.err

@@ -254,10 +254,10 @@ def test_retry_all_can_be_limited_by_status_interval_and_tenant(notifier: Notifi
             stores.notifications.add(stored, NOW_MS)
             for channel in stored.channels:
                 happen(stores.notifications, stored, SEND, UNKNOWN, channel=channel)
-        asked = ("retry", "--all", "--from", "2024-06-25", "--status", "unknown", "--json")
-        assert notifier(*asked[:4], "--json").json["notifications"] == 0  # none is dead
-        assert "there is no tenant 'x'" in notifier(*asked, "--tenant", "x").failure(2)
-        of_acme = notifier(*asked, "--to", "2024-06-26T00:01Z", "--tenant", "acme", "--channel", "sms").json
+        requested = ("retry", "--all", "--from", "2024-06-25", "--status", "unknown", "--json")
+        assert notifier(*requested[:4], "--json").json["notifications"] == 0  # none is dead
+        assert "there is no tenant 'x'" in notifier(*requested, "--tenant", "x").failure(2)
+        of_acme = notifier(*requested, "--to", "2024-06-26T00:01Z", "--tenant", "acme", "--channel", "sms").json
         assert of_acme == {
             "retried": [{"id": made[3].id, "channels": ["sms"]}, {"id": made[1].id, "channels": ["sms"]}],
             "notifications": 2,
@@ -265,10 +265,10 @@ def test_retry_all_can_be_limited_by_status_interval_and_tenant(notifier: Notifi
             "expired": 0,
             "complete": True,
         }
-        first = notifier(*asked, "--limit", "3").json
+        first = notifier(*requested, "--limit", "3").json
         assert [one["id"] for one in first["retried"]] == [made[4].id, made[3].id]
         assert (first["messages"], first["expired"], first["complete"]) == (3, 1, False)
-        again = notifier(*asked[:-1], "--limit", "2")
+        again = notifier(*requested[:-1], "--limit", "2")
         assert again.out == f"{made[1].id} is sent again over email.\n"
         assert "Left out, because they have expired: 1." in again.err
         assert "There may be more" in again.err

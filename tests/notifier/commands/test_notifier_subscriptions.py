@@ -20,29 +20,29 @@ def notifier(tmp_path: Path) -> Notifier:
 def test_adding_a_subscription_prints_only_its_id(
     notifier: Notifier,
 ) -> None:
-    said = notifier(
+    result = notifier(
         "subscriptions", "add", "کاربر ۱", "--merchant", "نیم\u200cفاصله", "--mode", "monthly", "--mode", "daily",
         "--channel", "email", "--channel", "sms", "--locale", "en",
     )  # fmt: skip
-    assert said.code == 0
+    assert result.code == 0
     with notifier.stores() as stores:
         (stored,) = stores.subscriptions.all()
-    assert said.out == f"{stored.id}\n"
+    assert result.out == f"{stored.id}\n"
     assert (stored.user_id, stored.merchant_id) == ("کاربر ۱", "نیم\u200cفاصله")
     assert (stored.modes, stored.channels) == ((Mode.DAILY, Mode.MONTHLY), ("email", "sms"))
     assert (stored.locale, stored.ended_at_ms) == ("en", None)
 
 
 def test_adding_an_active_subscription_again_returns_its_id(notifier: Notifier) -> None:
-    asked = ("subscriptions", "add", "u1", "--all-merchants", "--channel", "sms", "--json")
-    first, again = notifier(*asked), notifier(*asked)
+    requested = ("subscriptions", "add", "u1", "--all-merchants", "--channel", "sms", "--json")
+    first, again = notifier(*requested), notifier(*requested)
     assert first.json == again.json
     assert (first.json["merchant_id"], first.json["all_merchants"]) == (None, True)
     assert (first.json["modes"], first.json["locale"]) == (["daily"], "fa")
     assert "This subscription already exists" in again.err
-    assert notifier(*asked, "--mode", "weekly").json["id"] != first.json["id"]
+    assert notifier(*requested, "--mode", "weekly").json["id"] != first.json["id"]
     notifier("subscriptions", "end", first.json["id"])
-    assert notifier(*asked).json["id"] != first.json["id"]
+    assert notifier(*requested).json["id"] != first.json["id"]
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_a_subscriber_without_a_contact_gives_a_warning(notifier: Notifier) -> N
         Shop(stores).rebuild(SALES, NOW_MS)
         stores.contacts.replace("reached", {"sms": "+989121234567"})
     senders = {"NOTIFY_SENDERS": "sms=kavenegar,email=print"}
-    asked = ("--channel", "sms", "--channel", "email", "--merchant")
+    requested = ("--channel", "sms", "--channel", "email", "--merchant")
     quiet = notifier("subscriptions", "add", "reached", "--channel", "sms", "--merchant", "m1", **senders)
     assert "Warning" not in quiet.err
-    warned = notifier("subscriptions", "add", "u1", *asked, "m2", "--channel", "webhook", "--json", **senders)
+    warned = notifier("subscriptions", "add", "u1", *requested, "m2", "--channel", "webhook", "--json", **senders)
     assert warned.code == 0
     assert warned.json["warnings"] == [
         {
@@ -137,13 +137,13 @@ def test_an_ambiguous_user_id_needs_a_tenant(
         stores.keys.add(key_of("acme"))
         Shop(stores).rebuild(SALES, NOW_MS)
         stores.contacts.replace("u1", {"sms": "+989121234567"}, tenant="acme")
-    asked = ("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms")
+    requested = ("subscriptions", "add", "u1", "--merchant", "m1", "--channel", "sms")
     senders = {"NOTIFY_SENDERS": "sms=kavenegar"}
 
-    assert "the tenant of user u1 is ambiguous: acme, operator" in notifier(*asked).failure(2)
-    assert "there is no tenant 'acmee'" in notifier(*asked, "--tenant", "acmee").failure(2)
-    made = notifier(*asked, "--tenant", "acme", **senders)
-    own = notifier(*asked, "--tenant", "operator", "--json", **senders)
+    assert "the tenant of user u1 is ambiguous: acme, operator" in notifier(*requested).failure(2)
+    assert "there is no tenant 'acmee'" in notifier(*requested, "--tenant", "acmee").failure(2)
+    made = notifier(*requested, "--tenant", "acme", **senders)
+    own = notifier(*requested, "--tenant", "operator", "--json", **senders)
 
     assert "User u1 of the tenant acme receives daily" in made.err
     assert "Warning" not in made.err  # its contacts are of that tenant

@@ -81,10 +81,10 @@ def test_a_poison_message_ends_dead_before_and_unknown_after_sending(
     running: Plant,
 ) -> None:
     before, after = running.add("early", "telegram"), running.add("asked")
-    early, other, asked = running.ended(before, after, timeout_s=_TIMEOUT_S)
+    early, other, requested = running.ended(before, after, timeout_s=_TIMEOUT_S)
     assert (early.state.status, early.state.attempts) == (LogStatus.DEAD, 0)
     assert early.state.error_message == "given up: each attempt to deliver it crashed or failed unexpectedly"
     assert other.state.status is LogStatus.SUCCESS
-    assert [event.kind for event in asked.events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
+    assert [event.kind for event in requested.events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
     one = running.add("telegram")
     wait_until(lambda: running.stored(one).status is NotificationStatus.SENT, _TIMEOUT_S, running.logs)

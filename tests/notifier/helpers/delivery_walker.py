@@ -83,24 +83,24 @@ def in_another_process(work: Callable[[], object]) -> int:
 def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int) -> None:
     """Write a line for each n from `first` on, up to `last` or the first that survives."""
     for number in range(first, last + 1):
-        told = Path(f"{gateway.path}.{kind}.{number}")
+        reported = Path(f"{gateway.path}.{kind}.{number}")
 
-        def deliver(number: int = number, told: Path = told) -> None:
+        def deliver(number: int = number, reported: Path = reported) -> None:
             clock = MovedClock()
             with open_stores(store_url, timeout_s=20, clock=clock) as stores:
                 notification_id = _station(stores, gateway, kind, clock, 0).add()
-                told.write_text(notification_id)
+                reported.write_text(notification_id)
                 Mortal.points = 0
                 _station(stores, gateway, kind, clock, number).delivery().deliver(notification_id)
 
-        def recover(told: Path = told) -> None:
+        def recover(reported: Path = reported) -> None:
             clock = MovedClock()
             with open_stores(store_url, timeout_s=20, clock=clock) as stores:
                 here = _station(stores, gateway, kind, clock, 0)
                 for _ in range(_MOST_ROUNDS):
                     here.sweep(here.delivery(worker="next:2").deliver).run()
                     clock.move_s(LEASE_S)
-                    stored = here.stored(told.read_text())
+                    stored = here.stored(reported.read_text())
                     if stored.status is not NotificationStatus.PENDING:
                         break
             found = {
@@ -113,12 +113,12 @@ def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int)
                 }
                 for log in stored.logs
             }
-            told.write_text(json.dumps(found))
+            reported.write_text(json.dumps(found))
 
         died = in_another_process(deliver)
         recovered = in_another_process(recover)
         ended = {"kind": kind, "n": number, "died": died, "recovered": recovered}
-        print(json.dumps(ended | {"logs": json.loads(told.read_text())}))
+        print(json.dumps(ended | {"logs": json.loads(reported.read_text())}))
         if died == 0:
             return
 

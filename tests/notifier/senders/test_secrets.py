@@ -23,7 +23,7 @@ from notifier.senders.registry import senders_from
 from notifier.senders.smtp import SmtpSender
 
 KEY, TOKEN, SIGNING, PASSWORD = "kavenegar-KEY-1", "123:telegram-TOKEN-2", "webhook-SECRET-3", "smtp-PASSWORD-4"
-IN_BASE64 = [base64.b64encode(said.encode()).decode() for said in (PASSWORD, f"\0shop\0{PASSWORD}")]
+IN_BASE64 = [base64.b64encode(output.encode()).decode() for output in (PASSWORD, f"\0shop\0{PASSWORD}")]
 SECRETS = [KEY, TOKEN, SIGNING, PASSWORD, *IN_BASE64, "path-secret", "9123456789", "123456789", "reader@"]
 ECHO = f"{KEY} {TOKEN} {SIGNING} 123456789 +989123456789"
 BEHAVIOURS: Mapping[str, Behaviour] = {
@@ -38,7 +38,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 
 
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+def output(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
     """The log lines of every logger and level, which are checked for secrets at the end of the test."""
     caplog.set_level(logging.DEBUG)
     words: list[str] = []
@@ -76,20 +76,20 @@ def senders_at(url: str) -> dict[str, Sender]:
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
 @pytest.mark.parametrize("channel", ["sms", "telegram", "webhook"])
-def test_errors_of_http_gateways_contain_no_secret(said: list[str], channel: str, name: str) -> None:
+def test_errors_of_http_gateways_contain_no_secret(output: list[str], channel: str, name: str) -> None:
     with gateway(BEHAVIOURS[name]) as server:
         address = {"address": f"{server.url}/in/path-secret?key=path-secret"} if channel == "webhook" else {}
         sender = senders_at(server.url)[channel]
-        said += tried(sender, message_over(channel, **address))
+        output += tried(sender, message_over(channel, **address))
         sender.close()
         assert server.requests
 
 
 @pytest.mark.parametrize("channel", ["sms", "telegram", "webhook"])
-def test_errors_of_unreachable_gateways_contain_no_secret(said: list[str], channel: str) -> None:
+def test_errors_of_unreachable_gateways_contain_no_secret(output: list[str], channel: str) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     address = {"address": f"{url}/in/path-secret"} if channel == "webhook" else {}
-    said += tried(senders_at(url)[channel], message_over(channel, **address))
+    output += tried(senders_at(url)[channel], message_over(channel, **address))
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,16 @@ def test_errors_of_unreachable_gateways_contain_no_secret(said: list[str], chann
         {"RCPT": f"550 <Reader@shop.example> is unknown to {PASSWORD}"},
         {"AUTH": "drop"},
         {"AUTH": f"535 not {PASSWORD}"},
-        *({"AUTH": f"535 not {said}"} for said in IN_BASE64),
+        *({"AUTH": f"535 not {output}"} for output in IN_BASE64),
         {"end": "554 reader@shop.example wants no more"},
     ],
 )
-def test_errors_of_smtp_contain_no_secret(said: list[str], script: Mapping[str, str]) -> None:
+def test_errors_of_smtp_contain_no_secret(output: list[str], script: Mapping[str, str]) -> None:
     with mail_server(script, starttls=server_tls("127.0.0.1")) as server:
         mail_from = MailFrom("", "no-reply@shop.example")
         sender = SmtpSender("127.0.0.1", server.port, "starttls", "shop", PASSWORD, mail_from, 10.0, trusting_tls())
         with quiet("mail.log"):  # the server's own log, which is not ours
-            said += tried(sender, message_over("email"))
+            output += tried(sender, message_over("email"))
 
 
 @contextlib.contextmanager

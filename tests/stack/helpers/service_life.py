@@ -134,7 +134,7 @@ class Service:
             self.process.wait(timeout=60)
 
 
-def names_told(address: str) -> set[str]:
+def metric_names(address: str) -> set[str]:
     """The names of all metrics exposed at `address`."""
     with urllib.request.urlopen(address, timeout=60) as answer:
         text = answer.read().decode()

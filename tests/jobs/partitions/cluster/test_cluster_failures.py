@@ -211,9 +211,9 @@ def test_a_killed_scheduler_fails_the_run_without_publishing(
     scheduler, address = started.scheduler()
     started.worker(address)
     stalling = Stalling(web, OF_A_COMMAND, partial(_kill, scheduler))
-    said = jobs("rebuild", source, "--max-reject-ratio", "1", "--cluster", address)
+    output = jobs("rebuild", source, "--max-reject-ratio", "1", "--cluster", address)
     stalling.end()
-    said.require_failure(1, "was lost")
+    output.require_failure(1, "was lost")
     assert json.loads(jobs("status", "--json").out)["published"] is None
 
 

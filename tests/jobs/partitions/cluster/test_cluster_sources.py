@@ -172,8 +172,8 @@ def test_verify_can_run_on_a_cluster(address: str, tmp_path: Path) -> None:
 
 
 def test_a_worker_with_another_setting_is_refused_and_the_setting_named(address: str, tmp_path: Path) -> None:
-    said = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
-    said.require_failure(1, "has TIME_ZONE Asia/Tehran instead of Europe/Berlin")
+    result = jobs_in(tmp_path, TIME_ZONE="Europe/Berlin")("rebuild", SHOP / "transaction.bson", "--cluster", address)
+    result.require_failure(1, "has TIME_ZONE Asia/Tehran instead of Europe/Berlin")
 
 
 def test_a_worker_with_other_time_zone_rules_is_refused(
@@ -181,18 +181,20 @@ def test_a_worker_with_other_time_zone_rules_is_refused(
 ) -> None:
     folder = tz_database(tmp_path / "zones", "Zone Asia/Tehran 3:30 - +0330\n", missing)
     monkeypatch.setenv("PYTHONTZPATH", str(folder))  # the worker, this process, has read its rules before
-    said = jobs_in(tmp_path, PYTHONTZPATH=str(folder)).cold("rebuild", SHOP / "transaction.bson", "--cluster", address)
-    said.require_failure(1, "has rules of Asia/Tehran ")
+    result = jobs_in(tmp_path, PYTHONTZPATH=str(folder)).cold(
+        "rebuild", SHOP / "transaction.bson", "--cluster", address
+    )
+    result.require_failure(1, "has rules of Asia/Tehran ")
 
 
 def test_a_worker_with_another_s3_endpoint_is_refused(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    said = jobs_in(tmp_path, AWS_ENDPOINT_URL=f"http://u:{SECRET}@127.0.0.1:8")(
+    result = jobs_in(tmp_path, AWS_ENDPOINT_URL=f"http://u:{SECRET}@127.0.0.1:8")(
         "rebuild", SHOP / "transaction.bson", "--cluster", address
     )
-    assert SECRET not in said.require_failure(1, "has AWS_ENDPOINT_URL http://127.0.0.1:9 instead of http://")
+    assert SECRET not in result.require_failure(1, "has AWS_ENDPOINT_URL http://127.0.0.1:9 instead of http://")
 
 
 def checkpoint_in(folder: Path) -> Checkpoint:
@@ -243,8 +245,8 @@ def test_a_checkpoint_folder_not_shared_by_workers_is_refused(
 ) -> None:
     shutil.copy(SHOP / "transaction.bson", tmp_path / "shop.bson")
     kept = Checkpoint(Elsewhere(tmp_path / "checkpoint", there), "fingerprint")
-    said = rf"worker tcp://.* cannot see files that this host writes to the checkpoint .*: {reason}"
-    with pytest.raises(ServiceError, match=said) as caught:
+    result = rf"worker tcp://.* cannot see files that this host writes to the checkpoint .*: {reason}"
+    with pytest.raises(ServiceError, match=result) as caught:
         with_checkpoint(kept, address, tmp_path)
     assert "a folder that all hosts share" in caught.value.hint
     assert list(tmp_path.glob("*/mark-*")) == []

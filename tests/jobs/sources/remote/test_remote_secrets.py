@@ -34,14 +34,14 @@ def test_no_url_secret_is_printed_logged_or_stored(ending: str, web: WebServer, 
     jobs = CommandLine(
         tmp_path, STORE_URL=f"sqlite:///{tmp_path}/store.db", SOURCE_RETRIES="1", QUARANTINE_DIR="rejects"
     )
-    said = jobs("rebuild", url, "--max-reject-ratio", "1", "--json")
+    result = jobs("rebuild", url, "--max-reject-ratio", "1", "--json")
     shown = jobs("status", "1", "--json")
-    assert said.code == (0 if ending == "published" else 1), said
+    assert result.code == (0 if ending == "published" else 1), result
     assert f"http://127.0.0.1:{web.port}/shop.bson?…" in shown.out
     if ending != "published":
-        assert f"http://127.0.0.1:{web.port}/shop.bson?…" in said.err
+        assert f"http://127.0.0.1:{web.port}/shop.bson?…" in result.err
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert len(kept) > 10_000
     for secret in SECRETS:
-        assert secret not in said.out + said.err + shown.out + shown.err
+        assert secret not in result.out + result.err + shown.out + shown.err
         assert secret.encode() not in kept
