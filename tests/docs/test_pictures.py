@@ -1,4 +1,4 @@
-"""The pictures of the README: small, of one size, and with words for those who do not see them."""
+"""The pictures of the README: small, of equal size, and with alternative text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages import ROOT
 MOST_BYTES = 250_000
 
 
-def test_the_pictures_are_there_and_small() -> None:
+def test_the_pictures_exist_and_are_small() -> None:
     shown = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert {ROOT / file for _, file in shown} == set((ROOT / "docs" / "images").iterdir())
     assert len(shown) == 2

@@ -1,4 +1,4 @@
-"""Exporting while others publish: what is written is of one publication."""
+"""Exports during publications: each export is of one publication."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MEMORY: Final = Path(__file__).parent / "helpers" / "export_memory.py"
 
 
 @pytest.mark.parametrize("partitioned", [False, True])
-def test_an_export_that_loses_its_publication_begins_again(store_url: str, partitioned: bool, tmp_path: Path) -> None:
+def test_an_export_overtaken_by_a_publication_is_retried(store_url: str, partitioned: bool, tmp_path: Path) -> None:
     out = tmp_path / "x"
     with open_stores(store_url, timeout_s=10) as stores:
 
@@ -59,9 +59,7 @@ def test_an_export_that_loses_its_publication_begins_again(store_url: str, parti
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothing(
-    mongo_database_url: str, tmp_path: Path
-) -> None:
+def test_an_export_overtaken_every_time_fails_and_leaves_nothing(mongo_database_url: str, tmp_path: Path) -> None:
     with open_stores(mongo_database_url, timeout_s=10) as stores:
         generations = iter(range(1, 100))
 
@@ -79,7 +77,7 @@ def test_an_export_that_loses_its_publication_every_time_fails_and_leaves_nothin
     assert [path for path in tmp_path.iterdir() if "x.csv" in path.name] == []
 
 
-def test_a_full_disk_leaves_the_earlier_export_with_its_dictionary(small_disk: Path) -> None:
+def test_a_full_disk_keeps_the_previous_export_and_dictionary(small_disk: Path) -> None:
     out, filling = small_disk / "x.csv", small_disk / "filling"
     dictionary = small_disk / "x.csv.dictionary.json"
     with open_stores(f"sqlite:///{small_disk.parent}/summaries.db", timeout_s=10) as stores:
@@ -98,7 +96,7 @@ def test_a_full_disk_leaves_the_earlier_export_with_its_dictionary(small_disk: P
     assert {path.name for path in small_disk.iterdir()} == {out.name, dictionary.name, filling.name}
 
 
-def test_a_folder_is_put_back_if_another_cannot_take_its_place(tmp_path: Path) -> None:
+def test_a_folder_is_restored_if_it_cannot_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "kept").touch()
     with pytest.raises(FileNotFoundError):
@@ -106,7 +104,7 @@ def test_a_folder_is_put_back_if_another_cannot_take_its_place(tmp_path: Path) -
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/kept"]
 
 
-def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
         request = ExportRequest(str(tmp_path / "pipe"), Format.CSV, Mode.DAILY, replace=True)

@@ -112,7 +112,7 @@ def test_a_merchant_can_be_chosen(filled: str, monkeypatch: pytest.MonkeyPatch) 
         assert {row["merchant_id"] for rows in data for row in rows} == {chosen}
 
 
-def test_it_is_exported_to_html_from_any_folder(filled: str, tmp_path: Path) -> None:
+def test_the_notebook_is_exported_to_html_from_any_folder(filled: str, tmp_path: Path) -> None:
     command = ["-m", "marimo", "-q", "export", "html", str(NOTEBOOK), "--output", "it.html", "--no-include-code"]
     run_python(command, tmp_path, STORE_URL=filled)
     html = (tmp_path / "it.html").read_text("utf-8")
@@ -120,7 +120,7 @@ def test_it_is_exported_to_html_from_any_folder(filled: str, tmp_path: Path) -> 
     assert "Traceback" not in html
 
 
-def test_the_one_for_jupyter_is_the_same(tmp_path: Path) -> None:
+def test_the_jupyter_notebook_has_the_same_cells(tmp_path: Path) -> None:
     run_python(["-m", "marimo", "-q", "export", "ipynb", str(NOTEBOOK), "--output", "it.ipynb"], tmp_path)
     current = (tmp_path / "it.ipynb").read_text("utf-8")
     assert NOTEBOOK.with_suffix(".ipynb").read_text("utf-8") == current, "make jupyter writes it"

@@ -1,4 +1,4 @@
-"""How many short messages a text is."""
+"""Number of SMS parts of a text."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from core.notifications.texts import SmsParts, sms_parts
         ("`", SmsParts("ucs2", 1, 1)),
     ],
 )
-def test_a_text_is_counted_as_networks_count_it(text: str, expected: SmsParts) -> None:
+def test_sms_parts_are_counted_as_by_networks(text: str, expected: SmsParts) -> None:
     assert sms_parts(text) == expected
 
 
 @given(st.text(max_size=400))
-def test_the_parts_have_capacity_for_the_text_and_no_part_is_spare(text: str) -> None:
+def test_the_sms_parts_hold_the_text_without_an_empty_part(text: str) -> None:
     found = sms_parts(text)
     alone, joined = (160, 153) if found.encoding == "gsm" else (70, 67)
     capacity = alone if found.parts == 1 else joined * found.parts

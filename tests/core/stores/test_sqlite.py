@@ -1,4 +1,4 @@
-"""What is particular to the SQLite backend: the file, its schema, crashes, and what outsiders do with it."""
+"""The SQLite backend: the file, schema and migrations, crashes, durability, and access by other programs."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_the_previous_state(url: str, path: Path) -> None:
     assert tables(path) == OWN_TABLES
 
 
-def test_what_crashed_runs_left_is_cleared_by_the_next(stores: Stores, path: Path) -> None:
+def test_leftovers_of_crashed_runs_are_cleared_by_the_next(stores: Stores, path: Path) -> None:
     publish(stores, 1, run_id=3)
     for name in (generation_name(1, 2), generation_name(2, 4), generation_name(0, 0)):
         execute(path, f"CREATE TABLE {name} (mode TEXT)")
@@ -158,7 +158,7 @@ def test_a_run_that_was_taken_over_before_it_published_fails(stores: Stores, pat
     assert tables(path) == OWN_TABLES
 
 
-def test_a_run_whose_table_was_cleared_while_it_filled_it_fails(stores: Stores, path: Path) -> None:
+def test_a_run_whose_staging_table_was_cleared_fails(stores: Stores, path: Path) -> None:
     rows = uniform(7)
     prepared, table = publication(1, rows, run_id=1), generation_name(1, 1)
     with closing(Database(path, timeout_s=1, create=False)) as stalled:
@@ -181,7 +181,7 @@ def test_a_table_that_lost_rows_is_not_published(stores: Stores, path: Path) -> 
     assert amounts(stores) == set()
 
 
-def test_the_view_by_merchant_counts_nothing_twice_whatever_is_published(stores: Stores, path: Path) -> None:
+def test_the_view_by_merchant_counts_no_transaction_twice(stores: Stores, path: Path) -> None:
     for generation in (1, 2):
         publish(stores, generation)
         merchants, all_ = execute(
@@ -194,7 +194,7 @@ def test_the_view_by_merchant_counts_nothing_twice_whatever_is_published(stores:
         assert execute(path, "SELECT count(*) FROM summary_by_merchant WHERE merchant_id IS NULL") == [(0,)]
 
 
-def test_views_of_analysts_outlive_publications(stores: Stores, path: Path) -> None:
+def test_views_of_analysts_survive_publications(stores: Stores, path: Path) -> None:
     execute(path, "CREATE VIEW overall AS SELECT key, amount FROM summary_transaction WHERE merchant_id IS NULL")
     publish(stores, 1)
     publish(stores, 2)
@@ -213,7 +213,7 @@ def test_a_series_is_found_by_index(stores: Stores, path: Path) -> None:
         assert "USING INDEX" in str(plan[0][3])
 
 
-def test_analysts_see_the_numbers_of_a_run_in_columns(stores: Stores, path: Path) -> None:
+def test_counts_of_a_run_are_columns_for_analysts(stores: Stores, path: Path) -> None:
     stores.runs.begin(run())
     found = execute(
         path,
@@ -223,7 +223,7 @@ def test_analysts_see_the_numbers_of_a_run_in_columns(stores: Stores, path: Path
     assert found == [(1, "running", "reading", 0, 0, 0, 0, 0, "dump.archive")]
 
 
-def test_a_store_is_written_so_that_it_survives_a_power_cut(url: str, path: Path) -> None:
+def test_published_data_is_durable_after_a_power_loss(url: str, path: Path) -> None:
     open_stores(url, timeout_s=1).close()
     database = Database(path, timeout_s=1, create=False)
     with closing(database), database.connection() as connection:
@@ -231,7 +231,7 @@ def test_a_store_is_written_so_that_it_survives_a_power_cut(url: str, path: Path
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
-def test_only_what_is_staged_or_removed_need_not_survive_a_power_cut(url: str, path: Path) -> None:
+def test_only_staged_and_removed_rows_may_be_lost_in_a_power_loss(url: str, path: Path) -> None:
     open_stores(url, timeout_s=1).close()
     with closing(Database(path, timeout_s=1, create=False)) as database:
         statements: list[str] = []
@@ -274,7 +274,7 @@ def test_an_empty_database_is_no_store_to_a_reader(url: str, path: Path) -> None
     assert tables(path) == {"shopping"}
 
 
-def test_a_removed_file_is_noticed(stores: Stores, path: Path) -> None:
+def test_a_removed_file_is_detected(stores: Stores, path: Path) -> None:
     publish(stores, 1)
     path.unlink()
     with pytest.raises(StoreUnavailable, match="its file was removed or replaced while it was open") as caught:
@@ -283,7 +283,7 @@ def test_a_removed_file_is_noticed(stores: Stores, path: Path) -> None:
     assert caught.value.hint
 
 
-def test_a_replaced_file_is_noticed_and_read_once_it_is_opened_again(url: str, path: Path, tmp_path: Path) -> None:
+def test_a_replaced_file_is_detected_and_read_after_reopening(url: str, path: Path, tmp_path: Path) -> None:
     with open_stores(url, timeout_s=1) as writing, open_stores(url, timeout_s=1, create=False) as reading:
         publish(writing, 1)
         writing.close()
@@ -298,9 +298,7 @@ def test_a_replaced_file_is_noticed_and_read_once_it_is_opened_again(url: str, p
         assert amounts(again) == {2}
 
 
-def test_the_file_without_its_log_is_complete_once_its_writer_closed_although_others_read_it(
-    url: str, path: Path, tmp_path: Path
-) -> None:
+def test_a_clean_close_checkpoints_the_wal_despite_readers(url: str, path: Path, tmp_path: Path) -> None:
     with open_stores(url, timeout_s=1) as writing, open_stores(url, timeout_s=1, create=False) as reading:
         publish(writing, 1)
         assert amounts(reading) == {1}
@@ -312,7 +310,7 @@ def test_the_file_without_its_log_is_complete_once_its_writer_closed_although_ot
         assert copied.summaries.published() == publication(1, uniform(1))
 
 
-def test_a_file_that_is_put_back_works_again(stores: Stores, path: Path, tmp_path: Path) -> None:
+def test_a_restored_file_works_again(stores: Stores, path: Path, tmp_path: Path) -> None:
     publish(stores, 1)
     path.rename(tmp_path / "aside.db")
     with pytest.raises(StoreUnavailable, match="removed or replaced"):
@@ -323,21 +321,21 @@ def test_a_file_that_is_put_back_works_again(stores: Stores, path: Path, tmp_pat
     assert amounts(stores) == {2}
 
 
-def test_nothing_is_written_to_a_file_that_was_removed(stores: Stores, path: Path) -> None:
+def test_a_removed_file_is_not_written_to(stores: Stores, path: Path) -> None:
     publish(stores, 1)
     path.unlink()
     with pytest.raises(StoreUnavailable, match="removed or replaced"):
         publish(stores, 2)
 
 
-def test_a_working_directory_that_changes_is_no_removed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changing_the_working_directory_does_not_lose_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_stores("sqlite:///summaries.db", timeout_s=1) as stores:
         monkeypatch.chdir("/")
         assert stores.summaries.published() is None
 
 
-def test_a_relative_path_is_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_stores("sqlite:///100% of?it #1.db", timeout_s=1):
         pass
@@ -359,7 +357,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(url: str, path: Path) 
 
 
 @pytest.mark.parametrize("version", range(1, NEWEST))
-def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: Path, url: str, version: int) -> None:
+def test_a_migrated_store_keeps_its_data_and_accepts_new_data(path: Path, url: str, version: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for script in SCRIPTS[:version]:
             connection.executescript(script.read_text("utf-8"))
@@ -398,7 +396,7 @@ def test_a_store_of_an_older_schema_keeps_its_data_and_takes_what_is_new(path: P
     assert execute(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
-def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path) -> None:
+def test_an_older_schema_is_migrated(tmp_path: Path, url: str, path: Path) -> None:
     with open_stores(url, timeout_s=1) as stores:
         publish(stores, 1)
     newer = tmp_path / "schema"
@@ -414,7 +412,7 @@ def test_an_older_schema_is_brought_forward(tmp_path: Path, url: str, path: Path
 
 
 @pytest.mark.parametrize("name", [f"{NEWEST:04}_twice.sql", f"{NEWEST + 2:04}_late.sql"])
-def test_scripts_are_numbered_one_by_one(tmp_path: Path, url: str, path: Path, name: str) -> None:
+def test_migration_scripts_are_numbered_consecutively(tmp_path: Path, url: str, path: Path, name: str) -> None:
     open_stores(url, timeout_s=1).close()
     newer = tmp_path / "schema"
     shutil.copytree(SCHEMA, newer)
@@ -455,17 +453,17 @@ def test_a_folder_is_refused(url: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_path_that_the_system_refuses_is_named(tmp_path: Path, create: bool) -> None:
+def test_a_path_that_the_system_refuses_is_reported(tmp_path: Path, create: bool) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be used: File name too long"):
         open_stores(f"sqlite:///{tmp_path}/{'n' * 300}", timeout_s=1, create=create)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=f"there is no folder {tmp_path / 'no'}"):
         open_stores(f"sqlite:///{tmp_path / 'no' / 'summaries.db'}", timeout_s=1)
 
 
-def test_a_writer_that_stays_is_waited_for_and_then_named(stores: Stores, url: str, path: Path) -> None:
+def test_a_locked_database_is_reported_after_the_time_out(stores: Stores, url: str, path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as writer, open_stores(url, timeout_s=0.2) as waiting:
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match=r"another process has locked it for 0\.2 s"):
@@ -516,7 +514,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_a_file_that_may_only_be_read_is_read(open_folder: Path) -> None:
+def test_a_read_only_file_can_be_read(open_folder: Path) -> None:
     path = open_folder / "summaries.db"
     with open_stores(f"sqlite:///{path}", timeout_s=1) as stores:
         publish(stores, 1)
@@ -529,7 +527,7 @@ def test_a_file_that_may_only_be_read_is_read(open_folder: Path) -> None:
     assert "permissions" in caught.value.hint
 
 
-def test_a_folder_that_may_not_be_written_is_named(open_folder: Path) -> None:
+def test_an_unwritable_folder_is_reported(open_folder: Path) -> None:
     open_folder.chmod(0o555)
     path = open_folder / "summaries.db"
     with as_a_user_without_rights(), pytest.raises(StoreUnavailable, match="not write in its folder"):
@@ -538,7 +536,7 @@ def test_a_folder_that_may_not_be_written_is_named(open_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_folder_that_may_not_be_entered_is_named(open_folder: Path, create: bool) -> None:
+def test_an_inaccessible_folder_is_reported(open_folder: Path, create: bool) -> None:
     open_folder.chmod(0)
     with as_a_user_without_rights(), pytest.raises(StoreUnavailable, match="cannot be used: Permission denied"):
         open_stores(f"sqlite:///{open_folder}/summaries.db", timeout_s=1, create=create)

@@ -37,7 +37,7 @@ def limited(
     )
 
 
-def test_a_library_that_cannot_be_loaded_is_too_little_memory(tmp_path: Path) -> None:
+def test_a_library_that_fails_to_load_is_reported_as_out_of_memory(tmp_path: Path) -> None:
     said = limited(300, "-m", "jobs", "rebuild", "new.bson", "--json", folder=tmp_path)
     assert said.returncode == 1
     assert TOO_LITTLE in said.stderr
@@ -51,7 +51,7 @@ def test_names_that_a_library_lacks_without_its_binary_are_too_little_memory(tmp
     assert limited(4_000, "-c", program, folder=tmp_path).stdout == "there is too little memory\n"
 
 
-def test_too_little_memory_to_report_an_error_is_reported_by_the_parent(tmp_path: Path) -> None:
+def test_the_parent_process_reports_out_of_memory(tmp_path: Path) -> None:
     program = (
         "from core.command_line import fail_of_memory\n"
         "from core.system_limits import within_memory\n"
@@ -67,7 +67,7 @@ def test_too_little_memory_to_report_an_error_is_reported_by_the_parent(tmp_path
 @pytest.mark.parametrize(
     ("number", "kind"), [(signal.SIGABRT, resource.RLIMIT_DATA), (signal.SIGSEGV, resource.RLIMIT_AS)]
 )
-def test_native_code_that_ends_the_process_is_too_little_memory(
+def test_an_abort_in_native_code_is_reported_as_out_of_memory(
     tmp_path: Path, number: signal.Signals, kind: int
 ) -> None:
     """As Polars, OpenBLAS and LLVM do when they get none."""
@@ -82,7 +82,7 @@ def test_native_code_that_ends_the_process_is_too_little_memory(
     assert said.stderr.startswith(TOO_LITTLE)
 
 
-def test_where_memory_is_limited_killing_the_command_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_with_a_memory_limit_a_kill_leaves_no_child_process(tmp_path: Path) -> None:
     """As the time limit of a refresh does; what is left could go on and publish."""
     program = (
         "import os, time\n"
@@ -110,7 +110,7 @@ def test_where_memory_is_limited_killing_the_command_leaves_no_process_behind(tm
             raise
 
 
-def test_where_memory_is_limited_exit_codes_and_signals_pass_through(tmp_path: Path) -> None:
+def test_with_a_memory_limit_exit_codes_and_signals_pass_through(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys, time\n"
         "from core.system_limits import within_memory\n"

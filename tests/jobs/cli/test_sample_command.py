@@ -1,4 +1,4 @@
-"""``sample`` as a user calls it, and that ``rebuild`` reads what it writes."""
+"""The ``sample`` command, whose files ``rebuild`` reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def jobs(tmp_path: Path) -> CommandLine:
         ("sample.jsonl.gz", "JSON lines, gzip"),
     ],
 )
-def test_rebuild_reads_a_sample_in_every_form(jobs: CommandLine, name: str, form: str) -> None:
+def test_rebuild_reads_a_sample_in_every_format(jobs: CommandLine, name: str, form: str) -> None:
     result = jobs("sample", name, "--transactions", "500", "--merchants", "7")
     size = (jobs.folder / name).stat().st_size
     assert result.out == f"Wrote 500 transactions to {name} ({form}, {size:,} bytes).\n"
@@ -34,7 +34,7 @@ def test_rebuild_reads_a_sample_in_every_form(jobs: CommandLine, name: str, form
     assert rebuilt["published"]["last_day_key"] <= "1403/12/30"
 
 
-def test_the_same_seed_gives_the_same_bytes_and_the_same_totals_in_every_form(jobs: CommandLine) -> None:
+def test_the_seed_determines_bytes_and_totals_in_every_format(jobs: CommandLine) -> None:
     totals = set()
     for name in ("a.bson", "b.bson", "c.archive", "d.jsonl"):
         assert jobs("sample", name, "--transactions", "300", "--seed", "5").code == 0
@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_bytes_and_the_same_totals_in_every_form(jo
     assert (jobs.folder / "e.bson").read_bytes() != (jobs.folder / "a.bson").read_bytes()
 
 
-def test_an_existing_file_is_replaced_only_by_force(jobs: CommandLine) -> None:
+def test_an_existing_file_is_replaced_only_with_force(jobs: CommandLine) -> None:
     (jobs.folder / "kept.bson").write_text("kept")
     jobs("sample", "kept.bson", "--transactions", "1").require_failure(2, "kept.bson already exists")
     assert (jobs.folder / "kept.bson").read_text() == "kept"
@@ -54,18 +54,18 @@ def test_an_existing_file_is_replaced_only_by_force(jobs: CommandLine) -> None:
     assert result.json == {"path": "kept.bson", "form": "BSON", "bytes": 77, "transactions": 1}
 
 
-def test_what_is_no_file_is_never_replaced(jobs: CommandLine) -> None:
+def test_only_regular_files_are_replaced(jobs: CommandLine) -> None:
     os.mkfifo(jobs.folder / "pipe")
     jobs("sample", "pipe", "--transactions", "1", "--force").require_failure(2, "pipe is not a regular file")
     assert (jobs.folder / "pipe").is_fifo()
 
 
-def test_a_place_that_cannot_be_written_is_an_error(jobs: CommandLine) -> None:
+def test_an_unwritable_path_is_an_error(jobs: CommandLine) -> None:
     jobs("sample", "nowhere/x.bson", "--transactions", "1").require_failure(1, "nowhere/x.bson cannot be written: ")
     jobs("sample", "x" * 300, "--transactions", "1").require_failure(1, "cannot be written: File name too long")
 
 
-def test_a_disk_that_is_full_leaves_no_file(jobs: CommandLine) -> None:
+def test_a_full_disk_leaves_no_file(jobs: CommandLine) -> None:
     result = jobs("sample", "x.bson", "--transactions", "1000", file_size_limit=20_000)
     result.require_failure(1, "x.bson cannot be written: File too large")
     assert list(jobs.folder.iterdir()) == []

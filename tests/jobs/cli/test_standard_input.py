@@ -1,4 +1,4 @@
-"""Standard input, and other sources that come bit by bit."""
+"""Standard input and other pipes as sources."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def drip(path_or_descriptor: Path | int, content: bytes) -> threading.Thread:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_pipe_that_begins_byte_by_byte_is_recognised(jobs: CommandLine, compressed: bool) -> None:
+def test_the_format_of_a_slow_pipe_is_detected(jobs: CommandLine, compressed: bool) -> None:
     content = bson_of(TRANSACTIONS)
     read_end, write_end = os.pipe()
     running = jobs.start("rebuild", "-", stdin=read_end)
@@ -72,7 +72,7 @@ class Watched(io.FileIO):
         return count
 
 
-def test_a_pipe_that_another_program_made_non_blocking_has_not_ended_while_it_is_empty() -> None:
+def test_an_empty_non_blocking_pipe_is_not_the_end_of_input() -> None:
     read_end, write_end = os.pipe()
     os.set_blocking(read_end, False)
     pipe = Watched(read_end)
@@ -90,7 +90,7 @@ def test_a_pipe_that_another_program_made_non_blocking_has_not_ended_while_it_is
     thread.join()
 
 
-def test_a_named_pipe_is_a_source_too(jobs: CommandLine) -> None:
+def test_a_named_pipe_can_be_a_source(jobs: CommandLine) -> None:
     os.mkfifo(jobs.folder / "fifo")
     running = jobs.start("rebuild", "fifo")
     writer = drip(jobs.folder / "fifo", gzip.compress(bson_of(TRANSACTIONS)))
@@ -105,11 +105,11 @@ def test_truncated_standard_input_is_an_error(jobs: CommandLine) -> None:
     jobs("rebuild", "-", stdin=content[:-1]).require_failure(1, "standard input is damaged at byte ")
 
 
-def test_standard_input_that_is_no_export_is_named(jobs: CommandLine) -> None:
+def test_standard_input_in_an_unknown_format_is_an_error(jobs: CommandLine) -> None:
     jobs("rebuild", "-", stdin=b"hello\n").require_failure(1, "standard input has an unsupported format")
 
 
-def test_a_standard_input_that_cannot_be_read_is_an_error(jobs: CommandLine) -> None:
+def test_unreadable_standard_input_is_an_error(jobs: CommandLine) -> None:
     descriptor = os.open(jobs.folder / "written", os.O_WRONLY | os.O_CREAT)
     jobs("rebuild", "-", stdin=descriptor).require_failure(1, "standard input cannot be read: Bad file descriptor")
     os.close(descriptor)

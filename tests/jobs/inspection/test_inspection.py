@@ -59,7 +59,7 @@ def report_of(path: Path, *documents: dict[str, Any]) -> Report:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_it_takes_and_rejects_what_a_run_takes_and_rejects(path: Path) -> None:
+def test_inspection_accepts_and_rejects_like_a_run(path: Path) -> None:
     decoded = read_file(path)
     sample = first(path)
     assert (len(sample.documents), sample.has_more) == (decoded.counts.read, False)
@@ -84,7 +84,7 @@ EDGES = [
 
 
 @pytest.mark.parametrize("role", ["time", "merchant", "amount"])
-def test_every_kind_of_value_is_taken_as_a_run_takes_it(role: str, tmp_path: Path) -> None:
+def test_inspection_reads_every_kind_of_value_like_a_run(role: str, tmp_path: Path) -> None:
     window = Window(0, 10**14, 0, 10**14)
     usual = {"merchantId": "m", "amount": 1, "createdAt": AT}
     path = write_bson(tmp_path / "edges.bson", [usual | {getattr(Fields(), role): value} for value in EDGES])
@@ -106,7 +106,7 @@ def test_nested_fields_are_found_by_their_paths(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_time_of_creation_is_preferred_to_that_of_a_change(tmp_path: Path) -> None:
+def test_the_creation_time_is_preferred_to_the_update_time(tmp_path: Path) -> None:
     documents = [{"updatedAt": AT, "created_at": AT, "total": number, "seller": "x"} for number in range(4)]
     roles = report_of(tmp_path, *documents).roles
     assert [roles[role] and roles[role].path for role in ("time", "amount", "merchant")] == [  # type: ignore[union-attr]
@@ -114,19 +114,19 @@ def test_the_time_of_creation_is_preferred_to_that_of_a_change(tmp_path: Path) -
     ]  # fmt: skip
 
 
-def test_a_field_of_which_most_is_no_amount_is_passed_over(tmp_path: Path) -> None:
+def test_a_field_with_few_valid_amounts_is_not_suggested(tmp_path: Path) -> None:
     documents = [{"merchantId": "m", "amount": f"{n}", "price": n, "createdAt": AT} for n in range(4)]
     taken = report_of(tmp_path, *documents).roles["amount"]
     assert taken is not None
     assert (taken.path, taken.counted) == ("price", 4)
 
 
-def test_without_a_date_there_is_no_command(tmp_path: Path) -> None:
+def test_without_a_date_there_is_no_suggested_command(tmp_path: Path) -> None:
     found = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": "yesterday"})
     assert (found.roles["time"], found.command("some.bson", None), found.rejected) == (None, None, None)
 
 
-def test_a_name_with_a_dot_is_shown_and_never_proposed(tmp_path: Path) -> None:
+def test_a_field_name_with_a_dot_is_shown_but_never_suggested(tmp_path: Path) -> None:
     found = report_of(tmp_path, {"merchantId": "m", "pay.amount": 5, "createdAt": AT})
     assert [(field.path, field.is_reachable) for field in found.fields] == [
         ("merchantId", True), ("pay.amount", False), ("createdAt", True),
@@ -134,7 +134,7 @@ def test_a_name_with_a_dot_is_shown_and_never_proposed(tmp_path: Path) -> None:
     assert found.roles["amount"] is None
 
 
-def test_a_filter_is_proposed_with_the_value_that_means_paid(tmp_path: Path) -> None:
+def test_a_filter_for_paid_transactions_is_suggested(tmp_path: Path) -> None:
     documents = [
         {"merchantId": f"m{n}", "amount": n, "createdAt": AT, "status": "failed" if n else "paid"} for n in range(20)
     ]
@@ -143,7 +143,7 @@ def test_a_filter_is_proposed_with_the_value_that_means_paid(tmp_path: Path) -> 
     )
 
 
-def test_the_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
+def test_the_suggested_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
     command = report_of(tmp_path, {"shop id": "m", "total $": 1, "at": AT}).command("it's here.bson", None)
     assert command is not None
     assert shell_quoted(command[4:]) == (
@@ -161,7 +161,7 @@ def test_the_command_is_quoted_for_the_shell(tmp_path: Path) -> None:
         ("what?.bson", "'what?.bson'"),
     ],
 )
-def test_the_command_never_shows_what_may_be_secret(argument: str, shown: str, tmp_path: Path) -> None:
+def test_the_suggested_command_contains_no_secret(argument: str, shown: str, tmp_path: Path) -> None:
     command = report_of(tmp_path, {"merchantId": "m", "amount": 1, "createdAt": AT}).command(argument, None)
     assert command is not None
     assert shell_quoted(command[4:]) == shown
@@ -180,13 +180,13 @@ def test_the_command_never_shows_what_may_be_secret(argument: str, shown: str, t
         ("no URL: 5/3?", "no URL: 5/3?"),
     ],
 )
-def test_examples_have_no_secrets_of_urls(text: str, shown: str) -> None:
+def test_example_values_contain_no_secrets_of_urls(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
     [field] = fields_of([{"note": {"inner": [text]}}], is_flat=False)
     assert "s3cret" not in str(field.examples())
 
 
-def test_only_the_first_documents_are_read(tmp_path: Path) -> None:
+def test_inspection_reads_only_the_first_documents(tmp_path: Path) -> None:
     whole = SHOP / "transaction.relaxed.jsonl"
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(20 * whole.read_bytes(), 1)[:-3000])
     sample = first(tmp_path / "cut.jsonl.gz", 3)
@@ -217,7 +217,7 @@ def test_a_damaged_page_of_parquet_is_an_error_of_the_source(tmp_path: Path) -> 
         first(path)
 
 
-def test_an_integer_of_thousands_of_digits_is_too_large_and_nothing_else(tmp_path: Path) -> None:
+def test_an_integer_of_thousands_of_digits_is_too_large(tmp_path: Path) -> None:
     digits = "9" * 5000
     (tmp_path / "x.json").write_text(f'{{"amount": {digits}, "createdAt": {{"$date": "2024-06-24T08:00:00Z"}}}}\n')
     (tmp_path / "x.csv").write_text(f"merchantId,amount,createdAt\nm,{digits},2024-06-24T08:00:00Z\n")
@@ -258,9 +258,7 @@ FORMAT_EDGES = [
     ],
     ids=str,
 )
-def test_every_kind_of_value_is_taken_as_a_run_with_these_formats_takes_it(
-    role: str, formats: Formats, tmp_path: Path
-) -> None:
+def test_with_formats_inspection_reads_values_like_a_run(role: str, formats: Formats, tmp_path: Path) -> None:
     texts = ["2021-09-21T23:30:00", "2021-03-22T00:30", "2021-03-22", "2024-06-24 10:00:00.5", "2024-06-24T10:00+03:30"]
     texts += ["2023-11-05", "2023-11-05T00:00", "5 November 2023", "5 Nov 2023 0", "1 April 1990", "1 Apr 1990 0"]
     window = Window(0, 10**14, 0, 10**14)
@@ -288,7 +286,7 @@ def test_every_kind_of_value_is_taken_as_a_run_with_these_formats_takes_it(
         ([1, 1], ["13/06/2024", "01/02/2024"], ("--time-format", "%d/%m/%Y", "--time-zone-of-text", "Asia/Tehran")),
     ],
 )
-def test_it_proposes_the_options_that_count_the_most(
+def test_the_suggested_options_accept_the_most_documents(
     amounts: list[Any], times: list[Any], options: tuple[str, ...], tmp_path: Path
 ) -> None:
     pairs = zip(amounts, times, strict=True)
@@ -297,7 +295,7 @@ def test_it_proposes_the_options_that_count_the_most(
     assert report.rejected == (1 if len(amounts) > 200 else 0)
 
 
-def test_a_csv_file_of_another_form_is_shown_with_its_columns(tmp_path: Path) -> None:
+def test_the_columns_of_a_csv_file_in_another_format_are_shown(tmp_path: Path) -> None:
     path = tmp_path / "sales.csv"
     path.write_text('merchantId;amount;createdAt\na;"1,50";2024-06-24T10:00Z\na;7;2024-06-24T10:00Z\n')
     report = inspect(first(path), CONTEXT)

@@ -55,7 +55,7 @@ def results(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.partition")) if folder.exists() else []
 
 
-def test_a_run_killed_at_nine_tenths_goes_on(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_from_its_checkpoint(tmp_path: Path) -> None:
     parts = [*PARTS[:9], spread(["last"], days=200)]
     for number, transactions in enumerate(parts):
         write_bson(tmp_path / f"{number}.bson", transactions)
@@ -82,7 +82,7 @@ def test_a_run_killed_at_nine_tenths_goes_on(tmp_path: Path) -> None:
         assert published_rows(stores) == summaries_of([one for part in parts for one in part])
 
 
-def test_the_second_run_reads_nothing_again_and_gives_the_same(
+def test_a_resumed_run_reads_nothing_again_and_gives_the_same_result(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     first = workshop.rebuild(request_)
@@ -99,7 +99,7 @@ def test_the_second_run_reads_nothing_again_and_gives_the_same(
 @pytest.mark.parametrize(
     ("keeps", "hint"), [(True, "it resumes with the results in {folder}."), (False, "it starts from the beginning.")]
 )
-def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
+def test_stopping_a_run_reports_whether_the_next_one_resumes(
     workshop: Workshop, request_: RebuildRequest, keeps: bool, hint: str
 ) -> None:
     def stop() -> None:
@@ -111,9 +111,7 @@ def test_a_user_who_stops_a_run_hears_whether_the_next_one_goes_on(
     assert caught.value.hint == "Run the same command again; " + hint.format(folder=request_.checkpoint)
 
 
-def test_it_is_removed_after_publishing_and_what_is_not_its_own_stays(
-    workshop: Workshop, request_: RebuildRequest, tmp_path: Path
-) -> None:
+def test_a_checkpoint_is_removed_after_publishing(workshop: Workshop, request_: RebuildRequest, tmp_path: Path) -> None:
     workshop.rebuild(request_)
     (tmp_path / "kept" / "notes.txt").write_text("mine")
     (tmp_path / "kept" / (results(tmp_path / "kept")[0].name + ".abc.tmp")).write_text("cut off by a kill")
@@ -121,7 +119,7 @@ def test_it_is_removed_after_publishing_and_what_is_not_its_own_stays(
     assert [one.name for one in (tmp_path / "kept").iterdir()] == ["notes.txt"]
 
 
-def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
+def test_checkpoints_of_a_changed_source_are_dropped_with_a_message(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     workshop.rebuild(request_)
@@ -136,7 +134,7 @@ def test_results_of_a_changed_source_are_thrown_away_and_the_user_hears_of_it(
     assert len(results(tmp_path / "kept")) == 3
 
 
-def test_a_source_of_the_same_size_that_was_written_again_is_counted_again(
+def test_a_rewritten_source_of_the_same_size_is_recounted(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     """Later by a nanosecond, and with the same time."""
@@ -152,7 +150,7 @@ def test_a_source_of_the_same_size_that_was_written_again_is_counted_again(
         assert published_rows(workshop.stores) == summaries_of([*PARTS[0], *changed, *PARTS[2]])
 
 
-def test_a_source_that_was_replaced_by_one_of_the_same_size_and_time_is_counted_again(
+def test_a_replaced_source_of_the_same_size_and_time_is_recounted(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     path = tmp_path / "1.bson"
@@ -165,7 +163,7 @@ def test_a_source_that_was_replaced_by_one_of_the_same_size_and_time_is_counted_
     assert published_rows(workshop.stores) == summaries_of([*PARTS[0], *changed, *PARTS[2]])
 
 
-def test_results_of_another_version_of_the_program_are_never_reused(
+def test_checkpoints_of_another_program_version_are_never_reused(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop.rebuild(request_)
@@ -185,7 +183,7 @@ def test_results_of_another_version_of_the_program_are_never_reused(
     ],
     ids=["filter", "days", "rejects kept"],
 )
-def test_results_of_other_options_are_never_reused(
+def test_checkpoints_of_other_options_are_never_reused(
     workshop: Workshop, request_: RebuildRequest, options: dict[str, Any]
 ) -> None:
     workshop.rebuild(request_)
@@ -208,7 +206,7 @@ def test_an_incomplete_or_exchanged_stored_result_is_counted_again(
     assert published_rows(workshop.stores) == summaries_of([one for part in PARTS[:3] for one in part])
 
 
-def test_rejects_are_kept_too_and_a_run_that_failed_for_them_can_go_on(
+def test_a_run_that_failed_for_rejects_resumes_with_them(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     bad = [one.document() | {"amount": number + 0.5} for number, one in enumerate(PARTS[1])]
@@ -224,7 +222,7 @@ def test_rejects_are_kept_too_and_a_run_that_failed_for_them_can_go_on(
     assert len(first.splitlines()) == len(bad)
 
 
-def test_results_whose_rejects_were_not_wanted_any_more_are_not_stored(
+def test_results_without_all_their_rejects_are_not_checkpointed(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     for number in range(3):
@@ -239,7 +237,7 @@ def test_results_whose_rejects_were_not_wanted_any_more_are_not_stored(
     assert Path(again.quarantine or "").read_bytes() == Path(fresh.quarantine or "").read_bytes()
 
 
-def test_ranges_of_one_file_are_stored_each_also_those_counted_from_their_true_border(
+def test_each_range_of_a_file_has_its_own_checkpoint(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_partition, "_SMALLEST_BYTES", 3000)
@@ -255,7 +253,7 @@ def test_ranges_of_one_file_are_stored_each_also_those_counted_from_their_true_b
     assert published_rows(workshop.stores) == summaries_of(transactions)
 
 
-def test_the_results_may_be_at_a_url(workshop: Workshop, request_: RebuildRequest) -> None:
+def test_the_checkpoint_folder_may_be_a_url(workshop: Workshop, request_: RebuildRequest) -> None:
     import fsspec
 
     request = replace(request_, checkpoint="memory://bucket/kept")
@@ -266,7 +264,7 @@ def test_the_results_may_be_at_a_url(workshop: Workshop, request_: RebuildReques
         assert fsspec.filesystem("memory").ls("/bucket/kept") == []
 
 
-def test_a_place_that_cannot_be_written_fails_the_run_with_a_sentence(
+def test_an_unwritable_checkpoint_folder_fails_the_run_with_one_sentence(
     workshop: Workshop, request_: RebuildRequest, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -279,7 +277,7 @@ def test_a_place_that_cannot_be_written_fails_the_run_with_a_sentence(
         assert "secret" not in refusal.value.sentence
 
 
-def test_sources_that_can_be_read_only_once_have_no_checkpoint(tmp_path: Path) -> None:
+def test_standard_input_and_pipes_have_no_checkpoint(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path}/summaries.db")
     content = bson_of([Transaction("a", 1, PARTS[0][0].at)])
     command = ("rebuild", "-", "--truncate", "--checkpoint", "kept", "--keep-checkpoint", "--json")
@@ -302,7 +300,7 @@ class Meeting(io.BytesIO):
         return super().read(size)
 
 
-def test_partitions_that_are_finished_at_a_time_are_all_kept_at_a_url() -> None:
+def test_concurrently_finished_partitions_are_all_stored_at_a_url() -> None:
     place = folder_at("memory://bucket/at-a-time")
     names = [f"{number}.partition" for number in range(4)]
     others = threading.Barrier(len(names))
@@ -330,13 +328,13 @@ class Tidied(io.BytesIO):
         return super().read(size)
 
 
-def test_a_result_is_stored_though_another_run_tidies_the_folder(tmp_path: Path) -> None:
+def test_a_result_is_stored_while_another_run_cleans_the_folder(tmp_path: Path) -> None:
     place = LocalFolder(tmp_path / "kept")
     place.write("1.partition", Tidied(b"a result", tmp_path / "kept"))
     assert [(one.name, one.read_bytes()) for one in (tmp_path / "kept").iterdir()] == [("1.partition", b"a result")]
 
 
-def test_a_folder_that_is_named_by_a_url_is_read_only_by_its_owner(tmp_path: Path) -> None:
+def test_a_checkpoint_folder_given_by_url_is_private_to_its_owner(tmp_path: Path) -> None:
     place = folder_at(f"file://{tmp_path}/kept%20results")
     place.write("1.partition", io.BytesIO(b"a result"))
     folder = tmp_path / "kept results"
@@ -346,7 +344,7 @@ def test_a_folder_that_is_named_by_a_url_is_read_only_by_its_owner(tmp_path: Pat
         folder_at("file://other.example/kept")
 
 
-def test_many_rejects_are_taken_without_having_them_in_memory(tmp_path: Path) -> None:
+def test_checkpointed_rejects_are_streamed_and_not_held_in_memory(tmp_path: Path) -> None:
     source = write_bson(tmp_path / "shop.bson", PARTS[0])
     (partition,) = open_source(source, Fields(), None).partitions
     ever = Window(-(2**62), 2**62, -(2**62), 2**62)

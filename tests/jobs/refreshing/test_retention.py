@@ -1,4 +1,4 @@
-"""Published days whose documents are gone: a refresh or repair keeps them or stops; it removes none silently."""
+"""Retention: published days whose documents were purged are kept, or stop the run; none is removed silently."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def kept_with(runner: JobRunner, history: Sequence[Transaction], until: datetime
 
 
 def export(path: Path, transactions: Sequence[Transaction]) -> str:
-    """Write what mongoexport would."""
+    """Write a file as mongoexport does."""
     path.write_text("".join(f"{json_util.dumps(one.document())}\n" for one in transactions))
     return str(path)
 
 
 @pytest.mark.parametrize("how", [{"first_key": "1402/11/24", "last_key": "1403/01/03"}, {"truncate": True}])
-def test_history_that_the_collection_no_longer_has_outlives_the_refreshes(
+def test_published_history_survives_refreshes_after_a_purge(
     runner: JobRunner, tmp_path: Path, how: dict[str, Any]
 ) -> None:
     """It was loaded from an export; the collection has the last thirty days, of the first of which only a part."""
@@ -98,9 +98,7 @@ def test_history_that_the_collection_no_longer_has_outlives_the_refreshes(
     assert published_rows(runner.stores) == expected
 
 
-def test_the_look_back_keeps_the_last_days_of_a_history_that_ends_before_the_collection_begins(
-    runner: JobRunner, tmp_path: Path
-) -> None:
+def test_history_that_ends_before_the_collection_is_kept(runner: JobRunner, tmp_path: Path) -> None:
     runner.rebuild(sources=(export(tmp_path / "old.jsonl", FORTY_DAYS),), truncate=True)
     runner.now += 20 * DAY
     recent = spread(["b"], days=10, first=date(2024, 4, 2))
@@ -111,7 +109,7 @@ def test_the_look_back_keeps_the_last_days_of_a_history_that_ends_before_the_col
 
 
 def forget(store_url: str, *, runs: bool) -> None:
-    """Let a store not know up to when its sources were read."""
+    """Remove the bookmark of a store."""
     if store_url.startswith("sqlite"):
         with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as connection, connection:
             connection.execute("UPDATE summary_publications SET complete_until_ms = NULL")
@@ -126,9 +124,7 @@ def forget(store_url: str, *, runs: bool) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["a clock that was ahead", "a store of an earlier version", "no ledger"])
-def test_without_a_recorded_reading_days_with_deleted_documents_keep_their_totals(
-    runner: JobRunner, unknown: str, store_url: str
-) -> None:
+def test_without_a_bookmark_purged_days_keep_their_totals(runner: JobRunner, unknown: str, store_url: str) -> None:
     """The week and the month of the oldest day hold days that are kept and days that are replaced."""
     runner.shop.insert(*FORTY_DAYS)
     runner.refresh()
@@ -152,7 +148,7 @@ def test_without_a_recorded_reading_days_with_deleted_documents_keep_their_total
 
 
 @pytest.mark.parametrize("look_back_days", [3, 100])
-def test_an_emptied_collection_fails_and_leaves_all_as_it_is(runner: JobRunner, look_back_days: int) -> None:
+def test_an_emptied_collection_fails_and_changes_nothing(runner: JobRunner, look_back_days: int) -> None:
     runner.shop.insert(*FORTY_DAYS)
     before = runner.refresh().publication
     runner.shop.collection.delete_many({})
@@ -165,7 +161,7 @@ def test_an_emptied_collection_fails_and_leaves_all_as_it_is(runner: JobRunner, 
     assert runner.stores.runs.recent(1)[0].status is RunStatus.FAILED
 
 
-def test_an_emptied_collection_fails_also_when_nothing_is_published_of_the_days_that_are_read(
+def test_an_emptied_collection_fails_even_if_the_read_days_are_unpublished(
     on_sqlite: JobRunner,
 ) -> None:
     on_sqlite.now += 90 * DAY
@@ -175,7 +171,7 @@ def test_an_emptied_collection_fails_also_when_nothing_is_published_of_the_days_
         on_sqlite.refresh()
 
 
-def test_a_collection_of_which_no_document_counts_fails_like_an_empty_one(on_sqlite: JobRunner) -> None:
+def test_a_collection_without_counted_documents_fails_like_an_empty_one(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.collection.update_many({}, {"$set": {"amount": "much"}})
     on_sqlite.now += DAY
     with pytest.raises(NothingCounted, match=r"^nothing was counted: of 8 documents 8 rejected$"):
@@ -192,7 +188,7 @@ def test_a_dropped_collection_fails(runner: JobRunner) -> None:
     assert runner.stores.summaries.published() == before
 
 
-def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(runner: JobRunner) -> None:
+def test_a_later_day_that_shrinks_too_much_stops_the_run_until_allowed(runner: JobRunner) -> None:
     """Although the days that are read have no older document: the whole collection has."""
     noon = datetime(2024, 3, 21, 12, tzinfo=UTC)
     runner.shop.insert(*FORTY_DAYS[:20], *many(noon, 40))
@@ -213,7 +209,7 @@ def test_a_later_day_that_loses_too_much_stops_the_run_until_that_is_allowed(run
 
 
 @pytest.mark.parametrize(("look_back_days", "emptied"), [(3, 2), (90, 58)])
-def test_one_old_document_does_not_let_days_with_few_transactions_go_one_by_one(
+def test_one_stray_old_document_does_not_allow_gradual_loss_of_days(
     runner: JobRunner, tmp_path: Path, look_back_days: int, emptied: int
 ) -> None:
     """Sixty days with 15 transactions each are published; the collection has the last two, and a stray document."""
@@ -241,7 +237,7 @@ def test_a_smaller_loss_on_a_later_day_is_published(on_sqlite: JobRunner) -> Non
     assert on_sqlite.stores.runs.recent(1)[0].warnings == outcome.run.warnings
 
 
-def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: JobRunner) -> None:
+def test_a_purged_day_is_replaced_once_its_count_is_not_lower(on_sqlite: JobRunner) -> None:
     """Of the oldest day one document is left: the day is kept with one and replaced with two."""
     first = on_sqlite.shop.collection.find_one(sort=[("createdAt", 1)])
     assert first is not None
@@ -253,13 +249,13 @@ def test_a_purged_day_counts_again_as_soon_as_it_is_not_lower(on_sqlite: JobRunn
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
 
 
-def test_other_amounts_in_as_many_documents_are_published_also_on_the_oldest_day(on_sqlite: JobRunner) -> None:
+def test_changed_amounts_on_the_oldest_day_are_published(on_sqlite: JobRunner) -> None:
     on_sqlite.shop.collection.update_many({}, {"$set": {"amount": 3}})
     assert on_sqlite.refresh(look_back_days=60).run.days_kept == 0
     assert published_rows(on_sqlite.stores) == on_sqlite.shop.summaries()
 
 
-def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: JobRunner) -> None:
+def test_uncounted_older_documents_do_not_move_the_oldest_day(on_sqlite: JobRunner) -> None:
     """More of them than the first look has, all older than what is left; and one of another state."""
     purge(on_sqlite)
     shop = on_sqlite.shop
@@ -277,7 +273,7 @@ def test_older_documents_that_do_not_count_make_no_day_a_later_one(on_sqlite: Jo
     assert kept_no_more == set()
 
 
-def test_the_oldest_document_is_that_of_the_filter(runner: JobRunner) -> None:
+def test_the_oldest_document_matches_the_filter(runner: JobRunner) -> None:
     """Documents with another state are older; those that count were purged."""
     paid, shop = Fields(where=(("status", "paid"),)), runner.shop
     shop.insert(*FORTY_DAYS, *many(datetime(2024, 3, 1, 9, tzinfo=UTC), 30), status="paid")
@@ -290,7 +286,7 @@ def test_the_oldest_document_is_that_of_the_filter(runner: JobRunner) -> None:
     assert published_rows(runner.stores) == before
 
 
-def test_what_is_purged_while_it_is_read_is_kept_as_well(on_sqlite: JobRunner) -> None:
+def test_days_purged_during_the_read_are_kept(on_sqlite: JobRunner) -> None:
     history = on_sqlite.shop.transactions()
     purge(on_sqlite, PURGED_UNTIL - DAY)
     purging = AtPhase("checking", lambda: purge(on_sqlite))
@@ -299,7 +295,7 @@ def test_what_is_purged_while_it_is_read_is_kept_as_well(on_sqlite: JobRunner) -
     assert outcome.run.days_kept == 29
 
 
-def test_older_days_of_changed_documents_are_kept_as_well(on_sqlite: JobRunner) -> None:
+def test_older_days_of_changed_documents_are_kept(on_sqlite: JobRunner) -> None:
     """Their other documents were purged."""
     left = on_sqlite.shop.collection.find_one(sort=[("createdAt", 1)])
     assert left is not None
@@ -333,7 +329,7 @@ def test_purged_days_are_no_drift_and_are_not_repaired(runner: JobRunner, repair
     assert published_rows(runner.stores) == (after if repair else before)
 
 
-def test_a_repair_that_loses_too_much_stops_and_a_comparison_only_reports(on_sqlite: JobRunner) -> None:
+def test_a_repair_that_shrinks_too_much_stops_and_a_comparison_reports(on_sqlite: JobRunner) -> None:
     shop = on_sqlite.shop
     shop.insert(*many(datetime(2024, 3, 1, 9, tzinfo=UTC), 40))
     on_sqlite.verify(repair=True)
@@ -363,9 +359,7 @@ def test_an_emptied_source_is_not_compared(on_sqlite: JobRunner, tmp_path: Path,
 
 
 @pytest.mark.parametrize("of", ["the server", "an export"])
-def test_the_oldest_document_may_be_of_days_that_are_not_compared(
-    on_sqlite: JobRunner, tmp_path: Path, of: str
-) -> None:
+def test_the_oldest_document_may_be_outside_the_compared_days(on_sqlite: JobRunner, tmp_path: Path, of: str) -> None:
     """A day that lost its documents has drifted when there are older ones, and only then."""
     days: dict[str, Any] = {"first_key": "1402/12/01", "last_key": "1402/12/01"}
     on_sqlite.shop.collection.delete_many({"createdAt": datetime(2024, 2, 20, 12, tzinfo=UTC)})
@@ -380,9 +374,7 @@ def test_the_oldest_document_may_be_of_days_that_are_not_compared(
     assert verified() == (0, 1)
 
 
-def test_a_week_that_something_else_changed_is_repaired_from_days_that_are_kept(
-    on_sqlite: JobRunner, tmp_path: Path
-) -> None:
+def test_a_changed_week_is_repaired_from_kept_days(on_sqlite: JobRunner, tmp_path: Path) -> None:
     purge(on_sqlite)
     with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
         changed = "UPDATE summary_transaction SET amount = 1 WHERE key = '1402/W49' AND merchant_id = 'a'"
@@ -391,9 +383,7 @@ def test_a_week_that_something_else_changed_is_repaired_from_days_that_are_kept(
     assert published_rows(on_sqlite.stores) == summaries_of(FORTY_DAYS)
 
 
-def test_a_day_whose_overall_row_is_gone_is_kept_by_what_its_merchants_have(
-    on_sqlite: JobRunner, tmp_path: Path
-) -> None:
+def test_a_day_without_its_overall_row_is_kept_by_its_merchant_rows(on_sqlite: JobRunner, tmp_path: Path) -> None:
     purge(on_sqlite)
     with closing(sqlite3.connect(tmp_path / "summaries.db")) as connection, connection:
         remove = "DELETE FROM summary_transaction WHERE key = '1402/12/01' AND merchant_id IS NULL"

@@ -1,4 +1,4 @@
-"""What a verification finds in a store that is not what its source holds, and what it replaces."""
+"""Verification: drift between store and source, and its repair."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path) -> Jo
 
 
 def meddle(folder: Path, statement: str) -> None:
-    """Change the summaries behind the program's back."""
+    """Change the summaries as another program might."""
     with closing(sqlite3.connect(folder / "summaries.db")) as connection, connection:
         assert connection.execute(statement).rowcount == 1
 
 
 def drift_by_hand(runner: JobRunner) -> dict[tuple[str, str, str | None], tuple[int, int, int, int]]:
-    """How what is published differs from what the collection holds."""
+    """The expected drift between publication and collection."""
     found = difference(published_rows(runner.stores), runner.shop.summaries())
     assert found
     return found
 
 
-def test_what_the_source_holds_is_no_drift(filled: JobRunner) -> None:
+def test_an_unchanged_store_has_no_drift(filled: JobRunner) -> None:
     outcome = filled.verify()
     assert outcome.drift.is_empty()
     assert outcome.drift.columns == list(DRIFT_COLUMNS)
@@ -63,7 +63,7 @@ def test_what_the_source_holds_is_no_drift(filled: JobRunner) -> None:
     assert (outcome.counted.warnings, outcome.counted.quarantine, outcome.repaired_by) == ((), None, None)
 
 
-def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_found(filled: JobRunner) -> None:
+def test_verify_finds_late_changed_and_deleted_documents(filled: JobRunner) -> None:
     ids = {(one["createdAt"].date(), one["merchantId"]): one["_id"] for one in filled.shop.collection.find()}
     filled.shop.insert(Transaction("late", 17, LATE))
     filled.shop.change(ids[date(2024, 2, 14), "a"], amount=-1)
@@ -93,7 +93,7 @@ def test_late_changed_and_deleted_documents_that_a_refresh_does_not_see_are_foun
         pytest.param("monthly", "1402/12", "merchant_id IS NULL", marks=pytest.mark.thorough),
     ],
 )
-def test_a_summary_that_something_else_changed_is_found_and_replaced(
+def test_a_summary_changed_by_another_program_is_repaired(
     filled: JobRunner, tmp_path: Path, mode: str, key: str, of: str
 ) -> None:
     changes = "SET amount = amount + 5, count = count - 1"
@@ -109,9 +109,7 @@ def test_a_summary_that_something_else_changed_is_found_and_replaced(
     assert filled.verify().drift.is_empty()
 
 
-def test_a_summary_that_something_else_removed_or_made_up_is_found_and_replaced(
-    filled: JobRunner, tmp_path: Path
-) -> None:
+def test_a_summary_removed_or_added_by_another_program_is_repaired(filled: JobRunner, tmp_path: Path) -> None:
     meddle(tmp_path, "DELETE FROM summary_transaction WHERE mode = 'weekly' AND key = '1402/W49' AND merchant_id = '7'")
     meddle(
         tmp_path,
@@ -128,7 +126,7 @@ def test_a_summary_that_something_else_removed_or_made_up_is_found_and_replaced(
     assert published_rows(filled.stores) == filled.shop.summaries()
 
 
-def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: JobRunner) -> None:
+def test_a_repair_is_a_ledger_run_and_replaces_only_drifted_days(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE), Transaction("later", 18, filled.now))
     filled.now += DAY
     outcome = filled.verify(repair=True, first_key="1402/12/01", last_key="1402/12/02", command="verify of mine")
@@ -145,7 +143,7 @@ def test_a_repair_is_a_run_of_the_ledger_and_replaces_only_what_drifted(filled: 
     assert published_rows(filled.stores) == summaries_of([*FORTY_DAYS, Transaction("late", 17, LATE)])
 
 
-def test_a_repair_of_what_is_right_publishes_nothing(filled: JobRunner) -> None:
+def test_a_repair_without_drift_publishes_nothing(filled: JobRunner) -> None:
     outcome = filled.verify(repair=True)
     assert outcome.drift.is_empty()
     assert outcome.repaired_by is not None
@@ -153,7 +151,7 @@ def test_a_repair_of_what_is_right_publishes_nothing(filled: JobRunner) -> None:
     assert filled.stores.summaries.published() == outcome.compared
 
 
-def test_only_the_days_that_were_asked_for_are_compared(filled: JobRunner) -> None:
+def test_only_the_requested_days_are_compared(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE), Transaction("late", 1, LATE + 10 * DAY))
     assert filled.verify(first_key="1402/12/02", last_key="1402/12/10").drift.is_empty()
     until = filled.verify(last_key="1402/12/05")
@@ -167,9 +165,7 @@ def test_only_the_days_that_were_asked_for_are_compared(filled: JobRunner) -> No
 
 
 @pytest.mark.parametrize("look_back_days", [0, pytest.param(3, marks=pytest.mark.thorough), 5])
-def test_days_that_the_next_refresh_recounts_are_not_compared_unless_requested(
-    filled: JobRunner, look_back_days: int
-) -> None:
+def test_days_of_the_next_refresh_are_compared_only_on_request(filled: JobRunner, look_back_days: int) -> None:
     """Documents of the look-back, of the day of the last reading and later."""
     last_reading = filled.now
     filled.now += 5 * DAY
@@ -190,16 +186,14 @@ def test_days_that_the_next_refresh_recounts_are_not_compared_unless_requested(
     ]
 
 
-def test_the_day_of_a_clock_that_was_wrong_is_not_where_a_comparison_ends(filled: JobRunner) -> None:
+def test_a_clock_that_was_ahead_does_not_extend_the_comparison(filled: JobRunner) -> None:
     filled.now += 300 * DAY
     filled.refresh()
     filled.now -= 300 * DAY
     assert filled.verify().last_key == "1402/12/29"
 
 
-def test_a_day_that_comes_again_after_the_next_has_begun_is_compared_with_that(
-    shop: Shop, sqlite_stores: Stores, tmp_path: Path
-) -> None:
+def test_a_repeated_day_is_compared_together_with_the_next(shop: Shop, sqlite_stores: Stores, tmp_path: Path) -> None:
     """In St. John's the sixth of November 2010 ended twice, at 02:31 and at 03:30 UTC."""
     midnight = datetime(2010, 11, 7, 2, 30, tzinfo=UTC)
     runner = JobRunner(sqlite_stores, shop, tmp_path, midnight + DAY / 2, "America/St_Johns", "gregorian")
@@ -212,19 +206,19 @@ def test_a_day_that_comes_again_after_the_next_has_begun_is_compared_with_that(
         assert (outcome.last_key, outcome.drift.height) == (last_key, 0)
 
 
-def test_days_after_the_last_reading_cannot_begin_a_comparison_without_an_end(filled: JobRunner) -> None:
+def test_days_after_the_bookmark_need_an_explicit_end(filled: JobRunner) -> None:
     with pytest.raises(UsageError) as refusal:
         filled.verify(first_key="1403/01/04")
     assert "the days up to 1402/12/29 are compared" in refusal.value.hint
 
 
 @pytest.mark.parametrize(("first", "last"), [("1403/01/02", "1403/01/01"), ("1403-01-02", None), (None, "1403/13/01")])
-def test_what_are_no_days_is_refused(filled: JobRunner, first: str | None, last: str | None) -> None:
+def test_invalid_days_are_refused(filled: JobRunner, first: str | None, last: str | None) -> None:
     with pytest.raises(UsageError):
         filled.verify(first_key=first, last_key=last)
 
 
-def test_where_nothing_is_published_there_is_nothing_to_compare(runner: JobRunner) -> None:
+def test_without_a_publication_there_is_nothing_to_compare(runner: JobRunner) -> None:
     for repair in (False, True):
         with pytest.raises(ServiceError, match="nothing is published yet"):
             runner.verify(repair=repair)
@@ -251,7 +245,7 @@ def test_several_exports_are_compared_together(runner: JobRunner, tmp_path: Path
 
 
 @pytest.mark.parametrize("days_of_it", [40, 30])
-def test_a_repair_from_an_older_export_does_not_hide_from_the_next_refresh_what_came_since(
+def test_a_repair_from_an_older_export_hides_nothing_from_the_next_refresh(
     filled: JobRunner, tmp_path: Path, days_of_it: int
 ) -> None:
     """Also where it takes away days that were published."""
@@ -263,7 +257,7 @@ def test_a_repair_from_an_older_export_does_not_hide_from_the_next_refresh_what_
     assert published_rows(filled.stores) == filled.shop.summaries()
 
 
-def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less(filled: JobRunner) -> None:
+def test_a_repair_of_older_days_does_not_change_the_next_refresh(filled: JobRunner) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
     published = filled.stores.summaries.published()
     filled.now += 20 * DAY
@@ -275,7 +269,7 @@ def test_a_repair_of_older_days_does_not_make_the_next_refresh_read_more_or_less
     assert filled.refresh().run.first_day_key == "1403/01/01"
 
 
-def test_more_rejects_than_allowed_end_it(filled: JobRunner) -> None:
+def test_too_many_rejects_fail_the_verification(filled: JobRunner) -> None:
     filled.shop.collection.insert_one({"merchantId": "a", "amount": "much", "createdAt": LATE})
     with pytest.raises(TooManyRejects, match="1 of 81 documents"):
         filled.verify()
@@ -293,9 +287,7 @@ def test_more_rejects_than_allowed_end_it(filled: JobRunner) -> None:
     assert Path(repaired.quarantine).name.startswith("run-000002-")
 
 
-def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(
-    filled: JobRunner, tmp_path: Path
-) -> None:
+def test_an_unreadable_source_fails_the_repair_and_changes_nothing(filled: JobRunner, tmp_path: Path) -> None:
     before = filled.stores.summaries.published()
     for sources in ((str(tmp_path / "missing.bson"),), (with_option(filled.shop.url, "collection=x"),)):
         with pytest.raises((SourceError, UsageError)):
@@ -304,7 +296,7 @@ def test_a_source_that_cannot_be_read_fails_the_repair_and_leaves_all_as_it_is(
     assert filled.stores.summaries.published() == before
 
 
-def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_path: Path) -> None:
+def test_a_concurrent_refresh_is_reported(filled: JobRunner, tmp_path: Path) -> None:
     """What the refresh published in between is compared, not what was published before."""
     filled.shop.insert(Transaction("late", 17, LATE), updatedAt=filled.now)
     with open_stores(f"sqlite:///{tmp_path / 'summaries.db'}", timeout_s=10) as others:
@@ -324,7 +316,7 @@ def test_a_refresh_that_runs_while_it_reads_is_reported(filled: JobRunner, tmp_p
         ]
 
 
-def test_it_gives_up_when_one_publication_follows_another(filled: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constant_publications_fail_the_verification(filled: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     def find_and_refresh(*arguments: Any) -> Change:
         change = replace_days(*arguments)
         filled.shop.insert(Transaction("a", 1, filled.now))
@@ -338,7 +330,7 @@ def test_it_gives_up_when_one_publication_follows_another(filled: JobRunner, mon
         filled.verify()
 
 
-def test_no_refresh_begins_while_it_repairs(filled: JobRunner, tmp_path: Path) -> None:
+def test_no_refresh_starts_during_a_repair(filled: JobRunner, tmp_path: Path) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
     filled.now = datetime.now(UTC)  # the ledger has a clock of its own, by which no run may be silent for long
     refused = []

@@ -57,7 +57,7 @@ def test_a_store_without_drift_is_reported(jobs: CommandLine, sqlite_stores: Sto
     assert len(sqlite_stores.runs.recent(9)) == 1
 
 
-def test_standard_input_that_would_have_to_be_read_again_is_refused(tmp_path: Path) -> None:
+def test_standard_input_that_must_be_read_twice_is_refused(tmp_path: Path) -> None:
     """Whether a day that lost documents has drifted depends on older documents, which were not counted."""
     history = spread(["a", "b"], days=20, first=date(2024, 4, 1))
     write_bson(tmp_path / "all.bson", history)
@@ -76,7 +76,9 @@ def test_standard_input_that_would_have_to_be_read_again_is_refused(tmp_path: Pa
     assert jobs("summary", "--mode", "daily", "--type", "count", "--from", "1403/02/01").out.count(" 2\n") == 1
 
 
-def test_drift_is_a_table_and_an_exit_code_of_its_own(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_drift_is_printed_as_a_table_with_its_own_exit_code(
+    jobs: CommandLine, shop: Shop, sqlite_stores: Stores
+) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
     before = published_rows(sqlite_stores)
     result = jobs("verify")
@@ -111,7 +113,7 @@ def test_a_repair_makes_the_next_verification_clean(jobs: CommandLine, shop: Sho
     assert sqlite_stores.runs.recent(1)[0].status is RunStatus.UNCHANGED
 
 
-def test_machines_get_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_json_output_has_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     clean = jobs("verify", "--json").json
     assert (clean["drifted"], clean["drift"], clean["repaired_by"]) == (0, [], None)
     assert (clean["last_day_key"], clean["left_to_refresh"]) == (day_before_the_look_back(sqlite_stores), True)
@@ -131,7 +133,7 @@ def test_machines_get_the_drift(jobs: CommandLine, shop: Shop, sqlite_stores: St
     assert repaired.json["compared_with"]["generation"] == 1
 
 
-def test_only_some_days_are_compared(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
+def test_the_compared_days_are_options(jobs: CommandLine, shop: Shop, sqlite_stores: Stores) -> None:
     shop.insert(Transaction("late", 1234, now() - 9 * DAY))
     keys = sorted({key for mode, key, _ in published_rows(sqlite_stores) if mode == "daily"})
     result = jobs("verify", "--from", keys[1], "--look-back", "1")
@@ -146,7 +148,7 @@ def test_only_some_days_are_compared(jobs: CommandLine, shop: Shop, sqlite_store
     jobs("verify", "--from", "yesterday").require_failure(2)
 
 
-def test_exports_are_recounted_as_well(tmp_path: Path, sqlite_stores: Stores) -> None:
+def test_exports_can_be_verified(tmp_path: Path, sqlite_stores: Stores) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'summaries.db'}")
     jobs("verify", write_bson(tmp_path / "a.bson", ten_days()[::2])).require_failure(1, "nothing is published yet")
     write_bson(tmp_path / "b.bson", ten_days()[1::2])
@@ -158,7 +160,7 @@ def test_exports_are_recounted_as_well(tmp_path: Path, sqlite_stores: Stores) ->
     jobs("verify", "missing.bson").require_failure(1)
 
 
-def test_where_there_is_no_store_none_is_made(tmp_path: Path) -> None:
+def test_verify_does_not_create_a_store(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, STORE_URL=f"sqlite:///{tmp_path / 'none.db'}")
     jobs("verify", write_bson(tmp_path / "a.bson", ten_days())).require_failure(1)
     failed = jobs("verify", "a.bson", "--repair", "--json")

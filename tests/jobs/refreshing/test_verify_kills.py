@@ -29,7 +29,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 @MONGODB_IF_THOROUGH
-def test_killed_after_any_statement_to_the_store(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> None:
+def test_a_kill_after_any_store_statement_is_safe(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> None:
     """At every statement of a whole repair, or at every few from a random one on."""
     jobs = CommandLine(tmp_path, STORE_URL=store_url, SOURCE_URL=shop.url)
     now = datetime.now(UTC)

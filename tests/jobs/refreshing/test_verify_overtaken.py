@@ -1,4 +1,4 @@
-"""Verifications while others publish: no crash, no mix, and nothing newer is replaced by what was read before it."""
+"""Verifications during publications: no crash, no mix, and no newer data replaced by older."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def refresh_after_read(number: int, runner: JobRunner, other: JobRunner, patch: 
     return reads
 
 
-def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
+def test_a_publication_between_two_reads_is_compared_completely(
     filled: JobRunner, other: JobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled.shop.insert(Transaction("late", 17, LATE))
@@ -89,7 +89,7 @@ def test_a_publication_between_any_two_of_its_reads_is_compared_whole(
 
 
 @pytest.mark.parametrize("failure", [KeyError, partial(ConservationBroken, "-"), partial(PublicationLost, "-")])
-def test_reads_that_do_not_fit_together_are_done_again_if_something_was_published(
+def test_inconsistent_reads_are_retried_after_a_publication(
     filled: JobRunner, monkeypatch: pytest.MonkeyPatch, failure: Any
 ) -> None:
     from jobs.publish.replacing import replace_days
@@ -110,7 +110,7 @@ def test_reads_that_do_not_fit_together_are_done_again_if_something_was_publishe
 
 
 @pytest.mark.parametrize("repair", [False, True])
-def test_totals_that_do_not_match_although_nothing_was_published_are_reported(
+def test_inconsistent_totals_without_a_publication_are_reported(
     filled: JobRunner, monkeypatch: pytest.MonkeyPatch, repair: bool
 ) -> None:
     def broken(*arguments: Any) -> Change:
@@ -122,7 +122,7 @@ def test_totals_that_do_not_match_although_nothing_was_published_are_reported(
 
 
 @pytest.mark.parametrize("drifted", [True, False])
-def test_a_repair_that_was_taken_over_replaces_nothing_of_its_successor(
+def test_a_taken_over_repair_replaces_nothing_of_its_successor(
     filled: JobRunner, other: JobRunner, drifted: bool
 ) -> None:
     """It was silent for too long while it counted; the other has read later changes and published them."""

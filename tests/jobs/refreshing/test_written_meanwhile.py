@@ -1,4 +1,4 @@
-"""Jobs over a collection that others write to without a pause."""
+"""Jobs over a collection with concurrent writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stores(store_url: str) -> Iterator[Stores]:
 
 
 def require_consistent(stores: Stores) -> None:
-    """What is published adds up, whichever moment it is of."""
+    """Require that the published totals are consistent."""
     published = stores.summaries.published()
     assert published is not None
     for mode in Mode:
@@ -64,16 +64,14 @@ def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
 
 
 @MONGODB_IF_THOROUGH
-def test_after_the_writers_have_stopped_one_refresh_corrects_everything(
-    shop: Shop, stores: Stores, tmp_path: Path
-) -> None:
+def test_one_refresh_after_concurrent_writes_corrects_everything(shop: Shop, stores: Stores, tmp_path: Path) -> None:
     """The source is read by time, as its index allows."""
     shop.index()
     is_written_while_jobs_run(JobRunner(stores, shop, tmp_path, datetime.now(UTC)), 9 if THOROUGH else 1)
 
 
 @pytest.mark.thorough
-def test_after_the_writers_have_stopped_one_refresh_without_an_index_corrects_everything(
+def test_one_refresh_without_index_after_concurrent_writes_corrects_everything(
     shop: Shop, sqlite_stores: Stores, tmp_path: Path
 ) -> None:
     """The source is read by `_id`."""

@@ -1,4 +1,4 @@
-"""The limit of the quarantine file, and sources of which nothing can be counted."""
+"""The size limit of the quarantine file, and sources in which every document is rejected."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def kept_ids(run_quarantine: str | None) -> list[int]:
 
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.thorough), 4])
 @pytest.mark.parametrize("limit", [0, 1, 5000, 20_000, 10**9])
-def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_counted(
+def test_the_first_rejects_are_quarantined_and_all_are_counted(
     workshop: Workshop, tmp_path: Path, threads: int, limit: int
 ) -> None:
     parts = [numbered(0, 60, amount=1.5), numbered(60, 90), numbered(90, 150, merchantId=None)]
@@ -80,7 +80,7 @@ def test_the_first_rejects_in_the_order_of_the_sources_are_stored_and_all_are_co
     assert sum(path.stat().st_size for path in workshop.quarantine.glob("*")) <= limit
 
 
-def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: Workshop, tmp_path: Path) -> None:
+def test_after_a_reject_over_the_limit_no_smaller_one_is_stored(workshop: Workshop, tmp_path: Path) -> None:
     large = numbered(1, 2, amount="x" * 10_000)
     source = write(tmp_path / "x", numbered(0, 1, amount="x"), large, numbered(2, 5, amount="x"))
     request = RebuildRequest((source,), max_reject_ratio=1, allow_empty=True, max_quarantine_bytes=2000)
@@ -88,7 +88,7 @@ def test_a_reject_that_does_not_fit_is_not_followed_by_a_smaller_one(workshop: W
     assert (kept_ids(run.quarantine), run.rejects_not_kept) == ([0], 4)
 
 
-def test_a_disk_that_is_full_before_the_last_rejects_are_written_is_named(small_disk: Path) -> None:
+def test_a_disk_that_fills_up_while_writing_rejects_is_reported(small_disk: Path) -> None:
     def blocks() -> Iterator[bytes]:
         yield bytes(2**20 + 1)  # beyond this size they are in a file
         with suppress(OSError), (small_disk / "filling").open("wb", buffering=0) as file:
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_before_the_last_rejects_are_written_is_named(small_
         list(rejects.blocks())
 
 
-def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url: str, tmp_path: Path) -> None:
+def test_the_number_of_quarantined_rejects_is_in_the_ledger(store_url: str, tmp_path: Path) -> None:
     source = write(tmp_path / "x", numbered(0, 50, amount="x"))
     with open_stores(store_url, timeout_s=10) as stores:
         with pytest.raises(TooManyRejects, match="50 of 50 documents were rejected") as refusal:
@@ -112,7 +112,7 @@ def test_how_many_rejects_were_stored_is_in_the_ledger_of_every_store(store_url:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_read_on(
+def test_a_source_rejected_for_one_reason_is_not_read_to_its_end(
     workshop: Workshop, tmp_path: Path, threads: int
 ) -> None:
     source = write(tmp_path / "x.bson", NO_AMOUNT * (2 * HOPELESS), numbered(0, 10))
@@ -148,7 +148,7 @@ def test_a_source_whose_first_documents_are_all_rejected_for_one_reason_is_not_r
     ],
     ids=["one too few", "one counted", "two reasons", "asked for", "second source"],
 )
-def test_any_other_source_is_read_to_its_end_and_counted_by_reason(
+def test_other_sources_are_read_completely_and_rejects_counted_by_reason(
     workshop: Workshop, tmp_path: Path, first: list[dict[str, Any]], bad: int, ratio: float, second: bool
 ) -> None:
     source = write(tmp_path / "x.bson", *map(bson.encode, first), NO_AMOUNT * bad, numbered(0, 10))
@@ -162,7 +162,7 @@ def test_any_other_source_is_read_to_its_end_and_counted_by_reason(
     assert (run.quarantine, run.rejects_kept, workshop.quarantine.exists()) == (None, 0, False)
 
 
-def test_the_first_of_many_documents_decide_by_their_order() -> None:
+def test_the_first_documents_in_source_order_decide() -> None:
     a, b, none = LeadingRejects(2, "a", whole=True), LeadingRejects(2, "b", whole=True), LeadingRejects()
     assert none.then(a).then(none).then(a) == LeadingRejects(4, "a", whole=True)
     assert a.then(b).then(a) == LeadingRejects(2, "a", whole=False)
@@ -170,7 +170,7 @@ def test_the_first_of_many_documents_decide_by_their_order() -> None:
     assert a.then(LeadingRejects(whole=False)).then(a) == LeadingRejects(2, "a", whole=False)
 
 
-def test_the_limit_is_an_option_and_a_setting_and_is_reported(tmp_path: Path) -> None:
+def test_the_quarantine_limit_is_an_option_and_a_setting(tmp_path: Path) -> None:
     jobs = CommandLine(tmp_path, MAX_QUARANTINE_MB="0")
     write(tmp_path / "x.bson", numbered(0, 3), numbered(3, 8, amount="x" * 300_000))
     none = jobs("rebuild", "x.bson", "--truncate", "--max-reject-ratio", "1")

@@ -1,4 +1,4 @@
-"""Files are read as they were listed or not at all, also where the time of their content is set back."""
+"""A file that changed after it was listed is detected, even if its modification time is set back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rewritten(path: Path, content: bytes) -> None:
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
-def test_a_changed_file_of_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_file_of_the_same_size_and_time_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "x.bson"
     path.write_bytes(b"before")
     stored = stored_at(str(path))
@@ -32,7 +32,7 @@ def test_a_changed_file_of_the_same_size_and_time_is_noticed(tmp_path: Path) -> 
             read()
 
 
-def test_a_disk_that_fails_at_the_first_bytes_is_an_error_of_the_source() -> None:
+def test_a_disk_failure_at_the_first_bytes_is_a_source_error() -> None:
     with pytest.raises(SourceError, match=r"mem cannot be read: Input/output error"):
         stored_at("/proc/self/mem").stream()
 

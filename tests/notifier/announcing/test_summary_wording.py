@@ -1,4 +1,4 @@
-"""What subscribers read."""
+"""The texts of announcements."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def written(locale: Locale, merchant_id: str | None = "m1", totals: AnnouncedTot
     return write(totals, merchant_id, "4 Tir 1403", locale)
 
 
-def test_examples_are_true() -> None:
+def test_the_documented_examples_are_correct() -> None:
     failed, tried = doctest.testmod(notifier.wording)
     assert (failed, tried) == (0, 4)
 
@@ -39,7 +39,7 @@ def test_examples_are_true() -> None:
         (Mode.MONTHLY, "fa", "خلاصهٔ ماهانهٔ پذیرندهٔ m1"),
     ],
 )
-def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Locale, title: str) -> None:
+def test_the_title_names_period_length_and_merchant(mode: Mode, locale: Locale, title: str) -> None:
     assert written(locale, totals=replace(TOTALS, mode=mode))[0] == title
 
 
@@ -56,7 +56,7 @@ def test_the_title_says_of_which_length_and_whose_it_is(mode: Mode, locale: Loca
         (0, 0, "fa", "4 Tir 1403: بدون تراکنش."),
     ],
 )
-def test_the_body_has_the_sum_and_the_number(amount: int, count: int, locale: Locale, body: str) -> None:
+def test_the_body_has_total_and_count(amount: int, count: int, locale: Locale, body: str) -> None:
     assert written(locale, totals=replace(TOTALS, amount=amount, count=count))[1] == body
 
 
@@ -64,13 +64,13 @@ def test_the_body_has_the_sum_and_the_number(amount: int, count: int, locale: Lo
     ("currency", "locale", "named"),
     [("IRT", "fa", "تومان"), ("IRT", "en", "IRT"), ("EUR", "fa", "EUR"), ("{x}", "en", "{x}")],
 )
-def test_the_currency_has_its_name_in_the_language(currency: str, locale: Locale, named: str) -> None:
+def test_the_currency_is_named_in_the_language(currency: str, locale: Locale, named: str) -> None:
     assert f" {named} " in written(locale, totals=replace(TOTALS, currency=currency))[1]
 
 
 @pytest.mark.parametrize("name", ["{}", "{label}", "{whose!r}", "{0}", "%s", "}{", "{{x}}"])
 @pytest.mark.parametrize("locale", ["en", "fa"])
-def test_braces_in_the_name_of_a_merchant_stay_braces(name: str, locale: Locale) -> None:
+def test_braces_in_a_merchant_name_are_unchanged(name: str, locale: Locale) -> None:
     title, _ = written(locale, name)
     assert title.strip("\u2069").endswith(name)
 
@@ -82,35 +82,35 @@ def test_braces_in_the_name_of_a_merchant_stay_braces(name: str, locale: Locale)
         ("فروشگاه تهران", "fa"), ("نیم\u200cفاصله", "fa"), ("ß-Straße", "en"),
     ],
 )  # fmt: skip
-def test_a_name_in_the_direction_of_the_line_is_unchanged(name: str, locale: Locale) -> None:
+def test_a_name_with_the_same_text_direction_is_unchanged(name: str, locale: Locale) -> None:
     assert shown(name, locale) == name
 
 
 @pytest.mark.parametrize(
     ("name", "locale"), [("12-ab", "fa"), ("-42", "fa"), ("فروشگاه", "en"), ("فروشگاه 7", "fa"), ("a ۱", "fa")]
 )
-def test_a_name_of_the_other_direction_is_isolated(name: str, locale: Locale) -> None:
+def test_a_name_with_the_other_text_direction_is_isolated(name: str, locale: Locale) -> None:
     assert shown(name, locale) == f"\u2068{name}\u2069"
 
 
 @pytest.mark.parametrize(
     "name", ["a\nBcc: x@y", "a\r\nb", "a\x00b", "a\u2028b", "a\ud800b", "a\u202eb", "\u2069\u2069a"]
 )
-def test_a_name_cannot_break_the_line_or_turn_it_around(name: str) -> None:
+def test_a_name_cannot_break_or_reverse_the_line(name: str) -> None:
     title, _ = written("en", name)
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in title)
     assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(title)
     assert len(title.splitlines()) == 1
 
 
-def test_a_name_of_any_length_leaves_a_title_that_can_be_sent() -> None:
+def test_a_long_name_is_shortened_in_the_title() -> None:
     title, _ = written("en", "x" * 100_000)
     assert title.endswith("x…")
     assert len(title) <= 200
     assert shown("y" * 100, "en") == "y" * 100
 
 
-def test_an_english_summary_is_one_short_message() -> None:
+def test_an_english_summary_fits_one_sms() -> None:
     totals = replace(TOTALS, amount=123_456_789_012, count=123_456)
     title, body = written("en", "507f1f77bcf86cd799439011", totals)
     found = sms_parts(f"{title}\n{body}")
@@ -118,7 +118,7 @@ def test_an_english_summary_is_one_short_message() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 7, 999, 1_000, -1_000, 2**63 - 1, -(2**63)])
-def test_separated_numbers_are_the_numbers(number: int) -> None:
+def test_numbers_with_separators_keep_their_value(number: int) -> None:
     assert int(separated(number, "en").replace(",", "")) == number
     persian = separated(number, "fa").replace("\u066c", "").replace("\u200e\u2212", "-")
     assert int(persian) == number

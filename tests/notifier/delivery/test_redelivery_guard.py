@@ -1,4 +1,4 @@
-"""The guard against poison messages: what crashes every process is delivered as often as may be attempted."""
+"""The redelivery guard: a poison message that crashes every process has a limit of redeliveries."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def here(tmp_path: Path) -> Iterator[Station]:
 
 
 class Deadly:
-    """A sender that ends the process when it is asked whether it needs an address: before an attempt."""
+    """A sender that ends the process before an attempt, in `needs_address`."""
 
     @property
     def needs_address(self) -> bool:
         raise Dies
 
 
-def test_a_log_that_ends_every_process_is_dead_after_as_many_deliveries_and_the_next_is_sent(here: Station) -> None:
+def test_a_poison_message_is_dead_after_the_redelivery_limit(here: Station) -> None:
     here.senders["sms"] = Deadly()  # type: ignore[assignment]
     one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
     for _ in range(RETRY_POLICY.max_attempts):
@@ -67,7 +67,7 @@ def test_a_log_that_ends_every_process_is_dead_after_as_many_deliveries_and_the_
     assert redeliveries.counts == {}
 
 
-def test_an_attempt_whose_status_lookup_kills_workers_is_unknown(here: Station) -> None:
+def test_a_poison_message_in_a_status_lookup_is_unknown(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(answers=[raising(Dies())])
     one, redeliveries = here.add("sms"), RememberedRedeliveries()
     here.append(one, EventKind.ATTEMPT, here.clock() + 1)
@@ -83,7 +83,7 @@ def test_an_attempt_whose_status_lookup_kills_workers_is_unknown(here: Station) 
     )
 
 
-def test_a_notification_that_cannot_even_be_read_is_set_aside_for_a_day(here: Station) -> None:
+def test_an_unreadable_poison_message_is_postponed_for_a_day(here: Station) -> None:
     class Unreadable:
         postpone = here.stores.notifications.postpone
 
@@ -104,7 +104,7 @@ def test_a_notification_that_cannot_even_be_read_is_set_aside_for_a_day(here: St
 def _swept(
     here: Station, store: Any, redeliveries: RememberedRedeliveries, error: type[BaseException], hours: int
 ) -> int:
-    """How many deliveries end with `error` within so many hours, while whatever the sweep queues is delivered."""
+    """Number of deliveries that end with `error` within so many hours of sweeps."""
     ended = 0
     for _ in range(hours * 36):
         queued: list[str] = []
@@ -118,7 +118,7 @@ def _swept(
     return ended
 
 
-def test_what_is_set_aside_is_not_swept_for_a_day_and_then_delivered_as_often_again(here: Station) -> None:
+def test_a_postponed_poison_message_is_retried_after_a_day(here: Station) -> None:
     class Unreadable:
         postpone = here.stores.notifications.postpone
 
@@ -133,7 +133,7 @@ def test_what_is_set_aside_is_not_swept_for_a_day_and_then_delivered_as_often_ag
     assert here.log(one).state.status is LogStatus.SUCCESS
 
 
-def test_a_defect_before_an_attempt_is_met_as_often_as_there_may_be_attempts(here: Station) -> None:
+def test_an_internal_error_before_an_attempt_counts_towards_the_redelivery_limit(here: Station) -> None:
     class Defective:
         @property
         def needs_address(self) -> bool:
@@ -146,7 +146,7 @@ def test_a_defect_before_an_attempt_is_met_as_often_as_there_may_be_attempts(her
     assert redeliveries.counts == {}
 
 
-def test_a_notification_whose_reading_fails_is_set_aside_too(here: Station) -> None:
+def test_a_notification_that_fails_to_load_is_postponed(here: Station) -> None:
     class Unreadable:
         postpone = here.stores.notifications.postpone
 
@@ -157,7 +157,7 @@ def test_a_notification_whose_reading_fails_is_set_aside_too(here: Station) -> N
     assert _swept(here, Unreadable(), RememberedRedeliveries(), ValueError, hours=23) == RETRY_POLICY.max_attempts
 
 
-def test_a_store_that_does_not_answer_counts_against_no_message(here: Station) -> None:
+def test_a_store_outage_does_not_count_as_redelivery(here: Station) -> None:
     class Down:
         def __init__(self, *methods: str) -> None:
             self.methods = methods
@@ -175,7 +175,7 @@ def test_a_store_that_does_not_answer_counts_against_no_message(here: Station) -
     assert here.log(one).state.status is LogStatus.SUCCESS
 
 
-def test_where_there_may_be_one_attempt_there_may_be_three_deliveries(here: Station) -> None:
+def test_with_one_attempt_allowed_three_deliveries_are_allowed(here: Station) -> None:
     here.senders["sms"] = Deadly()  # type: ignore[assignment]
     one, redeliveries = here.add("sms"), RememberedRedeliveries()
     delivery = here.delivery(retry_policy=replace(RETRY_POLICY, max_attempts=1))
@@ -186,7 +186,7 @@ def test_where_there_may_be_one_attempt_there_may_be_three_deliveries(here: Stat
     assert here.log(one).state.status is LogStatus.DEAD
 
 
-def test_deliveries_that_end_are_not_counted(here: Station) -> None:
+def test_completed_deliveries_are_not_counted(here: Station) -> None:
     def refuse(_: Message) -> NoReturn:
         raise RuntimeError("a defect, and not the end of the process")
 
@@ -209,7 +209,7 @@ def app(broker: RedisProcess) -> Celery:
     return make_celery(Settings(celery_broker_url=broker.url(0), celery_result_backend=broker.url(1)))
 
 
-def test_redeliveries_are_counted_by_all_processes_for_a_day(
+def test_redelivery_counts_are_shared_and_last_a_day(
     broker: RedisProcess, app: Celery, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, again = RedisRedeliveryCounter(app, "m1"), RedisRedeliveryCounter(app, "m1")
@@ -219,11 +219,11 @@ def test_redeliveries_are_counted_by_all_processes_for_a_day(
     again.ended("a")
     assert [one.begun("a"), one.begun("b")] == [1, 2]
     broker.kill()
-    assert one.begun("a") == 0  # what cannot be counted is delivered
+    assert one.begun("a") == 0  # without a count the message is delivered
     one.ended("a")
 
 
-def test_deliveries_of_another_message_count_once_no_task_can_still_be_at_them(app: Celery) -> None:
+def test_another_task_counts_as_redelivery_after_the_task_time_limit(app: Celery) -> None:
     clock = MovedClock()
     assert [RedisRedeliveryCounter(app, message_id, clock).begun("a") for message_id in ("m1", "m2", "m3")] == [1, 1, 1]
     clock.move_s(app.conf.task_time_limit)
@@ -232,19 +232,19 @@ def test_deliveries_of_another_message_count_once_no_task_can_still_be_at_them(a
     assert RedisRedeliveryCounter(app, "m5", clock).begun("a") == 4
 
 
-def test_what_comes_for_the_first_time_is_not_counted() -> None:
+def test_a_first_delivery_is_not_counted() -> None:
     for _ in range(2):
         with guarded(None, "a") as times:
             assert times == 0
 
 
-def test_two_messages_about_one_notification_do_not_count_one_another_as_dead(here: Station, app: Celery) -> None:
+def test_duplicate_tasks_do_not_count_each_other_as_redelivery(here: Station, app: Celery) -> None:
     rules = replace(RETRY_POLICY, max_attempts=1)
     one = here.add("sms")
     store = here.stores.notifications
 
     class Overtaken:
-        """The store, which the other message's process uses right before this one claims."""
+        """A store that another task uses just before this one claims."""
 
         happened = False
 

@@ -1,4 +1,4 @@
-"""Output that nobody takes: the reader has gone, or there is no room; and names that would command a terminal."""
+"""Broken pipes and full disks as standard output, and terminal escapes in names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ESCAPE = "\x1b[31m\x9bred"
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """A store of ``right.bson``, beside which ``wrong.bson`` lies; no test publishes anything."""
+    """A store of ``right.bson``, in a folder that also has ``wrong.bson``; no test publishes anything."""
     folder = tmp_path_factory.mktemp("built")
     transactions = spread(["a", "b"], days=5)
     write_bson(folder / "right.bson", transactions)
@@ -46,7 +46,7 @@ def full() -> Iterator[int]:
 
 @contextmanager
 def unread() -> Iterator[int]:
-    """A pipe whose reader has gone."""
+    """A pipe without a reader."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     yield write_end
@@ -59,7 +59,7 @@ def call(jobs: CommandLine, descriptor: int, *arguments: str) -> Said:
 
 @pytest.mark.parametrize(("source", "code"), [("right.bson", 0), ("wrong.bson", DRIFT)])
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_what_verify_found_is_its_exit_code_although_the_reader_has_gone(
+def test_the_exit_code_of_verify_is_kept_when_the_pipe_is_closed(
     jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
 ) -> None:
     with unread() as descriptor:
@@ -69,7 +69,7 @@ def test_what_verify_found_is_its_exit_code_although_the_reader_has_gone(
 
 @pytest.mark.parametrize(("source", "code"), [("right.bson", 1), ("wrong.bson", DRIFT)])
 @pytest.mark.parametrize("form", [(), ("--json",)])
-def test_output_to_a_full_disk_fails_with_a_sentence(
+def test_output_to_a_full_disk_fails_with_one_sentence(
     jobs: CommandLine, source: str, code: int, form: tuple[str, ...]
 ) -> None:
     with full() as descriptor:
@@ -98,9 +98,7 @@ def test_a_run_does_not_need_its_standard_descriptors(jobs: CommandLine, closed:
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_an_export_to_a_full_disk_fails_with_a_sentence_even_if_it_fits_the_buffer(
-    jobs: CommandLine, form: str
-) -> None:
+def test_a_buffered_export_to_a_full_disk_fails_with_one_sentence(jobs: CommandLine, form: str) -> None:
     with full() as descriptor:
         said = call(jobs, descriptor, "export", "-", "--mode", "monthly", "--format", form)
     said.require_failure(1, "standard output cannot be written: No space left on device")
@@ -111,7 +109,7 @@ def test_an_export_to_a_full_disk_fails_with_a_sentence_even_if_it_fits_the_buff
 @pytest.mark.parametrize(
     ("arguments", "code"), [("nonsense", 2), ("rebuild right.bson", 2), ("verify missing.bson", 1)]
 )
-def test_the_exit_code_is_right_although_standard_error_cannot_be_written(
+def test_the_exit_code_is_correct_without_standard_error(
     jobs: CommandLine, sink: type, log: str, arguments: str, code: int
 ) -> None:
     with sink() as descriptor:
@@ -119,7 +117,7 @@ def test_the_exit_code_is_right_although_standard_error_cannot_be_written(
     assert (said.code, said.out) == (code, "")
 
 
-def test_help_is_output_too(jobs: CommandLine) -> None:
+def test_help_to_a_full_disk_or_closed_pipe_fails(jobs: CommandLine) -> None:
     with full() as descriptor:
         said = call(jobs, descriptor, "--help")
     said.require_failure(1, "standard output cannot be written: No space left on device")
@@ -128,7 +126,7 @@ def test_help_is_output_too(jobs: CommandLine) -> None:
     assert (said.code, said.err) == (1, "")
 
 
-def test_an_encoding_that_lacks_characters_of_the_output_is_named(
+def test_an_encoding_without_the_needed_characters_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with io.TextIOWrapper(io.BytesIO(), "latin-1") as narrow:
@@ -140,7 +138,7 @@ def test_an_encoding_that_lacks_characters_of_the_output_is_named(
     assert "LC_ALL=C.UTF-8" in second
 
 
-def test_a_current_directory_that_was_removed_is_named(
+def test_a_removed_working_directory_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -152,32 +150,32 @@ def test_a_current_directory_that_was_removed_is_named(
     assert capsys.readouterr().err.startswith("Error: the command failed: the current directory was removed.")
 
 
-def test_another_failure_of_the_system_is_not_taken_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_os_error_is_not_reported_as_lost_output(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit), edge():
         os.open("/dev/null/nothing", os.O_RDONLY)
     assert capsys.readouterr().err.startswith("Error: unexpected NotADirectoryError: ")
 
 
 @pytest.mark.parametrize("sink", [full, unread])
-def test_a_failure_is_reported_once_although_its_object_cannot_be_written(jobs: CommandLine, sink: type) -> None:
+def test_a_failure_is_reported_once_if_its_json_cannot_be_written(jobs: CommandLine, sink: type) -> None:
     with sink() as descriptor:
         call(jobs, descriptor, "verify", "missing.bson", "--json").require_failure(1, "missing.bson")
 
 
-def test_other_verbs_end_with_1_when_the_reader_has_gone(jobs: CommandLine) -> None:
+def test_other_commands_exit_with_1_when_the_pipe_is_closed(jobs: CommandLine) -> None:
     with unread() as descriptor:
         result = call(jobs, descriptor, "status")
     assert (result.code, result.err) == (1, "")
 
 
-def test_names_of_merchants_do_not_command_the_terminal(jobs: CommandLine) -> None:
+def test_terminal_escapes_in_merchant_names_are_neutralized(jobs: CommandLine) -> None:
     result = jobs("verify", "wrong.bson")
     assert r"\x1b[31m\x9bred" in result.out
     assert not set("\x1b\x9b") & set(result.out)
     assert jobs("verify", "wrong.bson", "--json").json["drift"][1]["merchant_id"] == ESCAPE
 
 
-def test_nor_do_those_in_errors_and_the_ledger(jobs: CommandLine) -> None:
+def test_terminal_escapes_in_errors_and_the_ledger_are_neutralized(jobs: CommandLine) -> None:
     noon = spread(["a"], days=1, first=date(2024, 1, 1))[0].at
     large = [Transaction(ESCAPE, 2**62, noon), Transaction(ESCAPE, 2**62, noon), Transaction("b", -(2**62), noon)]
     write_bson(jobs.folder / "large.bson", large)
@@ -188,7 +186,7 @@ def test_nor_do_those_in_errors_and_the_ledger(jobs: CommandLine) -> None:
     assert "\x1b" not in result.out + jobs("status", "2").out
 
 
-def test_columns_are_aligned_whatever_the_names(jobs: CommandLine) -> None:
+def test_columns_are_aligned_for_any_names(jobs: CommandLine) -> None:
     transactions = spread(["a", "b"], days=5)
     wide = [Transaction(name, 5, transactions[0].at) for name in ("東京商店", "فروشگاه")]
     write_bson(jobs.folder / "wide.bson", [*transactions, *wide])
