@@ -1,4 +1,4 @@
-"""The notebook, run from its first cell to its last; a cell that fails fails the test."""
+"""The notebook, run from its first cell to its last."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_PRINTED = ("Farvardin", "1403", "M<")
 
 @contextmanager
 def ran(monkeypatch: pytest.MonkeyPatch, **given: str) -> Iterator[Mapping[str, Any]]:
-    """What the cells have defined, with `given` definitions in place of their own."""
+    """The definitions of the cells, with those in `given` replaced."""
     monkeypatch.syspath_prepend(str(ROOT / "notebooks"))
     _, defined = import_module("summaries").app.run(defs=given)
     try:
@@ -86,7 +86,7 @@ def test_every_cell_runs_over_every_store(store_url: str, tmp_path: Path, monkey
 
 
 def drawn(chart: dict[str, Any], column: str) -> float:
-    """The sum of what a chart shows of `column`."""
+    """The sum of `column` in a chart."""
     [rows] = chart["datasets"].values()
     return sum(row[column] or 0 for row in rows)
 

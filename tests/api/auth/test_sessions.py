@@ -1,4 +1,4 @@
-"""Sign-in links and the sessions that they begin: one use, ten minutes, a cookie that no other site can use."""
+"""Sign-in links and sessions of the dashboard: single use, expiry, CSRF protection of the cookie."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def go_on(api: Api, seconds: int) -> None:
     api.moment.pass_by(seconds)
 
 
-def test_a_link_begins_a_session_that_may_do_everything(api: Api) -> None:
+def test_a_sign_in_link_starts_a_session_with_every_scope(api: Api) -> None:
     cookie = signed_in(api)
     me = api.ask("/api/me", headers=cookie, peer="10.0.0.1", host="summaries.example").json
     assert (me["signed_in"], me["open"], me["key"]) == (True, False, None)
@@ -63,7 +63,7 @@ def test_a_link_begins_a_session_that_may_do_everything(api: Api) -> None:
     assert problem(api.ask(MERCHANTS)) == (401, "no-key")
 
 
-def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(api: Api) -> None:
+def test_the_session_cookie_is_httponly_and_samesite(api: Api) -> None:
     cookie = sign_in(api, link_token(api)).cookies[COOKIE]
     assert cookie.http_only
     assert cookie.same_site == "Strict"
@@ -72,7 +72,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(api: Api) -> N
 
 
 @pytest.mark.parametrize(("proto", "secure"), [("https", True), ("http", False), ("http, https", True)])
-def test_behind_a_trusted_proxy_with_tls_the_cookie_goes_over_tls_only(url: str, proto: str, secure: bool) -> None:
+def test_behind_a_trusted_tls_proxy_the_cookie_is_secure(url: str, proto: str, secure: bool) -> None:
     headers = {**SAME_ORIGIN, "X-Forwarded-Proto": proto}
     trusting = Api(url, {**KEYS_ONLY, "api_trusted_proxies": "127.0.0.1"})
     assert sign_in(trusting, link_token(trusting), headers).cookies[COOKIE].secure is secure
@@ -80,7 +80,7 @@ def test_behind_a_trusted_proxy_with_tls_the_cookie_goes_over_tls_only(url: str,
     assert sign_in(other, link_token(other), headers).cookies[COOKIE].secure is False
 
 
-def test_a_link_works_once(api: Api) -> None:
+def test_a_sign_in_link_works_once(api: Api) -> None:
     token = link_token(api)
     assert sign_in(api, token).status_code == 200
     for _ in range(2):
@@ -89,14 +89,14 @@ def test_a_link_works_once(api: Api) -> None:
         assert COOKIE not in again.cookies
 
 
-def test_a_link_that_was_used_stays_so_after_signing_out(api: Api) -> None:
+def test_a_used_sign_in_link_stays_used_after_signing_out(api: Api) -> None:
     token = link_token(api)
     cookie = {"Cookie": f"{COOKIE}={sign_in(api, token).cookies[COOKIE].value}"}
     api.ask(SESSION, method="DELETE", headers={**SAME_ORIGIN, **cookie})
     assert problem(sign_in(api, token)) == (403, "bad-link")
 
 
-def test_a_link_works_for_ten_minutes(api: Api) -> None:
+def test_a_sign_in_link_works_for_ten_minutes(api: Api) -> None:
     in_time, late = link_token(api), link_token(api)
     go_on(api, LINK_LIFETIME_S - 1)
     assert sign_in(api, in_time).status_code == 200
@@ -105,11 +105,11 @@ def test_a_link_works_for_ten_minutes(api: Api) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "tss_", "x", "tss_aaaaaaaaaa_" + 43 * "A", "link:a", "\u06f1" * 50])
-def test_a_made_up_link_begins_nothing(api: Api, wrong: str) -> None:
+def test_a_forged_sign_in_link_is_refused(api: Api, wrong: str) -> None:
     assert problem(sign_in(api, wrong)) == (403, "bad-link")
 
 
-def test_neither_half_of_a_link_nor_a_key_is_a_session_and_neither_is_a_key(api: Api, url: str) -> None:
+def test_links_keys_and_sessions_are_not_interchangeable(api: Api, url: str) -> None:
     link, key = link_token(api), add_key(url)
     assert problem(sign_in(api, link[:-1] + ("A" if link[-1] != "A" else "B"))) == (403, "bad-link")
     assert problem(sign_in(api, key)) == (403, "bad-link")
@@ -128,7 +128,7 @@ def test_a_session_ends_after_twelve_hours(api: Api) -> None:
     assert problem(api.ask("/api/me", headers=cookie)) == (401, "no-key")
 
 
-def test_signing_out_ends_it_here_at_once_and_in_other_workers_within_the_freshness(api: Api) -> None:
+def test_signing_out_ends_the_session_in_other_workers_within_the_cache_lifetime(api: Api) -> None:
     other = Api(api.store_url, KEYS_ONLY)
     cookie = signed_in(api)
     assert other.ask("/api/me", headers=cookie).status_code == 200
@@ -160,7 +160,7 @@ def test_a_browser_without_a_session_can_sign_out(api: Api) -> None:
         {"Origin": "http://[::1"},
     ],
 )
-def test_what_another_site_may_have_caused_is_refused(api: Api, headers: dict[str, str]) -> None:
+def test_cross_site_requests_are_refused(api: Api, headers: dict[str, str]) -> None:
     cookie, headers = signed_in(api), {"Content-Type": "application/json", **headers}
     for path, method in ((NOTIFICATIONS, "POST"), ("/api/users/sara/contacts", "PUT"), (SESSION, "DELETE")):
         answer = api.ask(path, method=method, headers={**headers, **cookie}, body=MESSAGE)
@@ -170,7 +170,7 @@ def test_what_another_site_may_have_caused_is_refused(api: Api, headers: dict[st
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://127.0.0.1:8000"}])
-def test_a_page_of_this_server_may_write(api: Api, headers: dict[str, str]) -> None:
+def test_a_same_origin_page_may_write(api: Api, headers: dict[str, str]) -> None:
     answer = api.ask(
         NOTIFICATIONS,
         method="POST",
@@ -180,20 +180,20 @@ def test_a_page_of_this_server_may_write(api: Api, headers: dict[str, str]) -> N
     assert answer.status_code == 201
 
 
-def test_a_key_counts_more_than_a_session_and_needs_no_page(api: Api, url: str) -> None:
+def test_a_key_overrides_a_session_and_needs_no_origin(api: Api, url: str) -> None:
     cookie, key = signed_in(api), add_key(url)
     assert api.ask("/api/me", key=key, headers=cookie).json["scopes"] == []
     assert problem(api.ask(NOTIFICATIONS, method="POST", key=key, headers=cookie)) == (403, "out-of-scope")
 
 
-def test_sessions_are_counted_each_on_its_own(url: str) -> None:
+def test_each_session_has_its_own_rate_limit(url: str) -> None:
     api = Api(url, {**KEYS_ONLY, "api_rate_limit": "4/minute"})
     one, other = signed_in(api), signed_in(api)
     assert [api.ask("/api/me", headers=one).status_code for _ in range(5)] == [200] * 4 + [429]
     assert api.ask("/api/me", headers=other).status_code == 200
 
 
-def test_no_token_is_in_the_log(api: Api) -> None:
+def test_no_session_token_is_logged(api: Api) -> None:
     link = link_token(api)
     session = sign_in(api, link).cookies[COOKIE].value
     api.ask("/api/me", headers={"Cookie": f"{COOKIE}={session}"})
@@ -203,7 +203,7 @@ def test_no_token_is_in_the_log(api: Api) -> None:
     assert session[15:] not in written
 
 
-def test_links_that_have_expired_are_removed_with_the_next(api: Api) -> None:
+def test_expired_links_are_removed_when_a_new_one_is_created(api: Api) -> None:
     with open_stores(api.store_url, timeout_s=10) as stores:
         token = new_link_token(stores.sessions, api.clock())
         link_id = f"link:{token.split('_')[1]}"
@@ -212,13 +212,13 @@ def test_links_that_have_expired_are_removed_with_the_next(api: Api) -> None:
         assert stores.sessions.get(link_id) is None
 
 
-def test_a_cookie_of_another_program_on_the_host_is_ignored(api: Api) -> None:
+def test_cookies_of_other_programs_on_the_host_are_ignored(api: Api) -> None:
     token = signed_in(api)["Cookie"].partition("=")[2]
     for cookies in (f"session=theirs; {COOKIE}={token}", f"{COOKIE}=stale; {COOKIE}={token}"):
         assert api.ask("/api/me", headers={"Cookie": cookies}).status_code == 200
 
 
-def test_a_person_who_signed_in_is_served_while_others_at_the_address_guess_tokens(url: str) -> None:
+def test_a_signed_in_user_is_served_while_others_guess_tokens(url: str) -> None:
     api = Api(url, {**KEYS_ONLY, "api_rate_limit": "9/minute"})
     person = signed_in(api)
     for _ in range(12):
@@ -228,7 +228,7 @@ def test_a_person_who_signed_in_is_served_while_others_at_the_address_guess_toke
     assert api.ask("/api/me", headers=person).status_code == 200
 
 
-def test_while_the_store_is_down_a_person_reads_for_a_minute_and_writes_nothing(api: Api, tmp_path: Path) -> None:
+def test_during_a_store_outage_a_session_can_only_read_for_a_minute(api: Api, tmp_path: Path) -> None:
     person = signed_in(api)
     assert api.ask("/api/me", headers=person).status_code == 200
     (tmp_path / "summaries.db").unlink()
@@ -240,7 +240,7 @@ def test_while_the_store_is_down_a_person_reads_for_a_minute_and_writes_nothing(
     assert api.ask("/api/me", headers=person).status_code == 503
 
 
-def test_all_sessions_and_links_can_be_ended_at_once(api: Api) -> None:
+def test_all_sessions_and_links_can_be_ended_together(api: Api) -> None:
     person, link = signed_in(api), link_token(api)
     with open_stores(api.store_url, timeout_s=10) as stores:
         assert stores.sessions.end_all(api.clock()) == 3  # the link that was used, too

@@ -1,4 +1,4 @@
-"""The address that counts: the peer, or what a trusted proxy says of its client, and nothing that a client made up."""
+"""The client address: that of the peer, or of a trusted proxy's header; forged headers are ignored."""
 
 from __future__ import annotations
 
@@ -65,15 +65,13 @@ def logged_address(url: str, settings: Mapping[str, str], headers: Mapping[str, 
         ({"X-Real-IP": CLIENT}, PROXY),
     ],
 )
-def test_the_rightmost_address_that_is_no_trusted_proxy_counts(
-    url: str, headers: dict[str, str], expected: str
-) -> None:
+def test_the_client_address_is_the_rightmost_untrusted_one(url: str, headers: dict[str, str], expected: str) -> None:
     assert logged_address(url, TRUSTED, headers) == expected
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
 @pytest.mark.parametrize("peer", ["203.0.113.9", "127.0.0.1", "2001:db9::1", "::ffff:203.0.113.9"])
-def test_what_others_than_trusted_proxies_say_does_not_count(url: str, header: str, peer: str) -> None:
+def test_forwarded_headers_of_untrusted_peers_are_ignored(url: str, header: str, peer: str) -> None:
     value = CLIENT if header == "X-Forwarded-For" else f"for={CLIENT}"
     for settings in (TRUSTED, KEYS_ONLY):
         assert logged_address(url, settings, {header: value}, peer) == peer.removeprefix("::ffff:")
@@ -89,7 +87,7 @@ def test_ipv4_networks_can_be_written_as_ipv6(url: str, proxies: str) -> None:
     assert logged_address(url, {**KEYS_ONLY, "api_trusted_proxies": proxies}, {"X-Forwarded-For": CLIENT}) == CLIENT
 
 
-def test_clients_behind_a_trusted_proxy_have_rates_of_their_own(url: str) -> None:
+def test_clients_behind_a_trusted_proxy_have_separate_rate_limits(url: str) -> None:
     api = Api(url, {**TRUSTED, "api_rate_limit": "2/minute"})
 
     def statuses(client: str) -> list[int]:
@@ -99,27 +97,25 @@ def test_clients_behind_a_trusted_proxy_have_rates_of_their_own(url: str) -> Non
 
 
 @pytest.mark.parametrize("proxies", ["10.0.0.5/8", "10.0.0.256", "proxy.example", "*", "10.0.0.1 10.0.0.2"])
-def test_a_proxy_that_is_no_address_is_refused_at_the_start(proxies: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_trusted_proxy_is_refused_at_start_up(proxies: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TRUSTED_PROXIES", proxies)
     with pytest.raises(SettingsError, match="API_TRUSTED_PROXIES"):
         read_settings()
 
 
 class TestWhatIsNotCounted:
-    def test_health_readiness_and_files_of_pages(self, url: str) -> None:
+    def test_health_readiness_and_page_files_are_outside_the_rate_limit(self, url: str) -> None:
         api = Api(url, {**KEYS_ONLY, "api_rate_limit": "1/minute"})
         for path in ("/healthz", "/readyz", "/assets/base.css"):
             assert {api.ask(path).status_code for _ in range(5)} == {200}
         assert [api.ask("/").status_code for _ in range(2)] == [200, 429]
 
-    def test_readiness_with_a_key_and_nothing_that_only_begins_like_it(self, url: str) -> None:
+    def test_readiness_with_a_key_is_exempt_and_similar_paths_are_not(self, url: str) -> None:
         api, key = Api(url, {**KEYS_ONLY, "api_rate_limit": "2/minute"}), add_key(url, [Scope.OPERATE])
         assert {api.ask("/readyz", key=key).status_code for _ in range(5)} == {200}
         assert [api.ask("/healthzz").status_code for _ in range(3)] == [404, 404, 429]
 
-    def test_invented_keys_for_readiness_are_rate_limited_and_invented_cookies_are_not_looked_up(
-        self, url: str
-    ) -> None:
+    def test_forged_keys_for_readiness_are_rate_limited(self, url: str) -> None:
         api = Api(url, {**KEYS_ONLY, "api_rate_limit": "2/minute"})
         assert [api.ask("/readyz", key=new_token()[1]).status_code for _ in range(3)] == [401, 401, 429]
         reads: list[str] = []
@@ -130,7 +126,7 @@ class TestWhatIsNotCounted:
             assert api.ask("/readyz", headers={"Cookie": f"{SESSION_COOKIE}={new_token()[1]}"}).status_code == 200
         assert reads == []
 
-    def test_clients_of_a_socket_for_both_families_have_rates_of_their_own(self, url: str) -> None:
+    def test_clients_of_a_dual_stack_socket_have_separate_rate_limits(self, url: str) -> None:
         api = Api(url, {**KEYS_ONLY, "api_rate_limit": "1/minute"})
         assert [api.ask("/", peer=f"::ffff:203.0.113.{n}").status_code for n in (1, 2, 1)] == [200, 200, 429]
 
@@ -144,7 +140,7 @@ class TestMadeUpTokens:
         ],
         ids=["keys", "sessions"],
     )
-    def test_invented_credentials_beyond_the_limit_cause_no_lookups_and_valid_ones_still_work(
+    def test_forged_credentials_over_the_rate_limit_cause_no_lookups(
         self, tmp_path: Path, header: str, before: str, store: str, every: str
     ) -> None:
         url = published_in(tmp_path)

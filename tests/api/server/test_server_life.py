@@ -1,4 +1,4 @@
-"""The server from its start to its end: what it says, what it survives, and how it stops."""
+"""The server from start to shutdown: startup report, failures of workers, graceful shutdown, reload."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ STOP_S = 25
 
 @contextmanager
 def silent_store() -> Iterator[str]:
-    """The URL of a server that takes connections and never says a word."""
+    """The URL of a server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         yield f"mongodb://user:secret@127.0.0.1:{listener.getsockname()[1]}/summaries"
 
 
 def messages(server: Server) -> list[str]:
-    """What the server said of itself, each line being one JSON object of the fields that all lines have."""
+    """The messages of the server log, whose lines are JSON objects with common fields."""
     lines = [json.loads(line) for line in server.err.splitlines()]
     assert all({"time", "level", "event"} <= line.keys() for line in lines)
     return [line["message"] for line in lines]
@@ -51,7 +51,7 @@ def total_of(server: Server, name: str) -> float:
     return sum(map(float, found))
 
 
-def test_the_start_says_what_is_served_and_to_whom(tmp_path: Path) -> None:
+def test_the_startup_report_shows_the_publication_and_access(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     with serving(tmp_path) as server:
         pass
@@ -64,7 +64,7 @@ def test_the_start_says_what_is_served_and_to_whom(tmp_path: Path) -> None:
     )
 
 
-def test_the_start_says_that_keys_are_needed_and_that_nothing_is_published(tmp_path: Path) -> None:
+def test_the_startup_report_shows_key_access_and_a_missing_publication(tmp_path: Path) -> None:
     add_key(sqlite_url(tmp_path), [Scope.OPERATE])
     with serving(tmp_path, API_ACCESS="keys") as server:
         assert server.ask("/api/me").status == 401
@@ -73,7 +73,7 @@ def test_the_start_says_that_keys_are_needed_and_that_nothing_is_published(tmp_p
     assert any("nothing is published there yet" in line for line in said)
 
 
-def test_a_server_without_a_store_serves_as_soon_as_there_is_one(tmp_path: Path) -> None:
+def test_a_server_started_without_a_store_serves_once_it_exists(tmp_path: Path) -> None:
     path = "/api/transactions/summary?mode=monthly&type=count"
     with serving(tmp_path, API_FRESHNESS_S="0.1") as server:
         eventually(lambda: any("nothing was built there yet" in line for line in messages(server)))
@@ -82,7 +82,7 @@ def test_a_server_without_a_store_serves_as_soon_as_there_is_one(tmp_path: Path)
         eventually(lambda: server.ask(path).status == 200)
 
 
-def test_the_error_of_a_silent_store_hides_its_password_and_a_stop_lets_its_request_finish(
+def test_a_store_timeout_hides_the_password_and_shutdown_waits_for_it(
     tmp_path: Path,
 ) -> None:
     with (
@@ -103,9 +103,7 @@ def test_the_error_of_a_silent_store_hides_its_password_and_a_stop_lets_its_requ
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, *([signal.SIGINT] if THOROUGH else [])])
-def test_a_stop_answers_what_has_just_come_and_waits_neither_for_the_idle_nor_for_the_slow_and_leaves_no_file(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_shutdown_answers_new_requests_and_skips_idle_and_slow_clients(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
         assert server.ask().status == 200
         with server.client() as kept, server.client() as slow, server.client(), server.client() as new:
@@ -154,7 +152,7 @@ def get_app():
 """
 
 
-def test_a_connection_that_cannot_be_checked_gets_an_error_and_is_closed_and_the_others_are_still_checked(
+def test_a_failing_connection_check_closes_only_that_connection(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "broken_check.py").write_text(BROKEN_CHECK)
@@ -170,7 +168,7 @@ def test_a_connection_that_cannot_be_checked_gets_an_error_and_is_closed_and_the
     assert messages(server).count("A connection could not be checked") == 1
 
 
-def test_a_log_that_is_not_read_delays_neither_requests_nor_the_stop(tmp_path: Path) -> None:
+def test_an_unread_log_pipe_delays_neither_requests_nor_shutdown(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "out")
     reader = os.open(tmp_path / "out", os.O_RDONLY | os.O_NONBLOCK)
     try:
@@ -183,7 +181,7 @@ def test_a_log_that_is_not_read_delays_neither_requests_nor_the_stop(tmp_path: P
         os.close(reader)
 
 
-def test_a_worker_that_is_not_to_wait_says_in_one_line_how_many_requests_it_cancels(tmp_path: Path) -> None:
+def test_an_immediate_stop_logs_the_number_of_cancelled_requests(tmp_path: Path) -> None:
     with serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server:
         head = request("/api/notifications", "Content-Length: 5", "Expect: 100-continue", JSON, method="POST")
         with server.client() as kept, server.client() as slow, server.client() as slower:
@@ -199,7 +197,7 @@ def test_a_worker_that_is_not_to_wait_says_in_one_line_how_many_requests_it_canc
     assert "Traceback" not in server.err
 
 
-def test_metrics_of_all_workers_add_up_and_a_killed_worker_takes_none_away(tmp_path: Path) -> None:
+def test_metrics_add_up_over_workers_even_after_one_is_killed(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     name, asked = 'transaction_summary_http_requests_total{.*route="/api/transactions/summary".*}', 40
     with serving(tmp_path, API_WORKERS="2") as server:
@@ -215,7 +213,7 @@ def test_metrics_of_all_workers_add_up_and_a_killed_worker_takes_none_away(tmp_p
         assert any("SIGKILL" in line for line in messages(server))
 
 
-def test_a_worker_killed_under_load_is_replaced_and_requests_go_on(tmp_path: Path) -> None:
+def test_a_worker_killed_under_load_is_replaced(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     done = threading.Event()
     answered, broken, wrong = [0], [0], []
@@ -263,7 +261,7 @@ def get_app():
 """
 
 
-def test_on_a_reload_the_previous_workers_serve_until_the_new_ones_do(tmp_path: Path) -> None:
+def test_a_reload_has_no_downtime(tmp_path: Path) -> None:
     publish(sqlite_url(tmp_path))
     (tmp_path / "slow_start.py").write_text(SLOW_START)
     command = (*GUNICORN, "slow_start:get_app()")
@@ -317,7 +315,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_keys_are_in_no_line_that_the_server_writes(tmp_path: Path) -> None:
+def test_the_server_writes_no_key_to_its_log(tmp_path: Path) -> None:
     token = add_key(sqlite_url(tmp_path), [Scope.OPERATE])
     secret = token[-20:]
     with serving(tmp_path) as server:

@@ -80,7 +80,7 @@ def as_dict(frame: pl.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
 
 @tries(60, 10)
 @given(st.lists(st.tuples(merchants, amounts, instants), max_size=60), st.sampled_from([1, 7, 1000]))
-def test_partial_sums_are_those_of_unbounded_integers(rows: list[Row], size: int) -> None:
+def test_partial_sums_equal_those_of_unbounded_integers(rows: list[Row], size: int) -> None:
     assert as_dict(merge([partial_of(rows, size).frame()])) == daily_totals(rows)
 
 
@@ -92,7 +92,7 @@ def test_partials_of_several_workers_add_up_in_any_order(parts: list[list[Row]])
     assert as_dict(merge(frames)) == as_dict(merge(frames[::-1])) == expected
 
 
-def test_a_sum_may_leave_int64_on_its_way_to_a_total_that_fits() -> None:
+def test_a_partial_sum_may_exceed_64_bits_if_the_total_fits() -> None:
     rows = [("a", 2**63 - 1, 0)] * 3 + [("a", -(2**63), 0)] * 3
     frames = [partial_of(rows[:3]).frame(), partial_of(rows[3:]).frame()]
     assert frames[0]["amount"].to_list() == [3 * (2**63 - 1)]
@@ -108,7 +108,7 @@ def test_a_table_of_cells_grows_with_merchants_and_days() -> None:
     assert frame["count"].sum() == 20_000
 
 
-def test_rows_beyond_the_most_that_one_table_may_take_are_spilled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_table_capacity_are_spilled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jobs.aggregate.partial.MAX_ROWS", 10)
     rows = [("ab"[i % 2], i, i) for i in range(64)]
     frame = partial_of(rows, 5).frame()
@@ -116,14 +116,14 @@ def test_rows_beyond_the_most_that_one_table_may_take_are_spilled(monkeypatch: p
     assert as_dict(merge([frame])) == daily_totals(rows)
 
 
-def test_batches_that_go_back_in_time_are_added_to_the_right_days() -> None:
+def test_batches_in_any_time_order_are_added_to_the_right_days() -> None:
     rows = [("a", 1, instant) for instant in (0, 4 * 10**12, -4 * 10**12, 5, 10**12)]
     assert as_dict(merge([partial_of(rows, 1).frame()])) == daily_totals(rows)
 
 
 @tries(40, 8)
 @given(st.lists(st.tuples(merchants, small_amounts, instants), min_size=1, max_size=40))
-def test_summaries_are_those_of_the_jalali_calendar_added_up_by_hand(rows: list[Row]) -> None:
+def test_jalali_summaries_equal_those_computed_by_hand(rows: list[Row]) -> None:
     base = merge([partial_of(rows).frame()])
     summaries = summarise(base, CALENDAR, TEHRAN)
     assert tuple(summaries.columns) == SUMMARY_COLUMNS
@@ -154,7 +154,7 @@ def test_summaries_are_sorted_by_mode_merchant_and_key() -> None:
     assert order == sorted(order)
 
 
-def test_nothing_makes_no_summaries() -> None:
+def test_no_transactions_give_no_summaries() -> None:
     base = merge([partial_of([]).frame()])
     summaries = summarise(base, CALENDAR, TEHRAN)
     assert len(summaries) == 0
@@ -172,14 +172,14 @@ def test_nothing_makes_no_summaries() -> None:
         ),
     ],
 )
-def test_a_total_that_does_not_fit_is_refused_with_its_merchant_and_period(
+def test_a_total_beyond_64_bits_is_refused_with_merchant_and_period(
     rows: list[tuple[str, int, int, int]], words: str
 ) -> None:
     with pytest.raises(TotalTooLarge, match=words):
         summarise(daily(rows), CALENDAR, TEHRAN)
 
 
-def test_the_largest_and_smallest_totals_fit() -> None:
+def test_the_largest_and_smallest_64_bit_totals_are_accepted() -> None:
     base = daily([("a", 0, 2**63 - 1, 1), ("b", 100, -(2**63), 1)])
     summaries = summarise(base, CALENDAR, TEHRAN)
     assert set(summaries["amount"]) == {2**63 - 1, -(2**63)}
@@ -192,7 +192,7 @@ SUMMARIES = summarise(BASE, CALENDAR, TEHRAN)
 
 @pytest.mark.parametrize("column", ["amount", "count"])
 @pytest.mark.parametrize("row", range(len(SUMMARIES)))
-def test_a_summary_that_was_tampered_with_is_caught(row: int, column: str) -> None:
+def test_a_changed_summary_is_detected(row: int, column: str) -> None:
     values = SUMMARIES[column].to_list()
     values[row] += 1
     with pytest.raises(ConservationBroken, match="add up to"):
@@ -200,7 +200,7 @@ def test_a_summary_that_was_tampered_with_is_caught(row: int, column: str) -> No
 
 
 @pytest.mark.parametrize("row", range(len(SUMMARIES)))
-def test_a_summary_that_is_lost_or_doubled_is_caught(row: int) -> None:
+def test_a_lost_or_duplicate_summary_is_detected(row: int) -> None:
     rest = pl.concat([SUMMARIES[:row], SUMMARIES[row + 1 :]])
     with pytest.raises(ConservationBroken):
         require_conservation(rest, BASE)
@@ -208,7 +208,7 @@ def test_a_summary_that_is_lost_or_doubled_is_caught(row: int) -> None:
         require_conservation(pl.concat([SUMMARIES, SUMMARIES[row : row + 1]]), BASE)
 
 
-def test_a_summary_of_a_merchant_that_was_never_added_up_is_caught() -> None:
+def test_a_summary_of_an_unknown_merchant_is_detected() -> None:
     more = SUMMARIES[-1:].with_columns(pl.lit("stranger").alias("merchant_id"))
     with pytest.raises(ConservationBroken, match="stranger"):
         require_conservation(pl.concat([SUMMARIES, more]), BASE)
@@ -216,12 +216,12 @@ def test_a_summary_of_a_merchant_that_was_never_added_up_is_caught() -> None:
         require_conservation(more, BASE[:0])
 
 
-def test_an_overall_summary_that_is_wrong_is_named_as_such() -> None:
+def test_a_wrong_overall_summary_is_reported_as_overall() -> None:
     with pytest.raises(ConservationBroken, match="daily summaries of all merchants together add up to 0 in 0"):
         require_conservation(SUMMARIES.filter(pl.col("merchant_id").is_not_null()), BASE)
 
 
-def test_merchants_seen_in_two_types_are_named_once() -> None:
+def test_merchants_of_two_types_are_named_once() -> None:
     schema = {"merchant_id": pl.String, "kind": pl.UInt8}
     frames = [
         pl.DataFrame([("42", 2), ("a", 3)], schema, orient="row"),

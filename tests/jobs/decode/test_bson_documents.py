@@ -1,4 +1,4 @@
-"""BSON documents of every kind against the plain reference."""
+"""BSON documents of every kind, compared with the reference implementation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def require_agreement(documents_: list[bytes], fields: Fields, window: Window, c
 
 @tries(300)
 @given(st.data(), st.sampled_from(FIELDS), windows, st.sampled_from([1, 7, 100, 100_000]))
-def test_every_document_becomes_what_the_reference_says(
+def test_every_document_is_decoded_like_the_reference(
     data: st.DataObject, fields: Fields, window: Window, chunk_bytes: int
 ) -> None:
     made_up = data.draw(st.lists(documents(fields, raw=True), max_size=6))
@@ -75,7 +75,7 @@ def test_only_the_outer_structure_and_the_fields_used_are_validated(inner: bytes
 
 
 @pytest.mark.parametrize("inner", BROKEN.values(), ids=BROKEN)
-def test_damage_below_the_fields_used_is_not_read(inner: bytes) -> None:
+def test_damage_below_the_used_fields_is_ignored(inner: bytes) -> None:
     deeper = with_broken(b"\x10kind\0\5\0\0\0" + b"\x03deep\0" + (len(inner) + 5).to_bytes(4, "little") + inner + b"\0")
     assert read_bson(deeper, Fields(amount="card.kind")).rows == [("a", 5, 0)]
     assert read_bson(deeper, Fields(amount="card.deep.pan")).reasons == [("document", "malformed")]
@@ -83,7 +83,7 @@ def test_damage_below_the_fields_used_is_not_read(inner: bytes) -> None:
 
 @tries(150)
 @given(st.data(), st.sampled_from(FIELDS), st.randoms(use_true_random=False))
-def test_documents_that_look_alike_are_not_taken_for_one_another(
+def test_similar_documents_are_not_confused_by_the_template_cache(
     data: st.DataObject, fields: Fields, chance: random.Random
 ) -> None:
     alike = [bytearray(to_bson(document)) for document in data.draw(st.lists(documents(fields, raw=False), min_size=1))]
@@ -102,7 +102,7 @@ def test_documents_that_look_alike_are_not_taken_for_one_another(
 
 @tries(200)
 @given(raws, st.sampled_from(["merchantId", "amount", "createdAt"]))
-def test_values_that_no_encoder_writes_are_classified_like_the_reference(value: Raw, name: str) -> None:
+def test_unusual_values_are_classified_like_the_reference(value: Raw, name: str) -> None:
     good = [("merchantId", "a"), ("amount", 5), ("createdAt", DatetimeMS(0))]
     document = to_bson([(n, value if n == name else v) for n, v in good])
     require_agreement([document, document], Fields(), EVER, 100_000)
@@ -122,7 +122,7 @@ def test_any_bytes_inside_a_document_are_classified_like_the_reference(inside: b
 
 
 @pytest.mark.parametrize("after", [b"\0", b"\xff", b"\x10amount\0\1\0\0\0"])
-def test_what_lies_after_a_chunk_does_not_change_it(after: bytes) -> None:
+def test_bytes_after_a_chunk_are_not_read(after: bytes) -> None:
     raw = to_bson([("merchantId", 7), ("amount", 5), ("createdAt", DatetimeMS(9))])
     memory = np.array(bytearray(raw + (after * PADDING)[:PADDING]))
     decoder = BsonDecoder(Fields(), EVER)
@@ -131,25 +131,25 @@ def test_what_lies_after_a_chunk_does_not_change_it(after: bytes) -> None:
     assert decoder.merchants.texts() == ["7"]
 
 
-def test_the_last_of_a_repeated_name_counts() -> None:
+def test_of_duplicate_fields_the_last_counts() -> None:
     raw = to_bson([("merchantId", 7), ("amount", 5), ("amount", "x"), ("amount", 6), ("createdAt", DatetimeMS(99))])
     assert read_bson(raw, Fields()).rows == [("7", 6, 99)]
 
 
-def test_a_repeated_parent_hides_what_was_inside_the_first() -> None:
+def test_a_duplicate_parent_hides_fields_of_the_first() -> None:
     fields = Fields("m.id", "m.amount", "t")
     first, second = Nested([("id", "a"), ("amount", 1)]), Nested([("id", "b")])
     raw = to_bson([("m", first), ("m", second), ("t", DatetimeMS(0))])
     assert read_bson(raw, fields).reasons == [("amount", "missing")]
 
 
-def test_a_path_does_not_lead_into_arrays() -> None:
+def test_a_field_path_does_not_enter_arrays() -> None:
     fields = Fields("m.0", "amount", "t")
     raw = to_bson([("m", ["a"]), ("amount", 1), ("t", DatetimeMS(0))])
     assert read_bson(raw, fields).reasons == [("merchant", "missing")]
 
 
-def test_documents_longer_than_a_template_are_read_again_and_again() -> None:
+def test_documents_longer_than_a_template_are_read_repeatedly() -> None:
     long = to_bson([("note", "x" * 600), ("merchantId", 7), ("amount", 5), ("createdAt", DatetimeMS(0))])
     assert read_bson(long * 5, Fields()).rows == [("7", 5, 0)] * 5
 

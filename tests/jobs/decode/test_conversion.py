@@ -1,4 +1,4 @@
-"""Amounts in minor units and times of other forms, against Python's Decimal, strptime and zoneinfo."""
+"""Amounts in minor units and times in other formats, compared with Python's Decimal, strptime and zoneinfo."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def forms_of(document: dict[str, Any]) -> Iterable[tuple[bytes, bool]]:
 
 
 def amount_of(value: Any, formats: Formats) -> int | str:
-    """What every format makes of an amount."""
+    """The result of every format for an amount."""
     (result,) = {
         one if isinstance(one, str) else one[0]
         for raw, is_json in forms_of({"merchantId": "m", "amount": value, "createdAt": EPOCH})
@@ -61,7 +61,7 @@ def amount_of(value: Any, formats: Formats) -> int | str:
 
 
 def instant_of(value: Any, formats: Formats) -> int | str:
-    """What every format makes of a time, in milliseconds."""
+    """The result of every format for a time, in milliseconds."""
     (result,) = {
         one if isinstance(one, str) else one[1]
         for raw, is_json in forms_of({"merchantId": "m", "amount": 1, "createdAt": value})
@@ -103,7 +103,7 @@ doubles = st.one_of(
 @example(1048576.0000000001, 9)
 @example(5e-324, 9)
 @tries(300)
-def test_a_double_counts_by_its_shortest_decimal_form(value: float, scale: int) -> None:
+def test_a_double_is_converted_by_its_shortest_decimal_form(value: float, scale: int) -> None:
     expected = "amount: too large" if abs(value) > 2**53 else minor(Decimal(repr(value)), scale)
     assert amount_of(value, Formats(scale, amount_text=True)) == expected
 
@@ -114,7 +114,7 @@ def test_a_double_counts_by_its_shortest_decimal_form(value: float, scale: int) 
 @example((2**63 - 1) // 100, 2)
 @example((2**63 - 1) // 100 + 1, 2)
 @tries(100)
-def test_an_integer_counts_as_whole_major_units(value: int, scale: int) -> None:
+def test_an_integer_is_converted_as_major_units(value: int, scale: int) -> None:
     assert amount_of(Int64(value), Formats(scale, amount_text=True)) == minor(Decimal(value), scale)
 
 
@@ -128,7 +128,7 @@ def test_an_integer_counts_as_whole_major_units(value: int, scale: int) -> None:
 @example(Decimal("0E-6176"), 0)
 @example(Decimal("1E-6176"), 9)
 @tries(200)
-def test_a_decimal128_counts_exactly(value: Decimal, scale: int) -> None:
+def test_a_decimal128_is_converted_exactly(value: Decimal, scale: int) -> None:
     assert amount_of(Decimal128(value), Formats(scale, amount_text=True)) == minor(value, scale)
 
 
@@ -136,7 +136,7 @@ def test_a_decimal128_counts_exactly(value: Decimal, scale: int) -> None:
 @example(Decimal("-92233720368547758.08"), 2, True, "٫", "")
 @example(Decimal("0.00"), 0, False, ".", "+")
 @tries(200)
-def test_text_counts_as_the_decimal_it_spells(value: Decimal, scale: int, persian: bool, point: str, sign: str) -> None:
+def test_text_is_converted_as_a_decimal(value: Decimal, scale: int, persian: bool, point: str, sign: str) -> None:
     text = f"{value:f}".replace(".", point)
     text = text.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")) if persian else text
     assert amount_of(sign * (value >= 0 and not text.startswith("-")) + text, Formats(scale, True)) == minor(
@@ -147,17 +147,17 @@ def test_text_counts_as_the_decimal_it_spells(value: Decimal, scale: int, persia
 @pytest.mark.parametrize(
     "text", [" 5", "5 ", "1,000", "1e3", "1.2.3", "1.2٫3", "-", "+", ".", "--5", "5-", "٣", "0x10", "NaN", "inf", "۵a"]
 )
-def test_text_that_is_no_plain_number_is_unreadable(text: str) -> None:
+def test_text_that_is_no_plain_number_is_rejected_as_unreadable(text: str) -> None:
     assert amount_of(text, Formats(2, True)) == "amount: unreadable"
 
 
-def test_empty_text_is_empty_and_text_without_the_option_is_text() -> None:
+def test_empty_text_is_empty_and_text_needs_its_option() -> None:
     assert amount_of("", Formats(2, True)) == "amount: empty"
     assert amount_of("5", Formats(2)) == "amount: text"
 
 
 @pytest.mark.parametrize("value", [True, None, float("nan"), float("-inf"), Decimal128("sNaN"), EPOCH])
-def test_what_is_no_number_is_rejected_with_a_scale_as_without(value: Any) -> None:
+def test_values_that_are_no_numbers_are_rejected_with_any_scale(value: Any) -> None:
     assert amount_of(value, Formats(2, True)) == amount_of(value, Formats())
 
 
@@ -171,7 +171,7 @@ def floored(seconds: Decimal, places: int) -> int:
 @example(-0.0005)
 @example(1719187200.9999999)
 @tries(200)
-def test_an_epoch_double_is_cut_off_to_the_millisecond_towards_the_past(value: float) -> None:
+def test_an_epoch_double_is_floored_to_milliseconds(value: float) -> None:
     assert instant_of(value, Formats(time_format="epoch-s")) == floored(Decimal(repr(value)), 3)
     assert instant_of(value, Formats(time_format="epoch-ms")) == floored(Decimal(repr(value)), 0)
 
@@ -199,11 +199,11 @@ def test_epoch_decimals_and_text_are_read_like_doubles(value: Decimal) -> None:
         ("99999999999999999999", "time: unreadable"),
     ],
 )
-def test_what_is_no_epoch_time_is_rejected(value: Any, reason: str) -> None:
+def test_an_invalid_epoch_time_is_rejected(value: Any, reason: str) -> None:
     assert instant_of(value, Formats(time_format="epoch-s")) == reason
 
 
-def test_a_number_is_no_time_without_an_epoch_format_and_dates_are_one_with_every_format() -> None:
+def test_numbers_need_an_epoch_format_and_dates_need_none() -> None:
     assert instant_of(1719187200, Formats(time_format="iso")) == "time: wrong type"
     assert instant_of(1719187200, Formats()) == "time: wrong type"
     assert instant_of("2024-06-24T00:00:00Z", Formats()) == "time: text"
@@ -246,7 +246,7 @@ def test_iso_text_without_offset_is_in_the_zone_of_text(local: datetime, zone: s
         ("2021-09-22T00:00:00 Z", "time: unreadable"),
     ],
 )
-def test_a_local_time_that_never_was_or_was_twice_is_rejected(text: str, expected: str) -> None:
+def test_a_nonexistent_or_ambiguous_local_time_is_rejected(text: str, expected: str) -> None:
     found = instant_of(text, Formats(time_format="iso", text_zone="Asia/Tehran"))
     assert found == (milliseconds(datetime.fromisoformat(expected)) if expected.endswith("Z") else expected)
 
@@ -261,7 +261,7 @@ def test_a_local_time_that_never_was_or_was_twice_is_rejected(text: str, expecte
     ],
 )
 @pytest.mark.parametrize("takes_earlier", [False, pytest.param(True, marks=pytest.mark.thorough)])
-def test_text_without_a_time_of_day_is_the_first_instant_of_a_day_whose_midnight_was_twice(
+def test_a_date_with_two_midnights_begins_at_the_first(
     zone: str, day: date, expected: str, takes_earlier: bool
 ) -> None:
     for form, text in (("iso", f"{day}"), ("%d %B %Y", f"{day:%d %B %Y}")):
@@ -271,7 +271,7 @@ def test_text_without_a_time_of_day_is_the_first_instant_of_a_day_whose_midnight
         assert instant_of(f"{day}T00:00:00", Formats(time_format="iso", text_zone=zone)) == "time: ambiguous"
 
 
-def test_of_two_instants_the_earlier_is_taken_where_days_are_those_of_the_same_zone() -> None:
+def test_an_ambiguous_date_is_the_earlier_instant_in_the_same_zone() -> None:
     formats = Formats(time_format="iso", text_zone="Asia/Tehran", takes_earlier=True)
     azores = Formats(time_format="iso", text_zone="Atlantic/Azores", takes_earlier=True)
     assert instant_of("2023-10-29", azores) == milliseconds(datetime(2023, 10, 29, tzinfo=UTC))
@@ -279,7 +279,7 @@ def test_of_two_instants_the_earlier_is_taken_where_days_are_those_of_the_same_z
     assert instant_of("2021-03-22T00:30:00", formats) == "time: no such time"
 
 
-def test_iso_text_without_offset_is_rejected_where_no_zone_is_named() -> None:
+def test_iso_text_without_offset_is_rejected_without_a_zone() -> None:
     assert instant_of("2024-06-24T10:00:00", Formats(time_format="iso")) == "time: no offset"
     assert instant_of("2024-06-24", Formats(time_format="iso")) == "time: no offset"
 
@@ -298,7 +298,7 @@ PATTERNS = [
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2060, 1, 1)), st.sampled_from(PATTERNS), st.booleans())
 @tries(200)
-def test_text_is_read_by_a_pattern_as_strptime_reads_it(when: datetime, pattern: str, persian: bool) -> None:
+def test_text_is_parsed_by_a_pattern_like_strptime(when: datetime, pattern: str, persian: bool) -> None:
     text = when.strftime(pattern)
     expected = datetime.strptime(text, pattern).replace(tzinfo=UTC)
     text = text.translate(str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")) if persian and "%%" not in pattern else text
@@ -370,10 +370,10 @@ def test_text_that_does_not_fit_the_pattern_is_rejected(text: str, pattern: str)
         {"time_format": "epoch", "text_zone": None},
     ],
 )
-def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Formats(**options).require_possible()
 
 
-def test_all_steps_of_a_pattern_fit_what_the_kernel_reads() -> None:
+def test_every_pattern_directive_is_supported_by_the_kernel() -> None:
     assert steps_of("%Y  %m%%%d") == (ord("Y"), -1, ord("m"), 256 + ord("%"), ord("d"))

@@ -41,7 +41,7 @@ def transactions(of: list[object]) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["ObjectId", "mixed"])
-def test_very_many_merchants_keep_their_codes_and_texts(kind: str) -> None:
+def test_very_many_merchants_keep_their_codes_and_ids(kind: str) -> None:
     ids = [ObjectId(i.to_bytes(12, "big")) for i in range(MANY)]
     numbers = [Int64((-1) ** i * i * 10**10) for i in range(MANY)]
     texts = [f"فروشگاه {i}" for i in range(MANY)]
@@ -60,7 +60,7 @@ def test_very_many_merchants_keep_their_codes_and_texts(kind: str) -> None:
 
 @tries(150)
 @given(st.lists(merchants, max_size=30))
-def test_a_merchant_has_one_code_for_every_type_it_is_seen_in(of: list[object]) -> None:
+def test_a_merchant_has_one_code_for_all_its_types(of: list[object]) -> None:
     valid = [merchant for merchant in of if merchant != ""]
     decoder = BsonDecoder(Fields(), EVER)
     batches = list(decoder.batches(chunk_of(transactions(valid))))
@@ -68,21 +68,21 @@ def test_a_merchant_has_one_code_for_every_type_it_is_seen_in(of: list[object]) 
     assert len(decoder.merchants) == len({(type(m), m) for m in valid})
 
 
-def test_42_as_a_number_and_as_text_differ_by_kind() -> None:
+def test_a_number_and_equal_text_have_different_types() -> None:
     decoder = BsonDecoder(Fields(), EVER)
     list(decoder.batches(chunk_of(transactions([42, "42", Int64(42)]))))
     assert decoder.merchants.texts() == ["42", "42"]
     assert decoder.merchants.kinds().tolist() == [KIND_INTEGER, KIND_STRING]
 
 
-def test_a_batch_keeps_its_merchants_when_the_table_grows_after_it() -> None:
+def test_a_batch_keeps_its_merchants_when_the_table_grows() -> None:
     decoder = BsonDecoder(Fields(), EVER)
     (first,) = decoder.batches(chunk_of(transactions(["a", "b"])))
     list(decoder.batches(chunk_of(transactions([f"merchant {i}" for i in range(2000)]))))
     assert merchants_of([first], decoder) == ["a", "b"]
 
 
-def test_a_name_longer_than_the_table_makes_it_grow() -> None:
+def test_a_long_merchant_id_grows_the_table() -> None:
     name = "x" * (200_000 if COMPILED else 20_000)
     assert read_bson(transactions([name, "y", name]), Fields()).rows == [(name, 1, 0), ("y", 1, 0), (name, 1, 0)]
 
@@ -93,7 +93,7 @@ def test_a_name_longer_than_the_table_makes_it_grow() -> None:
 @example(b"\xc0\x80")
 @example(b"\xf4\x90\x80\x80")
 @example(b"\xf0\x9f\x98\x80")
-def test_text_is_taken_where_python_takes_it_for_utf_8(content: bytes) -> None:
+def test_utf_8_is_validated_like_in_python(content: bytes) -> None:
     raw = to_bson([("createdAt", DatetimeMS(0)), ("amount", 1), ("merchantId", "x" * len(content))])
     found = read_bson(raw.replace(b"x" * len(content) + b"\0", content + b"\0"), Fields())
     try:
@@ -102,7 +102,7 @@ def test_text_is_taken_where_python_takes_it_for_utf_8(content: bytes) -> None:
         assert found.reasons == [("merchant", "not UTF-8")]
 
 
-def test_a_table_that_would_pass_2_gib_of_names_refuses_to_grow() -> None:
+def test_a_table_does_not_grow_beyond_2_gib() -> None:
     table = MerchantTable()
     table.state.size[1] = 2**31
     with pytest.raises(ServiceError, match="2 GiB"):
@@ -110,12 +110,12 @@ def test_a_table_that_would_pass_2_gib_of_names_refuses_to_grow() -> None:
 
 
 @pytest.mark.skipif(not COMPILED, reason="the same tables are grown by kernels that are compiled, and faster")
-def test_the_memory_of_a_table_follows_its_merchants() -> None:
+def test_the_memory_of_a_table_is_proportional_to_its_merchants() -> None:
     decoder = BsonDecoder(Fields(), EVER)
     list(decoder.batches(chunk_of(transactions(list(range(40_000))))))
     held = sum(array.nbytes for array in decoder.merchants.state)
     assert held < 100 * len(decoder.merchants)
 
 
-def test_hashes_differ_between_tables_so_that_collisions_cannot_be_provoked() -> None:
+def test_hashes_are_salted_per_table_against_collision_attacks() -> None:
     assert len({int(MerchantTable().state.seed[0]) for _ in range(4)}) == 4

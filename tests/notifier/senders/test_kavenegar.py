@@ -1,4 +1,4 @@
-"""Short messages by Kavenegar: what its every answer, and its silence, means for a message."""
+"""SMS by Kavenegar: the outcome of a message for each response, time-out and status lookup."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sender_at(*behaviours: Behaviour, age_ms: int = 0, line: str = "") -> Iterat
             sender.close()
 
 
-def test_a_message_is_posted_with_its_persian_text_and_our_number_of_it() -> None:
+def test_a_message_is_posted_with_its_persian_text_and_localid() -> None:
     message = message_over("sms")
     with sender_at(taken()) as (sender, server):
         assert sender.send(message) == Receipt("8792343", parts=1)
@@ -74,26 +74,26 @@ def test_a_message_is_posted_with_its_persian_text_and_our_number_of_it() -> Non
     }
 
 
-def test_the_line_is_named_when_one_is_set() -> None:
+def test_the_configured_sender_line_is_sent() -> None:
     with sender_at(taken(), line="10004346") as (sender, server):
         sender.send(message_over("sms"))
     assert server.requests[0].form["sender"] == "10004346"
 
 
-def test_a_number_abroad_is_written_as_dialled_in_iran() -> None:
+def test_a_foreign_number_is_written_with_the_dialling_prefix() -> None:
     with sender_at(taken()) as (sender, server):
         sender.send(message_over("sms", address="+4915123456789"))
     assert server.requests[0].form["receptor"] == "004915123456789"
 
 
-def test_the_number_of_a_message_is_the_same_each_time_and_fits_a_signed_long() -> None:
+def test_the_localid_of_a_message_is_stable_and_fits_64_bits() -> None:
     first, second = message_over("sms"), message_over("sms", id="bbbbbbbbbbbbbbbbbbbbbbbbbb:sms")
     assert first.number_id == message_over("sms", title="other").number_id
     assert first.number_id != second.number_id
     assert 0 < first.number_id < 2**63
 
 
-def test_a_failed_message_that_is_retried_has_another_id_at_the_gateway() -> None:
+def test_a_manually_retried_message_has_another_localid() -> None:
     editions = [message_over("sms", edition=edition) for edition in range(3)]
     with sender_at(taken(1, status=11), taken(2), answered(200, [{"messageid": 2, "status": 4}])) as (sender, server):
         with pytest.raises(PermanentFailure):
@@ -113,20 +113,20 @@ def test_two_messages_go_over_one_connection() -> None:
     assert (len(server.requests), server.connections) == (2, 1)
 
 
-def test_a_repeated_message_is_the_one_the_gateway_has() -> None:
+def test_a_repeated_message_is_recognised_by_the_gateway() -> None:
     with sender_at(taken(77), taken(77, status=10)) as (sender, server):
         assert sender.send(message_over("sms")).reference == sender.send(message_over("sms")).reference == "77"
     assert server.requests[0].form["localid"] == server.requests[1].form["localid"]
 
 
 @pytest.mark.parametrize("status", [400, 406, 411, 413, 414, 417, 419, 420, 422])
-def test_a_status_that_the_message_causes_is_for_good(status: int) -> None:
+def test_a_status_caused_by_the_message_is_permanent(status: int) -> None:
     with sender_at(answered(status)) as (sender, _), pytest.raises(PermanentFailure, match=f"Kavenegar {status}: "):
         sender.send(message_over("sms"))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 412, 416, 418, 426, 427, 501])
-def test_a_status_that_the_account_causes_waits_for_the_operator(status: int) -> None:
+def test_a_status_caused_by_the_account_is_a_refusal(status: int) -> None:
     with (
         sender_at(answered(status)) as (sender, _),
         pytest.raises(Refused, match="for the operator") as failed,
@@ -136,14 +136,14 @@ def test_a_status_that_the_account_causes_waits_for_the_operator(status: int) ->
 
 
 @pytest.mark.parametrize("status", [409, 429, 451])
-def test_a_status_that_concerns_whatever_is_sent_next_is_a_refusal_of_all(status: int) -> None:
+def test_a_status_that_affects_every_message_is_a_refusal_of_all(status: int) -> None:
     with sender_at(answered(status)) as (sender, _), pytest.raises(Refused) as failed:
         sender.send(message_over("sms"))
     assert (failed.value.retry_after_s, failed.value.receiver_only) == (None, False)
 
 
 @pytest.mark.parametrize("status", [402, 599])
-def test_a_status_that_passes_is_tried_again(status: int) -> None:
+def test_a_temporary_status_is_retried(status: int) -> None:
     with sender_at(answered(status)) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("sms"))
     assert not isinstance(failed.value, Refused)
@@ -155,7 +155,7 @@ def test_http_200_is_no_success_when_the_gateways_own_status_is_not_200() -> Non
 
 
 @pytest.mark.parametrize("status", [6, 11, 13, 14])
-def test_a_message_that_the_gateway_has_given_up_is_not_sent_again(status: int) -> None:
+def test_a_message_the_gateway_gave_up_is_not_sent_again(status: int) -> None:
     with sender_at(taken(status=status)) as (sender, _), pytest.raises(PermanentFailure):
         sender.send(message_over("sms"))
     with sender_at(taken(status=status)) as (sender, _), pytest.raises(PermanentFailure):
@@ -169,7 +169,7 @@ def test_a_success_with_a_strange_entry_is_a_success(entry: Any) -> None:
         assert sender.find(message_over("sms")) is not None
 
 
-def test_a_text_that_is_too_long_is_refused_before_anything_is_sent() -> None:
+def test_a_text_that_is_too_long_is_refused_before_sending() -> None:
     with sender_at(taken()) as (sender, server):
         for body in ("س" * 671, "x" * 901):
             with pytest.raises(PermanentFailure, match="at most"):
@@ -178,14 +178,14 @@ def test_a_text_that_is_too_long_is_refused_before_anything_is_sent() -> None:
     assert len(server.requests) == 1
 
 
-def test_an_address_that_is_none_is_refused_before_anything_is_sent() -> None:
+def test_an_invalid_address_is_refused_before_sending() -> None:
     with sender_at(taken()) as (sender, server), pytest.raises(PermanentFailure, match="address"):
         sender.send(message_over("sms", address="09123456789,09120000000"))
     assert server.requests == []
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, resets, drips, rubbish])
-def test_silence_after_the_request_is_ambiguous(behaviour: Behaviour) -> None:
+def test_a_time_out_after_the_request_is_ambiguous(behaviour: Behaviour) -> None:
     with sender_at(behaviour) as (sender, server), pytest.raises(Ambiguous, match="after the request was sent"):
         sender.send(message_over("sms"))
     assert len(server.requests) == 1
@@ -203,13 +203,13 @@ def test_silence_after_the_request_is_ambiguous(behaviour: Behaviour) -> None:
         answers(504),
     ],
 )
-def test_an_answer_without_an_outcome_is_ambiguous(behaviour: Behaviour) -> None:
+def test_a_response_without_an_outcome_is_ambiguous(behaviour: Behaviour) -> None:
     with sender_at(behaviour) as (sender, _), pytest.raises(UnclearAnswer):
         sender.send(message_over("sms"))
 
 
 @pytest.mark.parametrize(("status", "retry_s"), [(408, None), (429, 7), (503, 7)])
-def test_a_proxy_that_has_not_passed_it_on_is_tried_again(status: int, retry_s: float | None) -> None:
+def test_a_proxy_error_before_forwarding_is_retried(status: int, retry_s: float | None) -> None:
     headers = {"retry-after": "7"} if retry_s else {}
     with sender_at(answers(status, b"busy", headers)) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("sms"))
@@ -218,7 +218,7 @@ def test_a_proxy_that_has_not_passed_it_on_is_tried_again(status: int, retry_s: 
 
 
 @pytest.mark.parametrize("status", [302, 403, 404, 410])
-def test_a_place_that_is_no_gateway_waits_for_the_operator(status: int) -> None:
+def test_a_url_that_is_no_gateway_is_a_refusal(status: int) -> None:
     elsewhere = answers(status, b"", {"location": "https://elsewhere.example/"})
     with sender_at(elsewhere) as (sender, server), pytest.raises(TemporaryFailure, match="for the operator"):
         sender.send(message_over("sms"))
@@ -232,7 +232,7 @@ def test_without_a_connection_nothing_was_sent() -> None:
     sender.close()
 
 
-def test_after_an_ambiguous_send_the_status_is_looked_up_by_our_number() -> None:
+def test_after_an_ambiguous_send_the_status_is_looked_up_by_localid() -> None:
     message = message_over("sms")
     found = answered(200, [{"messageid": 85463238, "localid": str(message.number_id), "status": 4}])
     with sender_at(cuts, found) as (sender, server):
@@ -244,17 +244,17 @@ def test_after_an_ambiguous_send_the_status_is_looked_up_by_our_number() -> None
 
 
 @pytest.mark.parametrize("entries", [None, [], [{"messageid": 0, "status": 100}], [{"messageid": 5, "status": 100}]])
-def test_a_message_that_the_gateway_does_not_know_was_never_taken(entries: Any) -> None:
+def test_an_unknown_localid_means_the_message_was_not_sent(entries: Any) -> None:
     with sender_at(answered(200, entries), age_ms=12 * HOUR_MS - 1) as (sender, _):
         assert sender.find(message_over("sms")) is None
 
 
-def test_a_gateway_that_has_forgotten_the_message_cannot_be_queried() -> None:
+def test_after_the_retention_of_the_gateway_there_is_no_status_lookup() -> None:
     with sender_at(answered(200, []), age_ms=12 * HOUR_MS) as (sender, _), pytest.raises(NotAskable):
         sender.find(message_over("sms"))
 
 
-def test_how_long_a_gateway_remembers_counts_from_the_attempt_and_not_from_the_message() -> None:
+def test_the_retention_of_the_gateway_starts_at_the_attempt() -> None:
     attempted = message_over("sms", attempted_at_ms=CREATED_AT_MS + 30 * HOUR_MS)
     with sender_at(answered(200, []), age_ms=42 * HOUR_MS - 1) as (sender, _):
         assert sender.find(attempted) is None
@@ -263,12 +263,12 @@ def test_how_long_a_gateway_remembers_counts_from_the_attempt_and_not_from_the_m
 
 
 @pytest.mark.parametrize("status", [403, 451])
-def test_a_question_that_is_refused_like_any_other_request_is_a_refusal_of_all(status: int) -> None:
+def test_a_refused_status_lookup_is_a_refusal_of_all(status: int) -> None:
     with sender_at(answered(status)) as (sender, _), pytest.raises(Refused):
         sender.find(message_over("sms"))
 
 
 @pytest.mark.parametrize("behaviour", [hangs, cuts, answered(409), answered(403), answers(502), answers(200, b"{}")])
-def test_a_failed_status_lookup_is_repeated(behaviour: Callable[..., None]) -> None:
+def test_a_failed_status_lookup_is_retried(behaviour: Callable[..., None]) -> None:
     with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure):
         sender.find(message_over("sms"))

@@ -1,4 +1,4 @@
-"""Mail by SMTP: what every answer, and every lost connection, means for a mail, stage by stage."""
+"""Mail by SMTP: the outcome for each response and each lost connection, by stage."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_mail_arrives_with_its_persian_intact() -> None:
     assert max(map(len, taken.content.split(b"\r\n"))) <= 998
 
 
-def test_a_repetition_bears_the_same_message_id() -> None:
+def test_a_retry_has_the_same_message_id() -> None:
     with sender_at() as (sender, server):
         sender.send(message_over("email"))
         sender.send(message_over("email"))
@@ -89,7 +89,7 @@ def test_a_repetition_bears_the_same_message_id() -> None:
 
 
 @pytest.mark.parametrize("title", ["Sale\r\nBcc: thief@evil.example", "Sale\nX: y", "Sale\x00\u2028Bcc: x", "\r\n"])
-def test_a_title_adds_no_header(title: str) -> None:
+def test_a_title_cannot_inject_a_header(title: str) -> None:
     with sender_at() as (sender, server):
         sender.send(message_over("email", title=title))
     mail = parsed(server.mails[0].content)
@@ -121,7 +121,7 @@ def test_an_address_that_looks_like_an_encoded_word_is_written_as_it_is() -> Non
 
 
 @pytest.mark.parametrize("to", ["a@example.com\r\nRCPT TO:<b@example.com>", "a@example.com, b@example.com", "", "<>"])
-def test_an_address_that_is_none_is_refused_before_anything_is_sent(to: str) -> None:
+def test_an_invalid_address_is_refused_before_sending(to: str) -> None:
     with sender_at() as (sender, server), pytest.raises(PermanentFailure, match="the address is not valid"):
         sender.send(message_over("email", address=to))
     assert server.stages == []
@@ -150,7 +150,7 @@ def test_a_line_that_is_a_dot_does_not_end_the_mail() -> None:
 
 
 @pytest.mark.parametrize("stage", [*REFUSING, "end"])
-def test_a_4xx_at_any_stage_is_tried_again(stage: str) -> None:
+def test_a_4xx_at_any_stage_is_retried(stage: str) -> None:
     with sender_at({stage: "451 4.3.0 later"}) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("email"))
     assert failed.value.retry_after_s is None
@@ -161,7 +161,7 @@ def test_a_4xx_at_any_stage_is_tried_again(stage: str) -> None:
     ("stage", "reply"),
     [("RCPT", "550 5.1.1 no such user"), ("DATA", "554 no"), ("end", "554 spam"), ("MAIL", "552 large")],
 )
-def test_a_5xx_that_the_mail_causes_is_for_good(stage: str, reply: str) -> None:
+def test_a_5xx_caused_by_the_mail_is_permanent(stage: str, reply: str) -> None:
     with sender_at({stage: reply}) as (sender, _), pytest.raises(PermanentFailure, match=re.escape(reply)):
         sender.send(message_over("email"))
 
@@ -175,7 +175,7 @@ def test_a_5xx_that_the_mail_causes_is_for_good(stage: str, reply: str) -> None:
         ("RCPT", "530 5.7.0 log in first"),
     ],
 )
-def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply: str) -> None:
+def test_a_5xx_caused_by_the_settings_is_a_refusal(stage: str, reply: str) -> None:
     with sender_at({stage: reply}) as (sender, _), pytest.raises(Refused, match="for the operator") as failed:
         sender.send(message_over("email"))
     assert failed.value.retry_after_s is None
@@ -203,7 +203,7 @@ def test_a_5xx_that_the_settings_cause_waits_for_the_operator(stage: str, reply:
         ({"end": "421 4.3.2 shutting down"}, True),
     ],
 )
-def test_what_is_refused_before_the_mail_or_with_421_or_454_but_to_a_receiver_is_refused_to_all(
+def test_errors_before_the_mail_and_421_and_454_are_refusals_of_all(
     script: Mapping[str, str], concerns_all: bool
 ) -> None:
     with (
@@ -222,13 +222,13 @@ def test_a_connection_lost_before_the_end_of_the_mail_has_sent_nothing(stage: st
         assert server.stages[-1] == stage
 
 
-def test_a_server_that_hangs_up_instead_of_reading_a_small_mail_has_not_taken_it() -> None:
+def test_a_disconnect_before_reading_a_small_mail_means_not_sent() -> None:
     with sender_at({"DATA": "421 4.3.2 shutting down"}) as (sender, _), pytest.raises(TemporaryFailure, match="421"):
         sender.send(message_over("email"))
 
 
 @pytest.mark.parametrize("action", ["drop", "hang", "drip"])
-def test_silence_after_the_end_of_the_mail_is_ambiguous(action: str) -> None:
+def test_a_time_out_after_the_end_of_the_mail_is_ambiguous(action: str) -> None:
     with sender_at({"end": action}, timeout_s=10.0 if action == "drop" else 0.6) as (sender, server):
         with pytest.raises(Ambiguous, match="after the whole mail was sent"):
             sender.send(message_over("email"))
@@ -239,7 +239,7 @@ def test_silence_after_the_end_of_the_mail_is_ambiguous(action: str) -> None:
     ("action", "stage"),
     [*(("hang", stage) for stage in [*REFUSING, "content"]), ("drip", "greeting"), ("drip", "EHLO"), ("drip", "RCPT")],
 )
-def test_a_server_that_is_slow_before_the_end_of_the_mail_is_left_in_time(action: str, stage: str) -> None:
+def test_a_slow_server_before_the_end_of_the_mail_times_out(action: str, stage: str) -> None:
     body = LARGE if stage == "content" else PERSIAN_BODY
     with sender_at({stage: action}, timeout_s=0.6) as (sender, _):
         began_s = time.monotonic()
@@ -248,17 +248,17 @@ def test_a_server_that_is_slow_before_the_end_of_the_mail_is_left_in_time(action
         assert time.monotonic() - began_s < 10
 
 
-def test_an_answer_that_leaves_open_whether_the_whole_mail_was_taken_is_ambiguous_and_no_silence() -> None:
+def test_an_unclear_response_to_the_whole_mail_is_ambiguous_and_no_time_out() -> None:
     with sender_at({"end": "354 go on"}) as (sender, _), pytest.raises(UnclearAnswer):
         sender.send(message_over("email"))
 
 
-def test_an_answer_without_sense_to_the_whole_mail_is_ambiguous() -> None:
+def test_a_malformed_response_to_the_whole_mail_is_ambiguous() -> None:
     with sender_at({"end": "3fortytwo"}) as (sender, _), pytest.raises(Ambiguous):
         sender.send(message_over("email"))
 
 
-def test_a_server_that_takes_the_mail_and_hangs_up_has_taken_it() -> None:
+def test_a_disconnect_after_accepting_the_mail_is_a_success() -> None:
     with sender_at({"QUIT": "drop"}) as (sender, _):
         assert sender.send(message_over("email")).reference == MESSAGE_ID
 
@@ -277,7 +277,7 @@ def test_starttls_protects_the_login_and_the_mail() -> None:
     assert server.mails[0].tls
 
 
-def test_tls_from_the_first_byte_is_spoken() -> None:
+def test_implicit_tls_is_supported() -> None:
     with mail_server(tls=server_tls("127.0.0.1")) as server:
         smtp_sender(server.port, security="tls").send(message_over("email"))
     assert len(server.mails) == 1
@@ -285,9 +285,7 @@ def test_tls_from_the_first_byte_is_spoken() -> None:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 @pytest.mark.parametrize(("name", "reason"), [("mail.example", "mismatch"), (None, "not trusted")])
-def test_a_certificate_that_does_not_prove_the_server_gets_nothing(
-    security: Security, name: str | None, reason: str
-) -> None:
+def test_an_invalid_certificate_gets_nothing(security: Security, name: str | None, reason: str) -> None:
     place: dict[str, Any] = {security: server_tls(name or "127.0.0.1")}
     trust = trusting_tls() if name else ssl.create_default_context()
     with mail_server(**place) as server, pytest.raises(TemporaryFailure, match=reason):
@@ -311,24 +309,24 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail() -> None:
         ({"AUTH": "334 this is not base64"}, "not SMTP"),
     ],
 )
-def test_trouble_before_the_mail_is_tried_again(script: Mapping[str, str], reason: str) -> None:
+def test_failures_before_the_mail_are_retried(script: Mapping[str, str], reason: str) -> None:
     with mail_server(script, starttls=server_tls("127.0.0.1")) as server, pytest.raises(TemporaryFailure, match=reason):
         smtp_sender(server.port, security="starttls", login=("shop", "right-password")).send(message_over("email"))
     assert server.mails == []
 
 
-def test_a_handshake_that_never_ends_is_left_in_time() -> None:
+def test_a_handshake_that_never_ends_times_out() -> None:
     with silent_port() as port, pytest.raises(Unreachable, match="no answer in time"):
         smtp_sender(port, security="tls", timeout_s=0.5).send(message_over("email"))
 
 
-def test_a_wrong_password_waits_for_the_operator() -> None:
+def test_a_wrong_password_is_a_refusal() -> None:
     with mail_server(starttls=server_tls("127.0.0.1")) as server, pytest.raises(TemporaryFailure, match="operator"):
         smtp_sender(server.port, security="starttls", login=("shop", "wrong")).send(message_over("email"))
     assert server.mails == []
 
 
-def test_a_server_that_knows_no_login_waits_for_the_operator() -> None:
+def test_a_server_without_login_is_a_refusal() -> None:
     with (
         mail_server(auth_require_tls=True) as server,
         pytest.raises(TemporaryFailure, match="AUTH extension"),
@@ -337,7 +335,7 @@ def test_a_server_that_knows_no_login_waits_for_the_operator() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nobody", "Shop <nobody>", "a@b.example\nBcc: c@d.ir", "a@b.example, c@d.ir"])
-def test_a_sender_that_is_no_address_is_refused_at_the_start(text: str) -> None:
+def test_an_invalid_sender_address_is_refused_at_start_up(text: str) -> None:
     with pytest.raises(SettingsError, match="SMTP_FROM"):
         MailFrom.parsed("SMTP_FROM", text)
 

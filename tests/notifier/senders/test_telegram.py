@@ -1,4 +1,4 @@
-"""Telegram messages: what every answer of the Bot API, and its silence, means for a message."""
+"""Telegram messages: the outcome for each response of the Bot API, and for time-outs."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def test_a_message_is_posted_as_plain_text_with_its_persian_intact() -> None:
     assert request.json == {"chat_id": 123456789, "text": f"{PERSIAN_TITLE}\n\n{PERSIAN_BODY}"}
 
 
-def test_a_channel_is_named_by_its_name() -> None:
+def test_a_channel_is_addressed_by_its_username() -> None:
     with sender_at(SENT) as (sender, server):
         sender.send(message_over("telegram", address="@shop_news"))
     assert server.requests[0].json["chat_id"] == "@shop_news"
 
 
 @pytest.mark.parametrize("retry_s", [1, 34])
-def test_the_wait_that_the_api_asks_for_is_returned(retry_s: int) -> None:
+def test_retry_after_of_the_api_is_returned(retry_s: int) -> None:
     behaviour = refused(429, f"Too Many Requests: retry after {retry_s}", retry_after=retry_s)
     with sender_at(behaviour) as (sender, _), pytest.raises(Refused, match="Too Many Requests") as failed:
         sender.send(message_over("telegram"))
@@ -80,7 +80,7 @@ def test_the_wait_that_the_api_asks_for_is_returned(retry_s: int) -> None:
 
 
 @pytest.mark.parametrize("asked", ["soon", -5, 10**12, True, None])
-def test_a_wait_that_makes_no_sense_puts_nothing_off_for_ever(asked: Any) -> None:
+def test_an_invalid_retry_after_is_limited(asked: Any) -> None:
     behaviour = refused(429, "Too Many Requests", retry_after=asked)
     with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("telegram"))
@@ -98,7 +98,7 @@ def test_a_wait_that_makes_no_sense_puts_nothing_off_for_ever(asked: Any) -> Non
         (413, "Request Entity Too Large"),
     ],
 )
-def test_a_refusal_of_the_message_is_for_good(code: int, description: str) -> None:
+def test_a_refusal_of_the_message_is_permanent(code: int, description: str) -> None:
     with sender_at(refused(code, description)) as (sender, _), pytest.raises(PermanentFailure) as failed:
         sender.send(message_over("telegram"))
     assert failed.value.reason == f"Telegram {code}: {description}"
@@ -108,35 +108,33 @@ def moved_to(chat: Any) -> Behaviour:
     return refused(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=chat)
 
 
-def test_a_migrated_group_gets_its_message_there_and_its_new_chat_is_returned() -> None:
+def test_a_message_to_a_migrated_group_follows_it_to_the_new_chat() -> None:
     with sender_at(moved_to(-1001234567890), SENT) as (sender, server):
         assert sender.send(message_over("telegram")) == Receipt("4711", moved_to="-1001234567890")
     assert [request.json["chat_id"] for request in server.requests] == [123456789, -1001234567890]
     assert len({request.json["text"] for request in server.requests}) == 1
 
 
-def test_a_chat_that_has_moved_is_followed_once_only() -> None:
+def test_a_moved_chat_is_followed_only_once() -> None:
     with sender_at(moved_to(-1001), moved_to(123456789)) as (sender, server), pytest.raises(PermanentFailure):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("chat", ["-1001", 0, 2**60, True, None, 1.5])
-def test_a_new_chat_that_cannot_be_one_is_not_followed(chat: Any) -> None:
+def test_an_invalid_new_chat_is_not_followed(chat: Any) -> None:
     with sender_at(moved_to(chat)) as (sender, server), pytest.raises(PermanentFailure, match="upgraded"):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("second", "failure"), [(cuts, Ambiguous), (refused(429, "later"), Refused)])
-def test_what_becomes_of_a_message_that_has_moved_on_is_what_its_second_answer_says(
-    second: Behaviour, failure: type[Exception]
-) -> None:
+def test_the_response_of_the_new_chat_decides_the_outcome(second: Behaviour, failure: type[Exception]) -> None:
     with sender_at(moved_to(-1001), second) as (sender, _), pytest.raises(failure):
         sender.send(message_over("telegram"))
 
 
-def test_both_requests_together_take_no_longer_than_one_may() -> None:
+def test_both_requests_share_one_time_out() -> None:
     deadlines: list[Deadline | None] = []
 
     class Watched(HttpGateway):
@@ -156,19 +154,19 @@ def test_both_requests_together_take_no_longer_than_one_may() -> None:
 
 
 @pytest.mark.parametrize(("code", "description"), [(401, "Unauthorized"), (404, "Not Found")])
-def test_a_wrong_token_waits_for_the_operator(code: int, description: str) -> None:
+def test_a_wrong_token_is_a_refusal(code: int, description: str) -> None:
     with sender_at(refused(code, description)) as (sender, _), pytest.raises(Refused, match="BOT_TOKEN") as failed:
         sender.send(message_over("telegram"))
     assert not failed.value.receiver_only
 
 
 @pytest.mark.parametrize(("code", "description"), [(409, "Conflict"), (503, "Service Unavailable")])
-def test_an_error_of_the_api_that_sent_nothing_is_tried_again(code: int, description: str) -> None:
+def test_an_api_error_before_sending_is_retried(code: int, description: str) -> None:
     with sender_at(refused(code, description)) as (sender, _), pytest.raises(TemporaryFailure, match=description):
         sender.send(message_over("telegram"))
 
 
-def test_an_error_of_the_api_that_asks_for_a_wait_is_tried_again() -> None:
+def test_an_api_error_with_retry_after_is_retried() -> None:
     behaviour = refused(500, "Internal Server Error", retry_after=5)
     with sender_at(behaviour) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("telegram"))
@@ -176,7 +174,7 @@ def test_an_error_of_the_api_that_asks_for_a_wait_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("code", [500, 502, 504])
-def test_an_error_within_the_api_may_have_come_after_the_message_went_out(code: int) -> None:
+def test_an_internal_api_error_is_ambiguous(code: int) -> None:
     with sender_at(refused(code, "Bad Gateway")) as (sender, server), pytest.raises(UnclearAnswer, match="Bad Gateway"):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
@@ -194,7 +192,7 @@ def test_an_error_code_that_is_no_number_is_not_shown() -> None:
         sender.send(message_over("telegram"))
 
 
-def test_a_proxy_that_is_overloaded_has_not_passed_it_on() -> None:
+def test_an_overloaded_proxy_has_not_sent_the_message() -> None:
     busy = answers(503, b"busy", {"retry-after": "3"})
     with sender_at(busy) as (sender, _), pytest.raises(TemporaryFailure) as failed:
         sender.send(message_over("telegram"))
@@ -215,21 +213,21 @@ def test_a_proxy_that_is_overloaded_has_not_passed_it_on() -> None:
         answers(500, b"oops"),
     ],
 )
-def test_an_answer_that_leaves_open_whether_it_was_sent_is_ambiguous(behaviour: Behaviour) -> None:
+def test_an_unclear_response_is_ambiguous(behaviour: Behaviour) -> None:
     with sender_at(behaviour) as (sender, server), pytest.raises(Ambiguous):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [301, 404, 403])
-def test_a_place_that_is_no_bot_api_waits_for_the_operator(status: int) -> None:
+def test_a_url_that_is_no_bot_api_is_a_refusal(status: int) -> None:
     elsewhere = answers(status, b"<html></html>", {"location": "https://elsewhere.example/"})
     with sender_at(elsewhere) as (sender, server), pytest.raises(TemporaryFailure, match="TELEGRAM_URL"):
         sender.send(message_over("telegram"))
     assert len(server.requests) == 1
 
 
-def test_a_text_of_4096_units_is_sent_and_a_longer_one_is_not() -> None:
+def test_text_over_4096_utf_16_units_is_refused() -> None:
     with sender_at(SENT) as (sender, server):
         sender.send(message_over("telegram", title="", body="🙂" * 2048))
         with pytest.raises(PermanentFailure, match="4098 UTF-16 units"):
