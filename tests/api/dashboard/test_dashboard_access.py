@@ -1,4 +1,4 @@
-"""The dashboard and keys: asked for, refused, forgotten, and what each allows."""
+"""Access to the dashboard: sign-in links, API keys and their scopes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def link_token(store: str) -> str:
         return new_link_token(stores.sessions, wall_clock_ms())
 
 
-def test_a_link_signs_in_for_every_page_until_signing_out(tabs: Tabs, store: str) -> None:
+def test_a_sign_in_link_works_for_every_page_until_signing_out(tabs: Tabs, store: str) -> None:
     token = link_token(store)
     tab = tabs()
     tab.page.goto(f"{tabs.origin}/sign-in#{token}")
@@ -60,7 +60,7 @@ def test_a_link_signs_in_for_every_page_until_signing_out(tabs: Tabs, store: str
     ("language", "expected"),
     [pytest.param("en", "was used before", marks=pytest.mark.thorough), ("fa", "پیش‌تر به کار رفته")],
 )
-def test_an_expired_link_is_reported_and_another_can_be_used(
+def test_an_expired_sign_in_link_is_reported(
     tabs: Tabs, store: str, language: Literal["en", "fa"], expected: str
 ) -> None:
     tab = tabs(language=language)
@@ -74,9 +74,7 @@ def test_an_expired_link_is_reported_and_another_can_be_used(
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("language", "theme", "width"), [("en", "dark", 1280), ("fa", "light", 390)])
-def test_axe_finds_nothing_wrong_with_the_dialog_that_asks_for_a_key(
-    tabs: Tabs, language: Language, theme: Theme, width: int
-) -> None:
+def test_axe_finds_no_violation_in_the_key_dialog(tabs: Tabs, language: Language, theme: Theme, width: int) -> None:
     tab = tabs(language=language, theme=theme, width=width)
     for path in ("/", "/notifications"):
         tab.page.goto(f"{tabs.origin}{path}")
@@ -88,7 +86,7 @@ def test_axe_finds_nothing_wrong_with_the_dialog_that_asks_for_a_key(
         assert found_by_axe(tab) == []
 
 
-def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs, store: str) -> None:
+def test_an_api_key_is_requested_validated_and_stored_for_the_tab_only(tabs: Tabs, store: str) -> None:
     token = add_key(store, [Scope.SUMMARIES], name="books")
     tab = tabs().open("range=last-30")
     field = tab.page.get_by_label("Key", exact=True)
@@ -113,7 +111,7 @@ def test_a_key_is_asked_for_refused_taken_and_forgotten_with_the_tab(tabs: Tabs,
 
 
 @pytest.mark.thorough
-def test_a_key_that_is_revoked_while_it_is_used_is_asked_for_again(tabs: Tabs, store: str) -> None:
+def test_a_revoked_key_is_requested_again(tabs: Tabs, store: str) -> None:
     token = add_key(store, [Scope.SUMMARIES])
     tab = tabs(language="fa", key=token).figures()
     revoke(store, token)
@@ -123,7 +121,7 @@ def test_a_key_that_is_revoked_while_it_is_used_is_asked_for_again(tabs: Tabs, s
     assert {"401"} == set(tab.refusals)
 
 
-def test_a_merchants_key_shows_only_that_merchant(tabs: Tabs, store: str) -> None:
+def test_a_merchant_key_shows_only_that_merchant(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, merchants=[LARGEST])).figures("range=last-30")
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
     tab.page.get_by_role("combobox", name="Merchant").click()
@@ -134,7 +132,7 @@ def test_a_merchants_key_shows_only_that_merchant(tabs: Tabs, store: str) -> Non
 
 
 @pytest.mark.thorough
-def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs, store: str) -> None:
+def test_a_forbidden_merchant_is_reported_and_deselected(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, merchants=[LARGEST])).open("merchant=shop-2&range=last-30")
     expect(tab.at("#notice-title")).to_have_text("The key does not allow this")
     tab.page.get_by_role("button", name="Start over").click()
@@ -142,20 +140,20 @@ def test_a_merchant_that_the_key_does_not_allow_is_reported_and_left(tabs: Tabs,
 
 
 @pytest.mark.thorough
-def test_the_status_is_for_operators(tabs: Tabs, store: str) -> None:
+def test_only_operators_see_the_status(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.SUMMARIES, Scope.OPERATE])).figures()
     expect(tab.at("#panel-status")).to_contain_text("Needs attention")
 
 
 @pytest.mark.thorough
-def test_a_key_without_summaries_is_reported(tabs: Tabs, store: str) -> None:
+def test_a_key_without_the_summaries_scope_is_reported(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.NOTIFICATIONS])).open()
     expect(tab.at("#empty-title")).to_have_text("This key shows no summaries")
     expect(tab.at("#empty-command")).to_be_hidden()
     expect(tab.at("#panels")).to_be_hidden()
 
 
-def test_the_csv_file_is_saved_with_the_key_and_holds_what_is_shown(tabs: Tabs, store: str) -> None:
+def test_the_csv_export_works_with_a_key_and_matches_the_page(tabs: Tabs, store: str) -> None:
     tab = tabs(key=add_key(store, [Scope.SUMMARIES])).figures(f"merchant={LARGEST}&range=last-30")
     with tab.page.expect_download() as saving:
         tab.page.get_by_role("button", name="Export CSV").click()

@@ -1,4 +1,4 @@
-"""What a person reads on the dashboard, in both languages, and how they choose it."""
+"""The figures of the dashboard, in both languages, and the controls that select them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_amounts_are_shown_in_major_units_with_their_decimals(in_cents: Tabs) ->
 
 
 @pytest.mark.thorough
-def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) -> None:
+def test_the_persian_page_is_right_to_left_with_persian_digits(tabs: Tabs) -> None:
     tab = tabs(language="fa").figures("range=last-30")
     expect(tab.at("html")).to_have_attribute("dir", "rtl")
     expect(tab.at("html")).to_have_attribute("lang", "fa")
@@ -87,7 +87,7 @@ def test_in_persian_the_page_runs_right_to_left_with_persian_digits(tabs: Tabs) 
 
 
 @pytest.mark.thorough
-def test_the_other_language_is_a_click_away_and_remembered(tabs: Tabs) -> None:
+def test_the_language_is_switched_by_a_click_and_stored(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.get_by_role("button", name="فارسی").click()
     expect(tab.at("#merchants-title")).to_have_text("پذیرنده‌های برتر")
@@ -95,7 +95,7 @@ def test_the_other_language_is_a_click_away_and_remembered(tabs: Tabs) -> None:
     expect(tab.at("html")).to_have_attribute("dir", "rtl")
 
 
-def test_a_merchant_is_chosen_with_the_keyboard_only_and_what_is_shown_is_announced(tabs: Tabs) -> None:
+def test_a_merchant_is_chosen_by_keyboard_and_announced_to_screen_readers(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     tab.page.get_by_role("combobox", name="Merchant").focus()
     tab.page.keyboard.press("ArrowDown")
@@ -112,7 +112,7 @@ def test_a_merchant_is_chosen_with_the_keyboard_only_and_what_is_shown_is_announ
 
 
 @pytest.mark.thorough
-def test_escape_leaves_the_merchant_as_it_was(tabs: Tabs) -> None:
+def test_escape_keeps_the_chosen_merchant(tabs: Tabs) -> None:
     tab = tabs().figures()
     merchant = tab.page.get_by_role("combobox", name="Merchant")
     merchant.fill("nobody")
@@ -130,7 +130,7 @@ def test_a_top_merchant_is_chosen_by_a_click(tabs: Tabs) -> None:
     expect(tab.card(0)).to_have_text(f"{total([LARGEST], MONTH):,} IRR")
 
 
-def test_mode_figure_and_range_are_chosen_and_the_address_keeps_them(tabs: Tabs) -> None:
+def test_mode_figure_and_range_are_stored_in_the_url(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.get_by_text("Month", exact=True).click()
     tab.page.get_by_text("Count", exact=True).click()
@@ -153,7 +153,7 @@ _READ = """async ([texts, keys, months, first]) => {
 }"""
 
 
-def test_jalali_dates_are_taken_where_the_summaries_are_gregorian(tabs: Tabs) -> None:
+def test_jalali_dates_are_accepted_for_gregorian_summaries(tabs: Tabs) -> None:
     first = date(2020, 3, 20)
     keys = [str(first + timedelta(days=number)) for number in range(2 * 1461)]
     begin = JALALI.parse(Mode.DAILY, "1399/01/01").first_day
@@ -311,7 +311,7 @@ def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_
             tabs.close()
 
 
-def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) -> None:
+def test_a_completely_published_previous_period_is_compared(tabs: Tabs) -> None:
     tab = tabs().figures("range=1403/03/01..1403/03/30")
     at = DAYS.index("1403/03/01")
     expect(tab.at(".card").nth(3)).to_contain_text(f"before: {total(ALL, DAYS[at - 30 : at]):,} IRR")
@@ -323,7 +323,7 @@ def test_the_period_before_is_compared_where_all_of_it_is_published(tabs: Tabs) 
     )
 
 
-def test_the_calendar_has_a_cell_for_each_day_the_darkest_for_the_highest(tabs: Tabs) -> None:
+def test_the_heatmap_has_a_cell_per_day_darkest_for_the_highest(tabs: Tabs) -> None:
     tab = tabs().figures(f"merchant={PERSIAN}&range=last-30")
     cells = tab.at(".leaf .cell")
     expect(cells).to_have_count(30)
@@ -332,7 +332,7 @@ def test_the_calendar_has_a_cell_for_each_day_the_darkest_for_the_highest(tabs: 
     expect(tab.at(".leaf-name")).to_have_text(["Khordad 1403", "Tir 1403"])
 
 
-def test_arrow_keys_read_the_values_of_both_drawings(tabs: Tabs) -> None:
+def test_arrow_keys_read_the_values_of_both_charts(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     expect(tab.at("#series-chart svg")).to_be_visible()
     for drawing, key in (("#series-chart", "ArrowLeft"), ("#days-map", "ArrowUp")):
@@ -344,7 +344,7 @@ def test_arrow_keys_read_the_values_of_both_drawings(tabs: Tabs) -> None:
         expect(tab.at("#tip")).to_contain_text(f"{total(ALL, [day]):,} IRR")
 
 
-def test_a_key_or_a_click_on_a_period_shows_its_days_and_merchants_and_back_works(tabs: Tabs) -> None:
+def test_a_period_opens_its_days_and_merchants_and_back_returns(tabs: Tabs) -> None:
     tab = tabs().figures("mode=monthly&range=all")
     expect(tab.at("#series-chart svg")).to_be_visible()
     expect(tab.at(".levels")).to_contain_text("from ")
@@ -373,7 +373,7 @@ def _ranked(days: Sequence[str]) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_the_tables_hold_every_value_exactly(tabs: Tabs) -> None:
+def test_the_tables_have_every_exact_value(tabs: Tabs) -> None:
     tab = tabs().figures(f"merchant={LARGEST}&range=last-30")
     toggle = tab.page.get_by_role("button", name="Show as table").first
     toggle.click()
@@ -392,7 +392,7 @@ def test_the_status_shows_rejects_the_balance_failures_and_missed_refreshes(tabs
 
 
 @pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.thorough), "fa"])
-def test_on_a_phone_nothing_is_wider_than_the_screen(tabs: Tabs, language: Language) -> None:
+def test_on_a_phone_nothing_overflows_the_screen(tabs: Tabs, language: Language) -> None:
     tab = tabs(language=language, width=360)
     for chosen in ("range=last-30", "range=all&mode=weekly&type=count"):
         tab.figures(chosen)

@@ -1,4 +1,4 @@
-"""Each number of the page, against a reckoning of its own: in both languages, at the width of a desk and of a phone."""
+"""Every figure of the page, compared with expected values: in both languages, on desktop and phone widths."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _plain(found: Any) -> Any:
 
 
 @pytest.mark.parametrize("reader", READERS if THOROUGH else [None])
-def test_every_number_is_that_of_the_periods_chosen(tabs: Tabs, reader: tuple[Language, int] | None) -> None:
+def test_every_figure_matches_the_chosen_periods(tabs: Tabs, reader: tuple[Language, int] | None) -> None:
     """For one reader, by chance, unless time does not matter."""
     language, width = reader or random.choice(READERS)
     tab = tabs(language=language, width=width).figures()
@@ -225,7 +225,7 @@ def _levels(values: list[int]) -> list[str]:
     ]
 
 
-def test_the_pointer_reads_the_value_its_share_and_what_it_is_compared_with(tabs: Tabs) -> None:
+def test_the_tooltip_shows_value_share_and_comparison(tabs: Tabs) -> None:
     tab = tabs()
     case = Case(Mode.MONTHLY, "amount", STEADY, "1402/01..1402/05", "year")
     tab.figures(case.address)
@@ -245,7 +245,7 @@ def test_the_pointer_reads_the_value_its_share_and_what_it_is_compared_with(tabs
 
 
 @pytest.mark.thorough
-def test_the_line_of_the_average_and_the_bars_stand_where_the_axis_says(tabs: Tabs) -> None:
+def test_bars_and_average_line_match_the_axis(tabs: Tabs) -> None:
     tab = tabs().figures("mode=monthly&range=1402/01..1402/05")
     points = [point for point in series(Mode.MONTHLY, "amount", None) if "1402/01" <= point.key <= "1402/05"]
     drawn = tab.page.evaluate(
@@ -270,7 +270,7 @@ def test_the_line_of_the_average_and_the_bars_stand_where_the_axis_says(tabs: Ta
     assert drawn["average"] == pytest.approx([top(Fraction(sum(p.value for p in points), len(points)))], abs=0.6)
 
 
-def test_all_merchants_are_shown_page_by_page_and_the_focus_goes_to_the_first_new_one(tabs: Tabs) -> None:
+def test_merchants_are_paginated_and_focus_moves_to_the_first_new_one(tabs: Tabs) -> None:
     tab = tabs().figures("range=last-30")
     highest = ranked("amount", DAYS[-30:])
     assert len(highest) == MERCHANTS
@@ -287,9 +287,7 @@ def test_all_merchants_are_shown_page_by_page_and_the_focus_goes_to_the_first_ne
 
 
 @pytest.mark.parametrize(("language", "width"), [("fa", PHONE), *([("en", DESK), ("en", 320)] if THOROUGH else [])])
-def test_cells_are_squares_of_one_size_and_labels_evenly_spaced_with_years_where_there_are_several(
-    tabs: Tabs, language: Language, width: int
-) -> None:
+def test_heatmap_cells_are_equal_squares_and_labels_evenly_spaced(tabs: Tabs, language: Language, width: int) -> None:
     tab = tabs(language=language, width=width).figures("mode=monthly&range=1402/05..1402/05")
     _require_squares(tab)
     for chosen, several in (("mode=monthly&range=all", True), ("range=last-90", False), ("range=all", True)):
@@ -337,7 +335,7 @@ def _require_even_labels(tab: Tab, width: int, several: bool) -> None:
 @pytest.mark.parametrize(
     ("language", "width"), list(product(LANGUAGES, (DESK, PHONE, 320))) if THOROUGH else [("en", PHONE)]
 )
-def test_no_control_is_squeezed_or_lies_over_another(tabs: Tabs, language: Language, width: int) -> None:
+def test_no_controls_overlap(tabs: Tabs, language: Language, width: int) -> None:
     tab = tabs(language=language, width=width).figures("range=last-90")
     boxes = tab.page.evaluate(
         """[...document.querySelectorAll('header :is(a, button, select)')].filter((one) => one.checkVisibility())
@@ -357,7 +355,7 @@ def test_no_control_is_squeezed_or_lies_over_another(tabs: Tabs, language: Langu
 
 
 @pytest.mark.thorough
-def test_the_legend_of_the_calendar_says_in_numbers_where_each_shade_begins(tabs: Tabs) -> None:
+def test_the_heatmap_legend_gives_the_bound_of_each_shade(tabs: Tabs) -> None:
     tab = tabs().figures("range=all")
     values = sorted(point.value for point in series(Mode.DAILY, "amount", None) if point.value > 0)
     bounds = [values[len(values) * level // LEVELS] for level in range(1, LEVELS)]

@@ -1,4 +1,4 @@
-"""Whether everyone can read the dashboard: by eye, in light and dark, by keyboard, with a screen reader."""
+"""Accessibility of the dashboard: axe-core, themes, keyboard, screen reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READERS: list[tuple[Language, Theme, int]] = list(product(get_args(Language), ge
 
 
 @pytest.mark.parametrize("reader", READERS if THOROUGH else [None])
-def test_axe_finds_nothing_wrong_with_the_figures(tabs: Tabs, reader: tuple[Language, Theme, int] | None) -> None:
+def test_axe_finds_no_violation_in_the_figures(tabs: Tabs, reader: tuple[Language, Theme, int] | None) -> None:
     """For one reader, by chance, unless time does not matter."""
     language, theme, width = chosen = reader or random.choice(READERS)
     tab = tabs(language=language, theme=theme, width=width).figures("range=last-30")
@@ -38,7 +38,7 @@ def test_axe_finds_nothing_wrong_with_the_figures(tabs: Tabs, reader: tuple[Lang
     assert found_by_axe(tab) == [], chosen
 
 
-def test_axe_finds_nothing_wrong_with_a_year_a_refusal_and_a_failure(tabs: Tabs) -> None:
+def test_axe_finds_no_violation_in_a_year_and_in_errors(tabs: Tabs) -> None:
     tab = tabs().figures("range=all")
     tab.page.get_by_label("Range").select_option(label="From … to …")
     tab.page.get_by_label("From", exact=True).fill("soon")
@@ -50,7 +50,7 @@ def test_axe_finds_nothing_wrong_with_a_year_a_refusal_and_a_failure(tabs: Tabs)
     assert found_by_axe(tab) == []
 
 
-def test_axe_finds_nothing_wrong_with_the_other_pages(tabs: Tabs) -> None:
+def test_axe_finds_no_violation_in_the_other_pages(tabs: Tabs) -> None:
     """With half of them, by chance, unless time does not matter."""
     tab = tabs()
     for path in PAGES if THOROUGH else random.sample(PAGES, len(PAGES) // 2):
@@ -61,7 +61,7 @@ def test_axe_finds_nothing_wrong_with_the_other_pages(tabs: Tabs) -> None:
     tab.refusals.clear()
 
 
-def test_both_languages_have_the_same_texts_with_the_same_places() -> None:
+def test_both_languages_have_the_same_texts_and_placeholders() -> None:
     texts = json.loads((ROOT / "api" / "dashboard" / "texts.json").read_text("utf-8"))
     for name, text in texts.items():
         assert list(text) == ["en", "fa"], name
@@ -80,7 +80,7 @@ def test_headings_go_down_by_one_level_at_most(tabs: Tabs) -> None:
 
 
 @pytest.mark.thorough
-def test_the_theme_follows_the_system_until_one_is_chosen(tabs: Tabs) -> None:
+def test_the_theme_follows_the_system_unless_chosen(tabs: Tabs) -> None:
     tab = tabs(theme="dark").figures()
     assert _brightness(tab) < 64
     theme = tab.at("#theme")
@@ -93,7 +93,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(tabs: Tabs) -> None:
 
 
 @pytest.mark.thorough
-def test_the_first_key_press_leads_past_the_controls(tabs: Tabs) -> None:
+def test_the_first_tab_stop_skips_the_controls(tabs: Tabs) -> None:
     tab = tabs().figures()
     tab.page.keyboard.press("Tab")
     expect(tab.page.get_by_role("link", name="Skip to the figures")).to_be_focused()
@@ -101,7 +101,7 @@ def test_the_first_key_press_leads_past_the_controls(tabs: Tabs) -> None:
     expect(tab.at("main")).to_be_focused()
 
 
-def test_a_first_load_takes_few_requests_and_asks_no_other_server(tabs: Tabs) -> None:
+def test_a_first_load_takes_few_requests_to_this_server_only(tabs: Tabs) -> None:
     tab = tabs().figures()
     expect(tab.at("#series-chart svg")).to_be_visible()
     expect(tab.at("#status-body h3")).to_be_visible()

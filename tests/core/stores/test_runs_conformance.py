@@ -1,4 +1,4 @@
-"""What every run ledger promises, held against every backend."""
+"""Conformance tests of the run ledger: run lock, heartbeat, takeover of dead runs, on every backend."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dead_holder() -> Holder:
     return replace(current_holder(), process_id=process.pid)
 
 
-def test_the_ledger_is_empty_at_first(stores: Stores) -> None:
+def test_a_new_store_has_an_empty_ledger(stores: Stores) -> None:
     assert stores.runs.get(1) is None
     assert stores.runs.recent(10) == []
 
@@ -93,14 +93,14 @@ def test_a_run_is_read_back_exactly(stores: Stores) -> None:
     assert stores.runs.recent(1) == [full]
 
 
-def test_names_that_are_no_utf_8_are_spelled_out(stores: Stores) -> None:
+def test_names_that_are_not_valid_utf_8_are_escaped(stores: Stores) -> None:
     begun = stores.runs.begin(replace(run(), command="rebuild a\udcff", sources=("a\udcff",)))
     found = stores.runs.get(begun.id)
     assert found is not None
     assert (found.command, found.sources) == ("rebuild a\\udcff", ("a\\udcff",))
 
 
-def test_a_run_that_is_not_there_cannot_be_updated(stores: Stores) -> None:
+def test_an_unknown_run_cannot_be_updated(stores: Stores) -> None:
     with pytest.raises(LookupError, match="no run 9"):
         stores.runs.update(replace(run(), id=9))
     assert stores.runs.recent(10) == []
@@ -139,7 +139,7 @@ def test_a_run_is_silent_once_its_last_heartbeat_is_older_than_the_limit() -> No
     assert not begun.ended(RunStatus.FAILED, NOW_MS).is_silent(NOW_MS + 2 * limit_ms)
 
 
-def test_a_live_run_holds_the_ledger(stores: Stores, clock: Clock) -> None:
+def test_a_live_run_locks_the_ledger(stores: Stores, clock: Clock) -> None:
     begun = stores.runs.begin(run())
     clock.now_ms += 30_000
     with pytest.raises(RunHeld) as caught:
@@ -159,13 +159,13 @@ def test_a_run_whose_process_died_is_taken_over(stores: Stores, dead_holder: Hol
     assert stores.runs.get(1) == replace(begun, status=RunStatus.DIED, ended_at_ms=NOW_MS)
 
 
-def test_a_later_process_of_the_same_id_does_not_hold_the_run(stores: Stores) -> None:
+def test_a_reused_process_id_does_not_keep_the_lock(stores: Stores) -> None:
     place, _, started = str(current_holder().identity).rpartition(" ")
     stores.runs.begin(run(replace(current_holder(), identity=f"{place} {int(started) - 1}")))
     assert stores.runs.begin(run()).id == 2
 
 
-def test_a_clock_that_was_set_does_not_free_a_run(stores: Stores) -> None:
+def test_a_changed_clock_does_not_release_the_lock(stores: Stores) -> None:
     started_ms = current_holder().process_started_ms
     stores.runs.begin(run(replace(current_holder(), process_started_ms=started_ms - 3_600_000)))
     with pytest.raises(RunHeld):
@@ -175,7 +175,7 @@ def test_a_clock_that_was_set_does_not_free_a_run(stores: Stores) -> None:
 @pytest.mark.parametrize(
     "where", ["in another container", "before the host was started again", "by an earlier version"]
 )
-def test_a_process_of_elsewhere_is_not_taken_for_dead_though_its_host_has_the_same_name(
+def test_a_process_of_another_host_with_the_same_name_is_not_dead(
     stores: Stores, clock: Clock, dead_holder: Holder, where: str
 ) -> None:
     boot, namespace, started = str(current_holder().identity).split(" ")
@@ -191,8 +191,8 @@ def test_a_process_of_elsewhere_is_not_taken_for_dead_though_its_host_has_the_sa
     assert stores.runs.begin(run()).id == 2
 
 
-def test_a_closed_run_stays_closed_whatever_its_process_writes(stores: Stores, clock: Clock) -> None:
-    """It was paused, and goes on when another run has taken it over."""
+def test_a_closed_run_stays_closed(stores: Stores, clock: Clock) -> None:
+    """The process was paused, and continues after another run has taken it over."""
     paused = stores.runs.begin(run(ELSEWHERE))
     clock.now_ms += int(HEARTBEAT_LIMIT_S * 1000) + 1
     successor = stores.runs.begin(run())
@@ -256,8 +256,8 @@ def test_a_run_that_is_followed_by_another_has_ended_whatever_its_row_says(mongo
             stores.runs.update(replace(found[1], status=RunStatus.RUNNING, ended_at_ms=None))
 
 
-def test_only_the_process_that_holds_a_run_writes_its_row(stores: Stores) -> None:
-    """A store that was put back from a backup may have a run of that number that another process began."""
+def test_only_the_owner_of_a_run_writes_its_row(stores: Stores) -> None:
+    """A store restored from a backup may have a run of that number by another process."""
     begun = stores.runs.begin(run())
     for holder in (ELSEWHERE, replace(begun.holder, identity=f"{begun.holder.identity}1")):
         with pytest.raises(RunTakenOver):
@@ -284,7 +284,7 @@ def test_a_run_on_another_host_blocks_the_ledger_until_its_heartbeat_is_too_old(
 def test_a_live_run_whose_clock_is_ahead_is_not_taken_over(
     stores: Stores, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its heartbeats are of the future, but they go on."""
+    """Its heartbeats are in the future, but continue."""
     monkeypatch.setattr(run_lock, "AHEAD_WATCHED_S", 60.0)
     ahead_ms = clock.now_ms + int(HEARTBEAT_LIMIT_S * 1000) + 1
     begun = stores.runs.begin(replace(run(ELSEWHERE), heartbeat_at_ms=ahead_ms))
@@ -307,7 +307,7 @@ def test_a_live_run_whose_clock_is_ahead_is_not_taken_over(
     assert [found.status for found in stores.runs.recent(9)] == [RunStatus.RUNNING]
 
 
-def test_a_silent_run_whose_clock_was_ahead_is_taken_over(
+def test_a_run_with_an_old_heartbeat_from_a_fast_clock_is_taken_over(
     stores: Stores, dead_holder: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After it was watched for a while; at once when its process is known to be dead."""
@@ -336,7 +336,7 @@ def test_a_run_that_ended_is_not_closed_again(stores: Stores) -> None:
     assert stores.runs.get(1) == ended
 
 
-def test_of_threads_that_begin_at_once_one_wins(stores: Stores, store_url: str) -> None:
+def test_of_threads_that_begin_concurrently_one_gets_the_lock(stores: Stores, store_url: str) -> None:
     outcomes: list[int | RunHeld] = []
     barrier = threading.Barrier(6)
 
@@ -359,7 +359,7 @@ def test_of_threads_that_begin_at_once_one_wins(stores: Stores, store_url: str) 
     assert [found.id for found in stores.runs.recent(10)] == [1]
 
 
-def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: str) -> None:
+def test_of_processes_that_begin_concurrently_one_gets_the_lock(store_url: str) -> None:
     with ExitStack() as stack:
         processes = [stack.enter_context(Script("beginner.py", store_url)) for _ in range(4)]
         for process in processes:
@@ -372,8 +372,8 @@ def test_of_processes_that_make_a_store_and_begin_at_once_one_wins(store_url: st
 
 
 @MONGODB_IF_THOROUGH
-def test_containers_of_one_name_do_not_declare_one_another_dead(store_url: str) -> None:
-    """Each has its own numbers of processes, of which the other's mean nothing to it."""
+def test_containers_with_one_host_name_do_not_take_over_each_other(store_url: str) -> None:
+    """Each has its own process ids, which are meaningless in the other."""
     container = ["unshare", "--pid", "--fork", "--mount-proc"]
     if subprocess.run([*container, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this user may not make a PID namespace")
@@ -409,7 +409,7 @@ def test_a_heartbeat_from_another_thread_is_stored(stores: Stores) -> None:
     assert stores.runs.get(begun.id) == beat
 
 
-def test_a_run_that_found_nothing_to_change_is_stored_with_all_it_knows(stores: Stores) -> None:
+def test_an_unchanged_run_is_stored_with_all_fields(stores: Stores) -> None:
     begun = stores.runs.begin(run())
     ended = replace(begun, as_of_ms=NOW_MS - 7, generation=3, days_changed=0, days_kept=2).ended(
         RunStatus.UNCHANGED, NOW_MS + 1
@@ -420,9 +420,7 @@ def test_a_run_that_found_nothing_to_change_is_stored_with_all_it_knows(stores: 
     assert stores.runs.begin(run()).id == 2
 
 
-def test_of_two_runs_that_died_only_the_one_that_published_is_closed_as_published(
-    stores: Stores, dead_holder: Holder
-) -> None:
+def test_of_two_dead_runs_only_the_publishing_one_is_closed_as_published(stores: Stores, dead_holder: Holder) -> None:
     rows = frame([])
     for published in (True, False):
         begun = stores.runs.begin(run(dead_holder))

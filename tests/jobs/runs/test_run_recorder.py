@@ -49,7 +49,7 @@ def latest(stores: Stores) -> Run:
     return stores.runs.recent(1)[0]
 
 
-def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
+def test_a_successful_run_is_recorded_as_published(stores: Stores) -> None:
     with new_recorder(stores) as recorder:
         recorder.update(phase="publishing", warnings=("w",))
         assert latest(stores) == recorder.run
@@ -59,7 +59,7 @@ def test_a_run_that_ends_well_is_recorded_as_published(stores: Stores) -> None:
     assert run.ended_at_ms == run.heartbeat_at_ms == BEGAN_MS + 2
 
 
-def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: Stores) -> None:
+def test_a_failed_run_is_recorded_with_its_error_and_phase(stores: Stores) -> None:
     def fail() -> None:
         with new_recorder(stores) as recorder:
             recorder.update(phase="checking")
@@ -71,7 +71,7 @@ def test_a_run_that_fails_is_recorded_with_its_sentence_and_its_phase(stores: St
     assert (run.status, run.phase, run.error) == (RunStatus.FAILED, "checking", "x cannot be read")
 
 
-def test_a_defect_is_recorded_with_its_type(stores: Stores) -> None:
+def test_an_internal_error_is_recorded_with_its_type(stores: Stores) -> None:
     with pytest.raises(ZeroDivisionError), new_recorder(stores):
         raise ZeroDivisionError("that was not expected")
     assert latest(stores).error == "ZeroDivisionError: that was not expected"
@@ -145,7 +145,7 @@ def test_a_log_that_cannot_be_written_fails_no_run(tmp_path: Path, monkeypatch: 
     assert ended.status is RunStatus.PUBLISHED
 
 
-def test_a_run_that_was_interrupted_is_recorded_as_that(stores: Stores) -> None:
+def test_an_interrupted_run_is_recorded_as_interrupted(stores: Stores) -> None:
     with pytest.raises(Interrupted), new_recorder(stores):
         raise Interrupted(15, "SIGTERM")
     run = latest(stores)
@@ -164,7 +164,7 @@ def test_the_heartbeat_is_renewed_while_the_run_is_busy(stores: Stores, monkeypa
     assert latest(stores) == ended, "no heartbeat follows the end"
 
 
-def test_a_heartbeat_that_finds_the_run_taken_over_ends_it_while_it_reads(
+def test_a_heartbeat_ends_a_run_that_was_taken_over(
     stores: Stores, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The source has more to come, so nothing but the heartbeat can notice."""
@@ -197,7 +197,7 @@ def test_a_ledger_that_cannot_be_written_does_not_hide_the_first_error(tmp_path:
             latest(stores)
 
 
-def test_a_heartbeat_that_fails_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_heartbeat_does_not_fail_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.runs.ledger_row, "HEARTBEAT_S", 0.01)
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     with open_stores(url, timeout_s=0.02) as stores:
@@ -222,14 +222,14 @@ def _fail_over_a_spoilt_store(stores: Stores, path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [RunStatus.PUBLISHED, RunStatus.UNCHANGED])
-def test_the_generation_of_a_run_is_written_when_it_ends(stores: Stores, status: RunStatus) -> None:
+def test_the_generation_is_recorded_when_the_run_ends(stores: Stores, status: RunStatus) -> None:
     with new_recorder(stores) as recorder:
         (recorder.published if status is RunStatus.PUBLISHED else recorder.unchanged)(7)
         assert latest(stores).generation is None
     assert (latest(stores).status, latest(stores).generation) == (status, 7)
 
 
-def test_a_ledger_that_is_lost_after_the_publication_is_a_warning_and_no_failure(tmp_path: Path) -> None:
+def test_losing_the_ledger_after_publishing_is_only_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "summaries.db"
     with open_stores(f"sqlite:///{path}", timeout_s=10) as stores:
         with new_recorder(stores) as recorder:

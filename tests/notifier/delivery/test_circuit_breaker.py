@@ -58,7 +58,7 @@ class CountingThrottle(ScriptedThrottle):
 @dataclass
 class Parts:
     clock: MovedClock
-    told: Recorder
+    recorder: Recorder
     breaker: CircuitBreaker
     chance: float = 1.0
 
@@ -69,9 +69,11 @@ class Parts:
 
 @pytest.fixture
 def parts() -> Parts:
-    clock, told = MovedClock(), Recorder()
+    clock, recorder = MovedClock(), Recorder()
     made = Parts(
-        clock, told, CircuitBreaker(SEND_TIMEOUT_S, told, chance=lambda: made.chance, now_s=lambda: clock() / 1000)
+        clock,
+        recorder,
+        CircuitBreaker(SEND_TIMEOUT_S, recorder, chance=lambda: made.chance, now_s=lambda: clock() / 1000),
     )
     return made
 
@@ -83,7 +85,7 @@ def test_three_consecutive_timeouts_open_the_circuit_of_one_gateway(parts: Parts
     parts.fails(silence)
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
     assert parts.breaker.wait_s(EMAIL) == 0
-    assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
+    assert parts.recorder.gateways == [("sms", FIRST_PAUSE_S)]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_three_consecutive_timeouts_open_the_circuit_of_one_gateway(parts: Parts
 def test_refusals_never_open_the_circuit(parts: Parts, refusal: Exception) -> None:
     parts.fails(refusal, times=100)
     assert parts.breaker.wait_s(SMS) == 0
-    assert parts.told.gateways == []
+    assert parts.recorder.gateways == []
 
 
 def test_a_success_resets_the_failure_count(parts: Parts) -> None:
@@ -107,7 +109,7 @@ def test_any_response_resets_the_count_of_consecutive_timeouts(parts: Parts) -> 
         parts.fails(Unreachable("x"), times=2)
         parts.fails(PermanentFailure("no such page"))
     assert parts.breaker.wait_s(SMS) == 0
-    assert parts.told.gateways == []
+    assert parts.recorder.gateways == []
 
 
 def test_an_unused_probe_is_given_to_the_next_message(parts: Parts) -> None:
@@ -167,7 +169,7 @@ def test_a_successful_probe_closes_the_circuit(parts: Parts) -> None:
     parts.breaker.wait_s(SMS)
     parts.breaker.answered(SMS)
     assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, 0, 0]
-    assert parts.told.gateways[-1] == ("sms", None)
+    assert parts.recorder.gateways[-1] == ("sms", None)
 
 
 def test_a_failure_before_reaching_the_gateway_does_not_count(parts: Parts) -> None:
@@ -180,7 +182,7 @@ def test_a_failure_before_reaching_the_gateway_does_not_count(parts: Parts) -> N
     assert parts.breaker.wait_s(SMS) > 0
     parts.breaker.release(SMS)
     assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, FIRST_PAUSE_S]
-    assert parts.told.gateways == [("sms", FIRST_PAUSE_S)]
+    assert parts.recorder.gateways == [("sms", FIRST_PAUSE_S)]
 
 
 def test_a_refused_probe_closes_the_circuit(parts: Parts) -> None:
@@ -248,7 +250,7 @@ def test_messages_wait_without_an_attempt_while_the_circuit_is_open(here: Statio
     assert set(here.due()) == set(added)
     delivery.deliver(added[4])
     assert here.log(added[4]).state.status is LogStatus.SUCCESS
-    assert here.told.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
+    assert here.recorder.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
 
 
 def test_an_open_circuit_sends_no_requests(here: Station) -> None:
@@ -377,7 +379,7 @@ def test_an_open_circuit_sends_no_status_lookups(here: Station) -> None:
     here.clock.move_s(LEASE_S)
     delivery.deliver(left_off)
     assert len(sender.asked) == 1
-    assert here.told.gateways[-1] == ("sms", None)
+    assert here.recorder.gateways[-1] == ("sms", None)
 
 
 def test_unanswered_status_lookups_count_as_timeouts(here: Station) -> None:
@@ -389,7 +391,7 @@ def test_unanswered_status_lookups_count_as_timeouts(here: Station) -> None:
     here.clock.move_s(1)
     for one in left_off:
         delivery.deliver(one)
-    assert here.told.gateways == [("sms", FIRST_PAUSE_S)]
+    assert here.recorder.gateways == [("sms", FIRST_PAUSE_S)]
 
 
 def test_circuit_breaker_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -402,5 +404,7 @@ def test_circuit_breaker_pauses_are_logged_and_counted(capsys: pytest.CaptureFix
     assert '"pause_s":1.5,"refused":true' in paused
     assert '"event":"gateway-resumed"' in resumed
     name = "transaction_summary_notifier_gateway_pauses_total"
-    told = [registry.get_sample_value(name, {"channel": "webhook", "cause": cause}) for cause in ("refused", "silent")]
-    assert told == [1, 0]
+    counts = [
+        registry.get_sample_value(name, {"channel": "webhook", "cause": cause}) for cause in ("refused", "silent")
+    ]
+    assert counts == [1, 0]

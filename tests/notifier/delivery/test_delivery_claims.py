@@ -305,7 +305,7 @@ def test_an_outcome_is_recorded_after_a_store_outage(here: Station, after: bool)
     here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
     log = here.log(sent)
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
-    assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+    assert here.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
     assert here.slept_s == ([0.1] if after else [0.1, 0.2, 0.4])
 
 
@@ -328,7 +328,7 @@ def test_a_success_is_recorded_even_if_the_task_times_out(here: Station, after: 
         here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
     log = here.log(sent)
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
-    assert here.told.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+    assert here.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
 
 
 def test_a_task_cancelled_during_a_store_outage_ends(here: Station) -> None:
@@ -428,7 +428,7 @@ def test_every_event_reaches_the_observer(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
     sent = here.add()
     here.delivery().deliver(sent)
-    assert here.told.events == [
+    assert here.recorder.events == [
         ("sms", EventKind.ATTEMPT, LogStatus.SENDING),
         ("sms", EventKind.FAILED, LogStatus.RETRYING),
     ]

@@ -45,7 +45,7 @@ def registry() -> CollectorRegistry:
 
 
 def _deliver(here: Station, observer: WorkerObserver, one: str) -> None:
-    here.told = observer  # type: ignore[assignment]
+    here.recorder = observer  # type: ignore[assignment]
     delivery: Delivery = here.delivery()
     delivery.deliver(one)
 

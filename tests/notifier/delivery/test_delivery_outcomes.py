@@ -48,7 +48,7 @@ def test_a_sent_message_is_recorded_with_its_reference(here: Station) -> None:
     assert here.stored(sent).status is NotificationStatus.SENT
 
 
-def test_the_message_has_the_text_the_id_of_its_log_and_the_address_of_its_user(here: Station) -> None:
+def test_a_message_has_its_text_delivery_id_and_address(here: Station) -> None:
     sender = _sms(here, ScriptedPostalSender())
     here.stores.contacts.replace("u1", {"sms": "+989123456789"})
     sent = here.add(body="سلام")
@@ -64,7 +64,7 @@ def test_the_message_of_an_announcement_has_its_totals_and_its_merchant(here: St
     assert [(message.announced, message.merchant_id) for message in sender.sent] == [(totals, "shop-1")]
 
 
-def test_a_finished_log_is_not_sent_again(here: Station) -> None:
+def test_a_finished_delivery_is_not_sent_again(here: Station) -> None:
     sender = _sms(here, ScriptedSender())
     sent = here.add()
     for _ in range(3):
@@ -72,11 +72,11 @@ def test_a_finished_log_is_not_sent_again(here: Station) -> None:
     assert len(sender.sent) == 1
 
 
-def test_an_unknown_id_is_ignored(here: Station) -> None:
+def test_an_unknown_notification_id_is_ignored(here: Station) -> None:
     here.delivery().deliver("a" * 26)
 
 
-def test_a_temporary_failure_is_tried_again_after_a_doubling_wait(here: Station) -> None:
+def test_a_temporary_failure_is_retried_with_exponential_backoff(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(TemporaryFailure("busy")), raising(TemporaryFailure("busier"))))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -95,7 +95,7 @@ def test_a_temporary_failure_is_tried_again_after_a_doubling_wait(here: Station)
     assert [event.error for event in here.log(sent).events if event.kind is EventKind.FAILED] == ["busy", "busier"]
 
 
-def test_the_wait_varies_so_that_what_failed_together_is_not_tried_together(here: Station) -> None:
+def test_the_backoff_has_jitter(here: Station) -> None:
     here.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
     waits = []
     for chance in (0.0, 1.0):
@@ -114,7 +114,7 @@ def test_retry_after_of_the_gateway_is_respected(here: Station) -> None:
     assert here.log(sent).state.due_at_ms == NOW_MS + 300_000
 
 
-def test_a_retry_after_of_years_is_taken_for_a_day(here: Station) -> None:
+def test_retry_after_is_limited_to_a_day(here: Station) -> None:
     _sms(here, ScriptedSender(raising(TemporaryFailure("slow down", 1e12))))
     here.chance = 0.0
     sent = here.add()
@@ -131,7 +131,7 @@ def test_a_permanent_failure_is_dead_at_once(here: Station) -> None:
     assert here.stored(sent).status is NotificationStatus.FAILED
 
 
-def test_attempts_that_are_used_up_are_dead(here: Station) -> None:
+def test_the_last_failed_retry_is_dead(here: Station) -> None:
     sender = _sms(here, ScriptedSender(*[raising(TemporaryFailure("busy"))] * 9))
     sent = here.add()
     for _ in range(9):
@@ -142,7 +142,7 @@ def test_attempts_that_are_used_up_are_dead(here: Station) -> None:
     assert state.error_message == "given up after 3 attempts: busy"
 
 
-def test_a_retried_dead_message_has_all_its_attempts_again(here: Station) -> None:
+def test_a_manually_retried_message_has_all_attempts_again(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(PermanentFailure("no")), *[raising(TemporaryFailure("busy"))] * 2))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -175,7 +175,7 @@ def test_a_message_that_expires_between_attempts_keeps_the_reason_of_the_last_on
     assert (state.status, state.error_message, len(sender.sent)) == (LogStatus.DEAD, "it expired; busy", 1)
 
 
-def test_a_user_without_an_address_is_not_an_attempt(here: Station) -> None:
+def test_a_missing_address_does_not_use_an_attempt(here: Station) -> None:
     sender = _sms(here, ScriptedPostalSender())
     sent = here.add()
     here.delivery().deliver(sent)
@@ -194,7 +194,7 @@ def test_the_address_is_looked_up_at_each_attempt(here: Station) -> None:
     assert [message.address for message in sender.sent] == ["+989120000001", "+989120000002"]
 
 
-def test_a_receiver_that_has_moved_gets_messages_at_the_new_address_from_then_on(here: Station) -> None:
+def test_a_moved_receiver_gets_messages_at_the_new_address(here: Station) -> None:
     sender = _sms(here, ScriptedPostalSender(lambda _: Receipt("1", moved_to="-1001")))
     here.stores.contacts.replace("u1", {"sms": "4711", "email": "4711"})
     for _ in range(2):
@@ -212,13 +212,13 @@ def test_a_receiver_of_a_tenant_that_has_moved_is_changed_among_the_contacts_of_
     assert found == [{"sms": "-1001"}, {"sms": "4711"}]
 
 
-def test_a_channel_that_nothing_sends_over_is_dead(here: Station) -> None:
+def test_a_channel_without_a_sender_is_dead(here: Station) -> None:
     sent = here.add("pigeon")
     here.delivery().deliver(sent)
     assert here.log(sent, "pigeon").state.error_message == "no sender is configured for pigeon"
 
 
-def test_each_channel_is_on_its_own(here: Station) -> None:
+def test_channels_are_independent(here: Station) -> None:
     here.senders.update(
         email=ScriptedSender(raising(RuntimeError("defect"))),
         telegram=ScriptedSender(raising(PermanentFailure("blocked"))),
@@ -232,7 +232,7 @@ def test_each_channel_is_on_its_own(here: Station) -> None:
     assert here.stored(sent).status is NotificationStatus.PENDING
 
 
-def test_a_message_that_may_have_arrived_is_unknown_and_not_sent_again(here: Station) -> None:
+def test_an_ambiguous_message_is_unknown_and_not_sent_again(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer"))))
     sent = here.add()
     for _ in range(3):
@@ -243,7 +243,7 @@ def test_a_message_that_may_have_arrived_is_unknown_and_not_sent_again(here: Sta
     assert here.stored(sent).status is NotificationStatus.FAILED
 
 
-def test_a_defect_of_a_sender_gives_unknown_and_is_reported_without_its_text(here: Station) -> None:
+def test_an_internal_error_of_a_sender_gives_unknown(here: Station) -> None:
     _sms(here, ScriptedSender(raising(ValueError("https://gateway.example/SECRET"))))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -263,7 +263,7 @@ def test_a_sender_that_returns_no_receipt_is_unknown(here: Station) -> None:
     assert here.log(sent).state.status is LogStatus.UNKNOWN
 
 
-def test_an_ambiguous_message_is_repeated_where_the_gateway_recognises_it(here: Station) -> None:
+def test_an_ambiguous_message_is_retried_at_an_idempotent_gateway(here: Station) -> None:
     sender = _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer"))))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -283,7 +283,7 @@ def test_an_ambiguous_message_is_repeated_where_the_gateway_recognises_it(here: 
     ],
     ids=["expired", "refused for good", "used up"],
 )
-def test_what_is_given_up_after_an_ambiguous_attempt_is_unknown_and_not_dead(
+def test_giving_up_after_an_ambiguous_attempt_gives_unknown(
     here: Station, steps: list[Step], expires_after_s: int | None, error: str
 ) -> None:
     _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer")), *steps))
@@ -296,7 +296,7 @@ def test_what_is_given_up_after_an_ambiguous_attempt_is_unknown_and_not_dead(
     assert (log.state.status, log.state.error_message) == (LogStatus.UNKNOWN, error)
 
 
-def test_what_is_cancelled_after_an_ambiguous_attempt_is_unknown(here: Station) -> None:
+def test_cancelling_after_an_ambiguous_attempt_gives_unknown(here: Station) -> None:
     _sms(here, ScriptedRecognisingSender(raising(Ambiguous("no answer"))))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -315,7 +315,7 @@ def test_an_ambiguous_last_attempt_is_unknown_and_not_dead(here: Station) -> Non
     assert state.error_message == "given up after 3 attempts: no answer"
 
 
-def test_a_gateway_with_status_lookup_is_queried_at_once(here: Station) -> None:
+def test_a_gateway_with_status_lookup_is_queried_immediately(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer")), answers=[lambda _: Receipt("g1")]))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -324,7 +324,7 @@ def test_a_gateway_with_status_lookup_is_queried_at_once(here: Station) -> None:
 
 
 @pytest.mark.parametrize("first", [lambda _: None, raising(TemporaryFailure("down")), raising(KeyError("x"))])
-def test_a_gateway_that_does_not_know_it_yet_is_queried_again_after_the_lease(here: Station, first: Step) -> None:
+def test_an_unknown_status_is_looked_up_again_after_the_lease(here: Station, first: Step) -> None:
     sender = _sms(
         here,
         ScriptedSender(raising(Ambiguous("no answer")), answers=[first, lambda _: Receipt("g1")]),
@@ -339,7 +339,7 @@ def test_a_gateway_that_does_not_know_it_yet_is_queried_again_after_the_lease(he
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
 
 
-def test_what_the_gateway_never_took_is_sent_again(here: Station) -> None:
+def test_a_message_the_gateway_never_received_is_sent_again(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("no answer")), answers=[lambda _: None]))
     sent = here.add()
     here.delivery().deliver(sent)
@@ -351,14 +351,14 @@ def test_what_the_gateway_never_took_is_sent_again(here: Station) -> None:
     assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 2)
 
 
-def test_what_the_gateway_took_and_gave_up_is_dead(here: Station) -> None:
+def test_a_message_the_gateway_gave_up_is_dead(here: Station) -> None:
     _sms(here, ScriptedSender(raising(Ambiguous("?")), answers=[raising(PermanentFailure("not delivered"))]))
     sent = here.add()
     here.delivery().deliver(sent)
     assert (here.log(sent).state.status, here.log(sent).state.error_message) == (LogStatus.DEAD, "not delivered")
 
 
-def test_a_silent_gateway_is_queried_for_a_day_and_then_the_outcome_is_unknown(here: Station) -> None:
+def test_status_lookups_stop_after_a_day_with_unknown(here: Station) -> None:
     sender = _sms(here, ScriptedSender(raising(Ambiguous("?")), answers=[raising(TemporaryFailure("down"))]))
     sent = here.add()
     for _ in range(26):
@@ -386,7 +386,7 @@ def test_a_rate_limit_postpones_without_an_attempt(here: Station) -> None:
     assert here.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_a_rate_limit_of_one_channel_does_not_hold_up_another(here: Station) -> None:
+def test_a_rate_limit_of_one_channel_does_not_delay_another(here: Station) -> None:
     here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy")))
     here.throttle.waits["sms"] = 3600.0
     sent = here.add()
@@ -400,7 +400,7 @@ def test_a_rate_limit_of_one_channel_does_not_hold_up_another(here: Station) -> 
     assert here.due() == [sent]
 
 
-def test_a_message_that_has_waited_long_is_checked_less_often(here: Station) -> None:
+def test_a_long_waiting_message_is_checked_less_often(here: Station) -> None:
     here.throttle.waits["sms"] = 1.0
     sent = here.add()
     looks = 0
@@ -412,7 +412,7 @@ def test_a_message_that_has_waited_long_is_checked_less_often(here: Station) -> 
     assert looks < 30
 
 
-def test_the_sweep_does_not_find_again_what_was_just_delivered(here: Station) -> None:
+def test_the_sweep_skips_messages_just_delivered(here: Station) -> None:
     queued: list[str] = []
     sent = here.add()
     assert here.sweep(queued.append).run() == 1
@@ -422,7 +422,7 @@ def test_the_sweep_does_not_find_again_what_was_just_delivered(here: Station) ->
     assert (here.sweep(queued.append).run(), queued) == (0, [sent])
 
 
-def test_a_message_goes_to_where_the_user_of_its_own_tenant_is_reached_and_nowhere_else(here: Station) -> None:
+def test_a_message_uses_only_the_contacts_of_its_tenant(here: Station) -> None:
     sender = _sms(here, ScriptedPostalSender())
     here.stores.contacts.replace("u1", {"sms": "+989123456781"})
     here.stores.contacts.replace("u1", {"sms": "+989123456782"}, tenant="acme")

@@ -61,16 +61,18 @@ def clock() -> MovedClock:
     return MovedClock()
 
 
-def worker(clock: MovedClock, shared: RedisBreakerStates | None = None, told: Recorder | None = None) -> CircuitBreaker:
-    return CircuitBreaker(10.0, told or Recorder(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
+def worker(
+    clock: MovedClock, shared: RedisBreakerStates | None = None, recorder: Recorder | None = None
+) -> CircuitBreaker:
+    return CircuitBreaker(10.0, recorder or Recorder(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
 
 
 def test_a_refusal_pauses_one_gateway_for_its_retry_after(clock: MovedClock) -> None:
-    told = Recorder()
-    alone = worker(clock, told=told)
+    recorder = Recorder()
+    alone = worker(clock, recorder=recorder)
     alone.failed(SMS, Refused("credit", 34.0))
     assert (alone.wait_s(SMS), alone.wait_s(EMAIL)) == (34.0, 0)
-    assert told.gateways == [("sms", 34.0)]
+    assert recorder.gateways == [("sms", 34.0)]
     clock.move_s(34)
     assert alone.wait_s(SMS) == 0
 
@@ -101,15 +103,15 @@ def test_a_permanent_error_ends_a_pause_but_not_its_backoff(clock: MovedClock) -
 
 
 @pytest.mark.parametrize(
-    ("told", "left_s"), [(None, FIRST_S), (Refused("x"), FIRST_S), (Refused("x", 600.0), 600), (Refused("x", 1), 60)]
+    ("refusal", "left_s"), [(None, FIRST_S), (Refused("x"), FIRST_S), (Refused("x", 600.0), 600), (Refused("x", 1), 60)]
 )
 def test_responses_to_earlier_messages_do_not_end_a_pause(
-    clock: MovedClock, told: Refused | None, left_s: float
+    clock: MovedClock, refusal: Refused | None, left_s: float
 ) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
     for _ in range(4):
-        alone.answered(SMS) if told is None else alone.failed(SMS, told)
+        alone.answered(SMS) if refusal is None else alone.failed(SMS, refusal)
     assert alone.wait_s(SMS) == left_s
 
 
@@ -127,8 +129,8 @@ def test_an_unanswered_probe_continues_the_backoff(clock: MovedClock) -> None:
 
 @pytest.mark.parametrize("result", [None, PermanentFailure("given up since"), TemporaryFailure("answer 502")])
 def test_a_status_lookup_does_not_end_a_pause(clock: MovedClock, result: Exception | None) -> None:
-    told = Recorder()
-    alone = worker(clock, told=told)
+    recorder = Recorder()
+    alone = worker(clock, recorder=recorder)
     for pause_s in (60, 120, 240, 480):
         alone.failed(SMS, Refused("418: no credit"))
         clock.move_s(pause_s)
@@ -138,7 +140,7 @@ def test_a_status_lookup_does_not_end_a_pause(clock: MovedClock, result: Excepti
     alone.failed(SMS, Refused("418: no credit"))
     assert alone.wait_s(SMS) == LONGEST_S
     assert alone.lookup_wait_s(SMS) == LONGEST_S
-    assert told.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
+    assert recorder.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
 
 
 def test_a_refused_status_lookup_pauses_the_gateway(clock: MovedClock) -> None:
@@ -162,8 +164,8 @@ def test_a_pause_lasts_at_least_a_second(clock: MovedClock, named_s: float) -> N
 
 
 def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
-    told = Recorder()
-    alone = worker(clock, told=told)
+    recorder = Recorder()
+    alone = worker(clock, recorder=recorder)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
     assert (alone.wait_s(ONE), alone.wait_s(OTHER)) == (30, 0)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
@@ -173,7 +175,7 @@ def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
     clock.move_s(10)
     alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
     assert [alone.wait_s(chat) for chat in (ONE, OTHER, THIRD)] == [30, 30, 30]
-    assert told.gateways == [("telegram one", 30.0), ("telegram", 30.0)]
+    assert recorder.gateways == [("telegram one", 30.0), ("telegram", 30.0)]
 
 
 def test_chats_refused_at_different_times_do_not_pause_the_channel(clock: MovedClock) -> None:
@@ -305,7 +307,7 @@ def test_a_message_that_never_reaches_the_gateway_does_not_end_a_pause(
         assert here.log(one, channel).state.status is LogStatus.DEAD
         assert [delivery._breaker.wait_s(message.gateway) > 0 for _ in range(2)] == [False, True]
     assert server.requests == []
-    assert len(here.told.gateways) == 1
+    assert len(here.recorder.gateways) == 1
 
 
 def test_messages_of_a_dead_worker_do_not_end_a_pause(here: Station) -> None:
@@ -325,7 +327,7 @@ def test_messages_of_a_dead_worker_do_not_end_a_pause(here: Station) -> None:
     for one in waiting:
         delivery.deliver(one)
     assert [here.log(one).state.attempts for one in waiting] == [1, 0, 0]
-    assert [pause_s for _, pause_s in here.told.gateways] == [60, 120, 240, 480, 900]
+    assert [pause_s for _, pause_s in here.recorder.gateways] == [60, 120, 240, 480, 900]
     assert len(sender.sent) == 5
 
 

@@ -140,7 +140,7 @@ class Station:
     senders: dict[str, Sender]
     clock: MovedClock
     throttle: ScriptedThrottle = field(default_factory=ScriptedThrottle)
-    told: Recorder = field(default_factory=Recorder)
+    recorder: Recorder = field(default_factory=Recorder)
     chance: float = 1.0
     slept_s: list[float] = field(default_factory=list)
 
@@ -165,12 +165,12 @@ class Station:
             self.throttle,
             CircuitBreaker(
                 SEND_TIMEOUT_S,
-                self.told,
+                self.recorder,
                 chance=lambda: self.chance,
                 now_s=lambda: self.clock() / 1000,
                 shared=shared,
             ),
-            self.told,
+            self.recorder,
             sender_names={channel: f"{channel}-gateway" for channel in self.senders},
             worker=worker,
             clock=self.clock,
