@@ -22,7 +22,7 @@ def no_thread_can_start() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_thread_can_start")
-def test_a_pool_that_cannot_start_a_thread_says_so_and_starts_one_later() -> None:
+def test_a_pool_that_cannot_start_a_thread_fails_and_recovers() -> None:
     async def use(pool: ThreadPool) -> list[int]:
         for _ in range(3):
             with pytest.raises(RuntimeError, match="can't start new thread"):
@@ -33,7 +33,7 @@ def test_a_pool_that_cannot_start_a_thread_says_so_and_starts_one_later() -> Non
     assert asyncio.run(use(ThreadPool("test", 1, 1))) == [0, 1, 2]
 
 
-def test_a_call_that_is_cancelled_while_it_waits_is_not_run_and_leaves_the_queue() -> None:
+def test_a_cancelled_waiting_call_leaves_the_queue() -> None:
     async def use(pool: ThreadPool) -> list[str]:
         ran: list[str] = []
         free = threading.Event()
@@ -53,7 +53,7 @@ def test_a_call_that_is_cancelled_while_it_waits_is_not_run_and_leaves_the_queue
     assert asyncio.run(use(ThreadPool("test", 1, 1))) == ["a", "b"]
 
 
-def test_a_call_that_raises_what_no_future_accepts_does_not_keep_the_result_of_another() -> None:
+def test_a_call_that_raises_stop_iteration_does_not_block_others() -> None:
     async def use(pool: ThreadPool) -> list[object]:
         both = asyncio.gather(pool.run(next, iter(())), pool.run(int), return_exceptions=True)
         return [type(found) for found in await asyncio.wait_for(both, WAIT_S)]
@@ -61,7 +61,7 @@ def test_a_call_that_raises_what_no_future_accepts_does_not_keep_the_result_of_a
     assert asyncio.run(use(ThreadPool("test", 1, 1))) == [RuntimeError, int]
 
 
-def test_a_call_that_ends_after_its_event_loop_leaves_its_thread_to_the_next() -> None:
+def test_a_call_that_outlives_its_event_loop_releases_its_thread() -> None:
     pool = ThreadPool("test", 1, 1)
     free = threading.Event()
 
@@ -105,14 +105,14 @@ def on_a_loop(use: Callable[[Squares], object], squares: Squares | None = None) 
     return squares
 
 
-def test_keys_of_a_group_that_wait_are_computed_together_and_equal_ones_once() -> None:
+def test_waiting_keys_of_a_group_are_batched_and_deduplicated() -> None:
     async def use(squares: Squares) -> None:
         assert await squares.of(1, 3, 5, 7, 2, 4, 9, 1, 4) == [1, 9, 25, 49, 4, 16, 81, 1, 16]
 
     assert on_a_loop(use).computed == [[1, 3, 5], [7], [2], [4], [9]]
 
 
-def test_an_error_reaches_those_who_asked_for_its_key_and_a_failure_its_batch() -> None:
+def test_an_error_reaches_callers_of_its_key_and_a_failure_its_batch() -> None:
     async def use(squares: Squares) -> None:
         assert await squares.of(1, -1, -1, 3) == [1, "ValueError(-1)", "ValueError(-1)", 9]
         assert await squares.of(5, 99, 4) == ["RuntimeError('99')", "RuntimeError('99')", 16]
@@ -121,7 +121,7 @@ def test_an_error_reaches_those_who_asked_for_its_key_and_a_failure_its_batch() 
     on_a_loop(use)
 
 
-def test_a_key_beyond_the_most_is_refused_unless_it_is_being_computed() -> None:
+def test_a_key_over_the_limit_is_refused_unless_it_is_being_computed() -> None:
     async def use(squares: Squares) -> None:
         *found, refused = await squares.of(1, 2, 1, 3)
         assert found == [1, 4, 1]
@@ -131,7 +131,7 @@ def test_a_key_beyond_the_most_is_refused_unless_it_is_being_computed() -> None:
     on_a_loop(use, Squares(most=2))
 
 
-def test_a_caller_that_is_cancelled_leaves_the_result_to_the_others() -> None:
+def test_a_cancelled_caller_does_not_cancel_the_others() -> None:
     async def use(squares: Squares) -> None:
         first, second = (asyncio.create_task(squares.batches.get(2)) for _ in range(2))
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What the worker makes of clients that are slow, odd or hostile."""
+"""Slow, unusual and hostile HTTP clients: time-outs, body limits, slowloris, keep-alive."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_keep_alive_connection_serves_one_request_after_another(server: Server
             assert (answer.status, answer.header("Connection")) == (200, None)
 
 
-def test_a_connection_on_which_a_request_is_sent_ahead_is_closed_after_the_response(
+def test_a_pipelined_request_closes_the_connection_after_the_response(
     server: Server,
 ) -> None:
     for ahead in (request("/readyz") * 5000, request(WRITING, "Content-Length: 10", JSON, method="POST") + b"["):
@@ -66,7 +66,7 @@ def test_a_connection_on_which_a_request_is_sent_ahead_is_closed_after_the_respo
             assert client.is_closed()
 
 
-def test_a_request_ahead_of_which_only_a_part_was_sent_is_answered_when_the_rest_comes(server: Server) -> None:
+def test_a_partly_pipelined_request_is_answered_when_complete(server: Server) -> None:
     whole = request()
     with server.client() as client:
         client.send(whole + whole[:20])
@@ -74,7 +74,7 @@ def test_a_request_ahead_of_which_only_a_part_was_sent_is_answered_when_the_rest
         assert client.send(whole[20:]).answer().status == 200
 
 
-def test_a_request_may_come_byte_by_byte(server: Server) -> None:
+def test_a_request_may_arrive_byte_by_byte(server: Server) -> None:
     with server.client() as client:
         for byte in request("/readyz"):
             client.send(bytes([byte]))
@@ -82,7 +82,7 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
 
 
 @pytest.mark.parametrize("headers", [(), ("Accept-Encoding: gzip",), ("If-None-Match: *",)], ids=str)
-def test_a_response_without_falcon_has_the_head_of_one_with_it(server: Server, headers: tuple[str, ...]) -> None:
+def test_a_fast_path_response_has_the_headers_of_falcon(server: Server, headers: tuple[str, ...]) -> None:
     sent = request(LARGE, f"X-Test: {headers}", *headers)  # so that Falcon answers the first
     with server.client() as client:
         answers = [client.send(sent).answer() for _ in range(3)]
@@ -102,13 +102,13 @@ def test_http_1_0_is_answered_and_closed(server: Server) -> None:
         assert client.is_closed()
 
 
-def test_a_client_that_says_close_is_closed(server: Server) -> None:
+def test_connection_close_closes_the_connection(server: Server) -> None:
     with server.client() as client:
         assert client.send(request("/healthz", "Connection: close")).answer().header("Connection") == "close"
         assert client.is_closed()
 
 
-def test_a_client_that_sends_no_more_is_answered_still(server: Server) -> None:
+def test_a_half_closed_client_is_answered(server: Server) -> None:
     with server.client() as client:
         client.send(request(LARGE))
         client.socket.shutdown(1)
@@ -116,13 +116,13 @@ def test_a_client_that_sends_no_more_is_answered_still(server: Server) -> None:
         assert client.is_closed()
 
 
-def test_no_answer_names_the_software(server: Server) -> None:
+def test_no_response_has_a_server_header(server: Server) -> None:
     with server.client() as client:
         answers = [client.send(request()).answer(), client.send(b"nonsense\r\n\r\n").answer()]
     assert [answer.header("Server") for answer in answers] == [None, None]
 
 
-def test_a_body_that_is_announced_is_asked_for(server: Server) -> None:
+def test_expect_100_continue_is_answered(server: Server) -> None:
     with server.client() as client:
         head = request(WRITING, "Content-Length: 5", "Expect: 100-continue", JSON, method="POST")
         assert client.send(head).answer().status == 100
@@ -130,14 +130,14 @@ def test_a_body_that_is_announced_is_asked_for(server: Server) -> None:
         assert client.send(request()).answer().status == 200
 
 
-def test_a_body_for_which_there_is_no_use_is_not_asked_for(server: Server) -> None:
+def test_expect_100_continue_is_not_answered_for_an_unused_body(server: Server) -> None:
     with server.client() as client:
         head = request("/healthz", "Content-Length: 5", "Expect: 100-continue", JSON, method="POST")
         assert client.send(head).answer().status == 405
         assert client.is_closed()
 
 
-def test_a_body_too_large_is_refused_and_never_asked_for(server: Server) -> None:
+def test_a_too_large_body_with_expect_100_continue_is_refused(server: Server) -> None:
     head = ("Content-Length: 104857600", "Expect: 100-continue")
     with server.client() as client:
         assert problem(client.send(request("/healthz", *head, method="POST")).answer()) == "body-too-large"
@@ -145,7 +145,7 @@ def test_a_body_too_large_is_refused_and_never_asked_for(server: Server) -> None
 
 
 @pytest.mark.parametrize("length", ["104857600", "9" * 18])
-def test_a_body_too_large_is_refused_at_once(server: Server, length: str) -> None:
+def test_a_too_large_body_is_refused_by_its_content_length(server: Server, length: str) -> None:
     began = time.monotonic()
     with server.client() as client:
         head = request("/healthz", f"Content-Length: {length}", method="POST")
@@ -156,13 +156,13 @@ def test_a_body_too_large_is_refused_at_once(server: Server, length: str) -> Non
 
 
 @pytest.mark.parametrize("digits", [20, 5000])
-def test_a_length_beyond_all_numbers_is_refused(server: Server, digits: int) -> None:
+def test_an_enormous_content_length_is_refused(server: Server, digits: int) -> None:
     with server.client() as client:
         answer = client.send(request("/healthz", f"Content-Length: {'9' * digits}", method="POST")).answer()
         assert (answer.status, problem(answer)) == (400, "bad-request")
 
 
-def test_a_client_that_goes_on_sending_a_body_too_large_sees_the_answer(server: Server) -> None:
+def test_a_client_that_keeps_sending_a_too_large_body_gets_the_response(server: Server) -> None:
     with server.client() as client:
         client.send(request("/healthz", "Content-Length: 104857600", method="POST"))
         for _ in range(40):
@@ -170,7 +170,7 @@ def test_a_client_that_goes_on_sending_a_body_too_large_sees_the_answer(server: 
         assert client.answer().status == 413
 
 
-def test_a_body_in_chunks_is_taken_up_to_the_limit_and_refused_beyond(server: Server) -> None:
+def test_a_chunked_body_is_accepted_up_to_the_limit(server: Server) -> None:
     head = request(WRITING, "Transfer-Encoding: chunked", JSON, method="POST")
     with server.client() as client:
         for _ in range(2):
@@ -183,7 +183,7 @@ def test_a_body_in_chunks_is_taken_up_to_the_limit_and_refused_beyond(server: Se
 
 
 @pytest.mark.parametrize("sent", [b"", b"2\r\n{}\r\n"])
-def test_a_body_in_chunks_that_breaks_off_is_not_taken_for_a_short_one(server: Server, sent: bytes) -> None:
+def test_a_truncated_chunked_body_is_refused(server: Server, sent: bytes) -> None:
     path = f"{WRITING}/{'a' * 26}/cancel"
     head = request(path, "Transfer-Encoding: chunked", JSON, f"X-Request-Id: break-off-{len(sent)}", method="POST")
     client = server.client()
@@ -220,7 +220,7 @@ def test_a_body_in_chunks_that_breaks_off_is_not_taken_for_a_short_one(server: S
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_no_valid_request_is_refused_with_a_problem_document(server: Server, sent: bytes, status: int) -> None:
+def test_an_invalid_request_is_refused_with_a_problem_document(server: Server, sent: bytes, status: int) -> None:
     with server.client() as client:
         answer = client.send(sent).answer()
         assert (answer.status, problem(answer)) == (status, "bad-request")
@@ -241,7 +241,7 @@ def test_slowloris_clients_do_not_delay_others(server: Server) -> None:
         client.close()
 
 
-def test_a_client_too_slow_with_its_request_gets_an_error_and_is_closed(server: Server) -> None:
+def test_a_slow_request_times_out_with_an_error(server: Server) -> None:
     began = time.monotonic()
     with server.client() as client:
         answer = client.send(request()[:-1]).answer()
@@ -250,7 +250,7 @@ def test_a_client_too_slow_with_its_request_gets_an_error_and_is_closed(server: 
     assert PATIENCE_S <= time.monotonic() - began < SOON_S
 
 
-def test_a_client_too_slow_with_its_body_gets_an_error_and_is_closed(server: Server) -> None:
+def test_a_slow_body_times_out_with_an_error(server: Server) -> None:
     with server.client() as client:
         assert client.send(request(WRITING, "Content-Length: 5", JSON, method="POST") + b"[1").answer().status == 408
         assert client.is_closed()
@@ -259,7 +259,7 @@ def test_a_client_too_slow_with_its_body_gets_an_error_and_is_closed(server: Ser
 @pytest.mark.parametrize(
     "framing", [b"0\r\n" + b"a: b\r\n" * 8000, b"1;" + b"a" * 48_000], ids=["trailers", "extension"]
 )
-def test_what_frames_a_body_in_chunks_is_taken_up_to_the_limit_of_a_head(server: Server, framing: bytes) -> None:
+def test_chunk_headers_and_trailers_are_limited(server: Server, framing: bytes) -> None:
     with server.client() as client:
         client.send(request(WRITING, "Transfer-Encoding: chunked", JSON, method="POST"))
         for _ in range(20):  # each read of up to 256 kB is taken whole
@@ -269,13 +269,13 @@ def test_what_frames_a_body_in_chunks_is_taken_up_to_the_limit_of_a_head(server:
         assert client.is_closed()
 
 
-def test_a_client_that_would_rather_speak_http_2_is_answered_and_nothing_said_of_it(server: Server) -> None:
+def test_an_upgrade_to_http_2_is_ignored(server: Server) -> None:
     before = server.err
     assert server.ask("/healthz", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c").status == 200
     assert server.err == before
 
 
-def test_a_client_that_says_nothing_is_closed_without_a_word(server: Server) -> None:
+def test_a_silent_client_is_closed_without_a_response(server: Server) -> None:
     began = time.monotonic()
     with server.client() as client:
         assert client.is_closed()
@@ -294,7 +294,7 @@ def test_clients_that_never_read_do_not_delay_others_and_are_disconnected(server
         client.close()
 
 
-def test_a_client_that_reads_slowly_but_steadily_gets_all_of_a_large_answer(server: Server) -> None:
+def test_a_slow_reader_gets_a_complete_large_response(server: Server) -> None:
     began = time.monotonic()
     received = b""
     with server.client(receive_buffer=4096) as client, client.socket.makefile("rb") as reader:
@@ -306,7 +306,7 @@ def test_a_client_that_reads_slowly_but_steadily_gets_all_of_a_large_answer(serv
     assert time.monotonic() - began > PATIENCE_S
 
 
-def test_clients_that_break_off_leave_nothing_behind(server: Server) -> None:
+def test_disconnected_clients_leak_no_resources(server: Server) -> None:
     def break_off() -> None:
         for sent in (
             b"",
@@ -333,7 +333,7 @@ def test_clients_that_break_off_leave_nothing_behind(server: Server) -> None:
     assert _open_files(server) == before
 
 
-def test_an_idle_server_uses_no_processor_time(server: Server) -> None:
+def test_an_idle_server_uses_no_cpu_time(server: Server) -> None:
     with server.client() as kept, server.client() as half_closed:
         assert kept.send(request()).answer().status == 200
         half_closed.send(b"GET /").socket.shutdown(1)

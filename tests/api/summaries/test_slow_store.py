@@ -1,4 +1,4 @@
-"""A store that is slow: requests that need it wait, in a queue of limited length, and no others."""
+"""A slow store: only requests that need it wait, in a queue of limited length."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cold(number: int, **more: Any) -> dict[str, Any]:
     return {"path": SUMMARY, "query": f"mode=daily&type=count&limit={number}"} | more
 
 
-def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
+def test_cached_responses_health_and_metrics_do_not_wait_for_the_store(url: str) -> None:
     key = add_key(url, list(Scope))
     api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
@@ -54,7 +54,7 @@ def test_warm_answers_health_and_metrics_do_not_wait_for_it(url: str) -> None:
     assert [answer.result().status_code for answer in answers] == [200] * 8
 
 
-def test_a_key_that_was_idle_for_a_while_does_not_wait_for_it_either(url: str) -> None:
+def test_a_key_that_was_idle_does_not_wait_for_the_store(url: str) -> None:
     till, prometheus = add_key(url, [Scope.SUMMARIES]), add_key(url, [Scope.OPERATE])
     api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
@@ -85,7 +85,7 @@ def test_a_key_revoked_during_an_outage_is_refused_after_it_and_writes_nothing(u
     assert problem(api.ask(**WARM, key=key)) == (401, "bad-key")
 
 
-def test_a_publication_during_an_outage_is_served_after_it(url: str) -> None:
+def test_a_publication_during_an_outage_is_served_afterwards(url: str) -> None:
     api = Api(url, settles=False)
     store = SlowStore(api)
     before = api.ask(**WARM)
@@ -101,7 +101,7 @@ def test_a_publication_during_an_outage_is_served_after_it(url: str) -> None:
         api.moment.pass_by()
 
 
-def test_when_the_queue_is_full_the_next_is_refused_at_once(url: str) -> None:
+def test_with_a_full_queue_requests_are_refused_immediately(url: str) -> None:
     api = Api(url, {"api_queue": 3})
     store = SlowStore(api)
     api.ask(**WARM)
@@ -118,7 +118,7 @@ def test_when_the_queue_is_full_the_next_is_refused_at_once(url: str) -> None:
     assert api.ask(**cold(9)).status_code == 200
 
 
-def test_the_queue_of_other_requests_is_limited_too(url: str) -> None:
+def test_the_queue_of_other_requests_is_limited(url: str) -> None:
     api = Api(url, {"api_threads": 1, "api_queue": 1}, settles=False)
     store = SlowStore(api)
     with store.asked_by(*[{"path": "/api/status"}] * 3) as answers:
@@ -127,7 +127,7 @@ def test_the_queue_of_other_requests_is_limited_too(url: str) -> None:
     assert sorted(answer.result().status_code for answer in answers) == [200, 200, 503]
 
 
-def test_warm_answers_do_not_wait_for_those_who_ask_whether_it_is_ready(url: str) -> None:
+def test_cached_responses_do_not_wait_for_readiness_checks(url: str) -> None:
     key = add_key(url, list(Scope))
     api = Api(url, KEYS_ONLY | {"api_queue": 1, "api_max_age_s": 60}, settles=False)
     store = SlowStore(api)
@@ -141,7 +141,7 @@ def test_warm_answers_do_not_wait_for_those_who_ask_whether_it_is_ready(url: str
     assert {answer.result().status_code for answer in ready} == {200}
 
 
-def test_readiness_says_what_was_last_known(url: str) -> None:
+def test_readiness_reports_the_last_known_state(url: str) -> None:
     with open_stores(url, timeout_s=10) as stores:
         for status in (RunStatus.PUBLISHED, RunStatus.FAILED):
             stores.runs.update(stores.runs.begin(run()).ended(status, NOW_MS))
@@ -155,7 +155,7 @@ def test_readiness_says_what_was_last_known(url: str) -> None:
         store.wait_for(1)
 
 
-def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_a_minute(url: str) -> None:
+def test_with_a_full_queue_a_cached_key_works_for_a_minute(url: str) -> None:
     key, *others = [add_key(url, [Scope.SUMMARIES]) for _ in range(5)]
     api = Api(url, KEYS_ONLY | {"api_queue": 1}, settles=False)
     store = SlowStore(api)
@@ -172,7 +172,7 @@ def test_a_key_that_cannot_be_asked_for_as_the_queue_is_full_goes_on_for_a_minut
 
 
 @pytest.mark.parametrize("question", [cold(1), {"path": MERCHANTS, "query": "limit=1"}])
-def test_the_same_cold_answer_is_computed_once_for_all_who_wait(url: str, question: dict[str, Any]) -> None:
+def test_concurrent_equal_cache_misses_are_computed_once(url: str, question: dict[str, Any]) -> None:
     api = Api(url, {"api_threads": 4})
     store = SlowStore(api)
     api.ask(**WARM)
@@ -201,7 +201,7 @@ def test_an_unknown_merchant_is_an_error_only_for_the_requests_for_it(url: str) 
             assert answer.result().json == [point._asdict() for point in series]
 
 
-def test_a_failure_reaches_all_who_wait_and_is_not_cached(url: str) -> None:
+def test_a_failure_reaches_every_waiting_request_and_is_not_cached(url: str) -> None:
     api = Api(url)
     store = SlowStore(api)
     api.ask(**WARM)

@@ -33,7 +33,7 @@ def identity(one: Row) -> tuple[str, bool, str, str]:
 @example([row("daily", "1403/01", "b", 1), row("daily", "1403/02", "a", 1)], False)
 @example([row("monthly", "1403/01", "a", 1), row("daily", "1403/02", "b", 1)], False)
 @example([row("daily", "1403/02", "a", 1), row("daily", "1403/01", "a", 1)], False)
-def test_summaries_come_by_mode_merchant_and_key_in_whatever_order_they_are(rows: list[Row], sort: bool) -> None:
+def test_summaries_are_sorted_by_mode_merchant_and_key(rows: list[Row], sort: bool) -> None:
     given_rows = sorted(rows, key=identity) if sort else rows
     found = to_tuples(frame(given_rows))
     assert sorted(found, key=str) == sorted(rows, key=str)
@@ -43,12 +43,12 @@ def test_summaries_come_by_mode_merchant_and_key_in_whatever_order_they_are(rows
 
 @settings(max_examples=60)
 @given(summaries, st.booleans())
-def test_a_repetition_is_found_in_whatever_order(rows: list[Row], sort: bool) -> None:
+def test_duplicates_are_found_in_any_order(rows: list[Row], sort: bool) -> None:
     given_rows = sorted(rows, key=identity) if sort else rows
     assert are_distinct(frame(given_rows)) == (len({identity(one) for one in rows}) == len(rows))
 
 
-def test_a_repetition_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicates_are_found_at_any_position(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "_COMPARED_ROWS", 500)
     numbers = pl.select(pl.int_range(1_200).cast(pl.String).str.zfill(7))["literal"]
     rows = pl.DataFrame({"mode": "daily", "merchant_id": "a", "key": numbers}, schema_overrides={"mode": pl.String})

@@ -1,4 +1,4 @@
-"""What is particular to the MongoDB backend: collections that come and go, and the view for outsiders."""
+"""The MongoDB backend: generations, crashes, retries, migrations, and the view for other programs."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ def generations(db: PyMongoDatabase[Document]) -> set[str]:
     return {name for name in db.list_collection_names() if name.startswith("summary_transaction_")}
 
 
-def test_a_row_that_a_paused_process_reopened_is_closed_all_the_same(
-    mongo_database_url: str, db: PyMongoDatabase[Document]
-) -> None:
+def test_a_row_reopened_by_a_paused_process_is_closed(mongo_database_url: str, db: PyMongoDatabase[Document]) -> None:
     """Where updates are not atomic its write may end after another run has closed the row; earlier versions did it."""
     later_ms = NOW_MS + 200_000
     with open_stores(mongo_database_url, timeout_s=10, clock=lambda: later_ms) as stores:
@@ -80,7 +78,7 @@ def test_a_row_that_a_paused_process_reopened_is_closed_all_the_same(
         assert stores.runs.get(1) == closed
 
 
-def test_an_end_that_the_driver_sends_twice_is_no_takeover(stores: Stores) -> None:
+def test_a_retried_end_of_a_run_is_no_takeover(stores: Stores) -> None:
     """The first answer was lost: by the second the row is closed, as this process has closed it."""
     ended = stores.runs.begin(run()).ended(RunStatus.FAILED, NOW_MS, "it failed")
     for _ in range(2):
@@ -89,7 +87,7 @@ def test_an_end_that_the_driver_sends_twice_is_no_takeover(stores: Stores) -> No
         stores.runs.update(replace(ended, error="it failed otherwise"))
 
 
-def test_a_write_that_the_server_refuses_does_not_make_the_store_unavailable(mongo_database_url: str) -> None:
+def test_a_refused_write_does_not_make_the_store_unavailable(mongo_database_url: str) -> None:
     with closing(Database(mongo_database_url, timeout_s=10)) as database:
 
         def write_twice() -> None:
@@ -123,7 +121,9 @@ def test_a_server_with_other_metadata_counts_what_was_written(mongo_database_url
         assert proxy.applied() == 1
 
 
-def test_the_generation_before_stays_until_the_next_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_the_previous_generation_stays_until_the_next_publication(
+    stores: Stores, db: PyMongoDatabase[Document]
+) -> None:
     publish(stores, 1)
     assert generations(db) == {generation_name(1, 1)}
     publish(stores, 2)
@@ -132,7 +132,7 @@ def test_the_generation_before_stays_until_the_next_publication(stores: Stores, 
     assert generations(db) == {generation_name(2, 2), generation_name(3, 3)}
 
 
-def test_what_crashed_runs_left_is_cleared_but_what_may_be_published_stays(
+def test_leftovers_of_crashed_runs_are_cleared_unless_publishable(
     stores: Stores, db: PyMongoDatabase[Document]
 ) -> None:
     for name in (generation_name(1, 8), generation_name(2, 7), generation_name(3, 9)):
@@ -162,7 +162,7 @@ def test_a_collection_that_lost_rows_is_not_published(stores: Stores, db: PyMong
     assert stores.summaries.published() is None
 
 
-def test_a_driver_that_retries_finds_its_own_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_a_driver_retry_recognises_its_own_publication(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     publish(stores, 1)
     rows = uniform(1, merchants=3)
     name = generation_name(1, 1)
@@ -170,7 +170,7 @@ def test_a_driver_that_retries_finds_its_own_publication(stores: Stores, db: PyM
     assert generations(db) == {generation_name(1, 1)}
 
 
-def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_database_url: str) -> None:
+def test_a_read_of_a_dropped_generation_is_retried(stores: Stores, mongo_database_url: str) -> None:
     publish(stores, 1)
     reads: list[list[Document]] = []
 
@@ -188,7 +188,7 @@ def test_a_reader_whose_generation_is_dropped_reads_again(stores: Stores, mongo_
     assert {document["amount"] for document in found} == {3}
 
 
-def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database_url: str) -> None:
+def test_a_read_with_a_lost_cursor_is_retried(stores: Stores, mongo_database_url: str) -> None:
     publish(stores, 1)
     turns = iter([True, False])
 
@@ -205,7 +205,7 @@ def test_a_reader_whose_cursor_breaks_reads_again(stores: Stores, mongo_database
         assert reader._read(layer_queries, read_while_others_publish) == [{3}]
 
 
-def test_a_reader_that_is_overtaken_repeatedly_fails_with_an_error(stores: Stores, mongo_database_url: str) -> None:
+def test_a_read_overtaken_repeatedly_fails(stores: Stores, mongo_database_url: str) -> None:
     generations_to_come = count(2)
     publish(stores, 1)
 
@@ -220,7 +220,7 @@ def test_a_reader_that_is_overtaken_repeatedly_fails_with_an_error(stores: Store
         MongoSummaryStore(database)._read(layer_queries, read_while_others_publish)
 
 
-def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo_database_url: str) -> None:
+def test_a_refused_read_is_not_retried(stores: Stores, mongo_database_url: str) -> None:
     publish(stores, 1)
     tried: list[LayerQuery] = []
 
@@ -236,7 +236,7 @@ def test_a_read_that_the_server_refuses_is_not_tried_again(stores: Stores, mongo
     assert len(tried) == 1
 
 
-def test_the_collections_of_a_view_that_could_not_be_moved_stay() -> None:
+def test_collections_of_a_view_that_could_not_be_moved_are_kept() -> None:
     """Described as MongoDB 7 answers listCollections."""
     view = {
         "name": "summary_transaction",
@@ -263,7 +263,7 @@ def test_summaries_of_some_periods_are_found_by_index(stores: Stores, db: PyMong
     assert [("mode", 1), ("merchant_id", 1), ("key", 1)] in indexes
 
 
-def test_summaries_are_int64_and_dates(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_summaries_are_stored_as_int64_and_dates(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     publish(stores, 1)
     found = db[generation_name(1, 1)].find_one() or {}
     assert isinstance(found["amount"], Int64)
@@ -271,7 +271,7 @@ def test_summaries_are_int64_and_dates(stores: Stores, db: PyMongoDatabase[Docum
     assert found["period_start"].isoformat() == "2024-06-24T12:00:00"
 
 
-def test_the_instants_of_a_run_are_dates(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_instants_of_a_run_are_stored_as_dates(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.runs.begin(run())
     found = db["summary_runs"].find_one({"_id": 1}) or {}
     assert found["started_at"].isoformat() == "2024-06-24T12:00:00"
@@ -291,7 +291,7 @@ def test_a_newer_schema_is_refused_and_nothing_is_changed(
 
 
 @pytest.mark.parametrize("create", [True, False])
-def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
+def test_a_store_of_the_first_schema_is_migrated_without_loss(
     mongo_database_url: str, db: PyMongoDatabase[Document], create: bool
 ) -> None:
     with open_stores(mongo_database_url, timeout_s=10) as stores:
@@ -306,7 +306,7 @@ def test_a_store_of_the_first_schema_keeps_its_data_and_gets_what_is_new(
     assert len(db["notifications"].index_information()) > 1
 
 
-def test_a_store_that_has_tenants_is_not_given_them_again(
+def test_the_migration_to_tenants_runs_once(
     mongo_database_url: str, db: PyMongoDatabase[Document], caplog: pytest.LogCaptureFixture
 ) -> None:
     open_stores(mongo_database_url, timeout_s=10).close()
@@ -324,7 +324,7 @@ def test_a_reader_creates_nothing(mongo_database_url: str, db: PyMongoDatabase[D
     assert db.list_collection_names() == []
 
 
-def test_a_server_that_dies_is_named(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
+def test_a_server_crash_is_reported(mortal_server: tuple[str, subprocess.Popen[bytes]]) -> None:
     url, process = mortal_server
     with open_stores(f"{url}shop", timeout_s=0.5) as stores:
         publish(stores, 1)
@@ -353,7 +353,7 @@ def test_other_programs_see_the_current_publication_as_a_view(stores: Stores, db
 
 
 @pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
-def test_a_view_that_cannot_be_moved_goes_on_showing_all_that_it_did(
+def test_a_view_that_cannot_be_moved_keeps_its_content(
     stores: Stores,
     db: PyMongoDatabase[Document],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What is particular to amendments on MongoDB: layers over the publication before, few of them, and old documents."""
+"""Amendments on MongoDB: layers over the previous publication, and documents of earlier versions."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_amendment_stores_only_what_it_replaces(stores: Stores, db: PyMongoDa
     assert db[new.collection].count_documents({}) == 12
 
 
-def test_the_same_days_amended_again_and_again_stay_one_small_layer(
+def test_repeated_amendments_of_the_same_days_stay_one_small_layer(
     stores: Stores, db: PyMongoDatabase[Document]
 ) -> None:
     held = BASE
@@ -91,7 +91,7 @@ def test_the_same_days_amended_again_and_again_stay_one_small_layer(
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
 
 
-def test_there_are_few_layers_however_many_amendments(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_many_amendments_give_few_layers(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     chance = random.Random(6)
     held = BASE
     stores.summaries.publish(publication(1, held), held)
@@ -118,7 +118,7 @@ def test_a_publication_of_an_earlier_version_is_read_and_amended(stores: Stores,
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
 
 
-def test_an_amendment_of_nearly_everything_is_one_layer_again(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_an_amendment_of_nearly_everything_gives_one_layer(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
     held = amend(stores, 3, held, daily(KEYS[10], KEYS[50]))
@@ -126,7 +126,7 @@ def test_an_amendment_of_nearly_everything_is_one_layer_again(stores: Stores, db
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
 
 
-def test_a_layer_of_too_many_ranges_is_made_one_of_everything(
+def test_a_layer_of_too_many_ranges_becomes_a_full_layer(
     stores: Stores, db: PyMongoDatabase[Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amending, "MOST_RANGES", 5)
@@ -138,7 +138,7 @@ def test_a_layer_of_too_many_ranges_is_made_one_of_everything(
     assert_frame_equal(stores.summaries.rows(Mode.DAILY), held, check_row_order=False)
 
 
-def test_collections_that_crashed_amendments_left_are_cleared(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_leftovers_of_crashed_amendments_are_cleared(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     for name in (generation_name(1, 8), generation_name(2, 7), generation_name(3, 9)):
         db[name].insert_one({"left": "behind"})
@@ -149,7 +149,7 @@ def test_collections_that_crashed_amendments_left_are_cleared(stores: Stores, db
     assert collections(db) == names, "an amendment of nothing makes no collection"
 
 
-def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_a_refused_amendment_leaves_nothing(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     name, rows = generation_name(2, 7), BASE.filter(within([daily(KEYS[0], KEYS[0])]))
     fill(db, name, [rows])
@@ -160,7 +160,7 @@ def test_an_amendment_that_lost_leaves_nothing(stores: Stores, db: PyMongoDataba
     assert collections(db) == {generation_name(1, 1), generation_name(2, 2)}
 
 
-def test_a_collection_that_has_other_rows_is_not_published(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_a_collection_with_other_rows_is_not_published(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     db[generation_name(2, 2)].insert_one({"mode": "daily"})
     with pytest.raises(PublicationLost, match="its collection has 5 other rows"):
@@ -169,7 +169,7 @@ def test_a_collection_that_has_other_rows_is_not_published(stores: Stores, db: P
     assert collections(db) == {generation_name(1, 1)}
 
 
-def test_a_reader_whose_layer_is_dropped_reads_again(stores: Stores, mongo_database_url: str) -> None:
+def test_a_read_of_a_dropped_layer_is_retried(stores: Stores, mongo_database_url: str) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
     held = amend(stores, 2, BASE, daily(KEYS[0], KEYS[2]))
     turns = iter([True, False])
@@ -210,7 +210,7 @@ def test_frequent_amendments_do_not_starve_a_long_read(stores: Stores, mongo_dat
     assert sorted([key for key, _ in newer] + [key for key, _ in base]) == sorted(BASE["key"])
 
 
-def test_what_a_server_believes_to_have_is_no_count(
+def test_estimated_counts_of_the_server_are_not_used(
     stores: Stores, db: PyMongoDatabase[Document], mongo_database_url: str
 ) -> None:
     stores.summaries.publish(publication(1, BASE), BASE)
@@ -224,7 +224,7 @@ def test_what_a_server_believes_to_have_is_no_count(
             assert stores_of_a_server_that_lags.summaries.count() == held.height == BASE.height - 1
 
 
-def test_what_a_refresh_compares_is_one_query_a_layer(
+def test_a_comparison_for_a_refresh_takes_one_query_per_layer(
     stores: Stores, db: PyMongoDatabase[Document], mongo_database_url: str
 ) -> None:
     """A server that scans a collection for each query would need a scan for each mode and range."""
@@ -252,7 +252,7 @@ def test_what_a_refresh_compares_is_one_query_a_layer(
         (None, None, ["new", "older", "old"]),
     ],
 )
-def test_only_layers_that_can_have_what_is_asked_for_are_read(
+def test_only_layers_with_requested_periods_are_read(
     first_key: str | None, last_key: str | None, expected: list[str]
 ) -> None:
     asked = (
@@ -263,7 +263,7 @@ def test_only_layers_that_can_have_what_is_asked_for_are_read(
     assert [part.collection for part in layer_queries_of_mode(asked, Mode.DAILY, first_key, last_key)] == expected
 
 
-def test_ranges_that_meet_become_one() -> None:
+def test_adjacent_ranges_are_merged() -> None:
     weeks = KeyRange(Mode.WEEKLY, "03", "05")
     assert united([daily("05", "07"), weeks, daily("01", "03"), daily("02", "05"), daily("09", "09")]) == (
         daily("01", "07"),
@@ -273,7 +273,7 @@ def test_ranges_that_meet_become_one() -> None:
 
 
 @pytest.mark.skipif("MONGO_URL" not in os.environ, reason="FerretDB has no views: set MONGO_URL to a MongoDB")
-def test_outsiders_see_amendments_through_the_view(stores: Stores, db: PyMongoDatabase[Document]) -> None:
+def test_other_programs_see_amendments_through_the_view(stores: Stores, db: PyMongoDatabase[Document]) -> None:
     held = BASE
     stores.summaries.publish(publication(1, held), held)
     for generation, first, last in ((2, 0, 20), (3, 10, 12), (4, 58, 59), (5, 11, 11)):

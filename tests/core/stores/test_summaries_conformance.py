@@ -1,4 +1,4 @@
-"""What every summary store promises, held against every backend."""
+"""Conformance tests of summary stores, on every backend."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         yield store_of
 
 
-def test_nothing_is_published_at_first(stores: Stores) -> None:
+def test_a_new_store_has_no_publication(stores: Stores) -> None:
     store = stores.summaries
     assert store.published() is None
     assert store.series(Mode.DAILY, "amount", None) == []
@@ -104,7 +104,7 @@ def test_a_publication_is_read_back_exactly(stores: Stores) -> None:
     assert stores.summaries.published() == publication(1, EXTREMES)
 
 
-def test_the_current_publication_differs_from_earlier_and_from_foreign_ones(stores: Stores) -> None:
+def test_only_the_current_publication_is_recognised_as_current(stores: Stores) -> None:
     first, second = publication(1, EXTREMES), publication(2, EXTREMES)
     assert not stores.summaries.is_current(first)
     stores.summaries.publish(first, EXTREMES)
@@ -123,7 +123,7 @@ def test_a_total_beyond_64_bits_is_read_back_exactly(stores: Stores) -> None:
     assert found.total_amount == 30 * LARGEST
 
 
-def test_an_empty_publication_is_one(stores: Stores) -> None:
+def test_an_empty_publication_is_a_publication(stores: Stores) -> None:
     stores.summaries.publish(publication(1, EXTREMES), EXTREMES)
     nothing = frame([])
     stores.summaries.publish(publication(2, nothing), nothing)
@@ -150,7 +150,7 @@ def test_rows_are_all_summaries_of_a_mode_between_two_keys(
     assert_frame_equal(found, EXTREMES[sorted(expected)], check_row_order=False)
 
 
-def test_rows_within_ranges_come_with_the_overall_ones_of_a_mode_over_all_layers(stores: Stores) -> None:
+def test_rows_of_ranges_are_read_with_overall_rows_over_all_layers(stores: Stores) -> None:
     before = uniform(1, merchants=5, days=12)
     keys = before["key"].unique().sort().to_list()
     stores.summaries.publish(publication(1, before), before)
@@ -189,15 +189,13 @@ def test_a_scan_has_the_rows_of_a_mode_by_merchant_and_key_over_all_layers(
         assert_frame_equal(from_batches(batches), wanted)
 
 
-def test_a_scan_of_nothing_published_is_none(stores: Stores) -> None:
+def test_a_scan_without_a_publication_gives_none(stores: Stores) -> None:
     with stores.summaries.scan(Mode.DAILY, overall=True) as scan:
         assert scan is None
 
 
 @pytest.mark.parametrize("meanwhile", [1, 2])
-def test_a_scan_is_of_one_publication_or_fails_if_others_are_published(
-    meanwhile: int, stores: Stores, store_url: str
-) -> None:
+def test_a_scan_never_mixes_publications(meanwhile: int, stores: Stores, store_url: str) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     is_dropped = meanwhile > 1 and store_url.startswith("mongodb")
@@ -274,7 +272,7 @@ def test_several_series_are_read_together_each_with_its_own_bounds(published: Pu
     assert list(map(len, expected)) == [2, 2, 0, 1]
 
 
-def test_series_of_another_publication_than_the_current_one_are_not_read(stores: Stores) -> None:
+def test_series_of_an_outdated_publication_are_not_read(stores: Stores) -> None:
     first, second = publication(1, FOUR_DAYS), publication(2, FOUR_DAYS)
     wanted = [SeriesRange(Mode.DAILY, "amount", "m")]
     assert stores.summaries.series_json(first, wanted) is None
@@ -285,7 +283,7 @@ def test_series_of_another_publication_than_the_current_one_are_not_read(stores:
     assert stores.summaries.series_json(first, wanted) is None
 
 
-def test_it_knows_whom_it_holds_summaries_of(published: Published) -> None:
+def test_the_store_knows_which_merchants_have_summaries(published: Published) -> None:
     assert published(EXTREMES).has_merchant(PERSIAN)
     assert not published(EXTREMES).has_merchant(PERSIAN.replace("\u200c", " "))
     assert not published(EXTREMES).has_merchant("")
@@ -325,7 +323,7 @@ MONTHS = frame(
         ("1404/01", None, []),
     ],
 )
-def test_merchants_are_listed_with_the_totals_of_the_months_wanted(
+def test_merchants_are_listed_with_totals_of_the_requested_months(
     published: Published, first_key: str | None, last_key: str | None, expected: list[tuple[str, int, int]]
 ) -> None:
     found = published(MONTHS).merchants(first_key, last_key)
@@ -371,7 +369,7 @@ def _publish_in_layers(stores: Stores) -> None:
     stores.summaries.amend(publication(2, rows), amended, [KeyRange(Mode.DAILY, "1403/04/04", "1403/04/04")])
 
 
-def test_series_of_several_merchants_come_by_merchant_and_key_in_parts_of_any_size(stores: Stores) -> None:
+def test_series_of_several_merchants_are_paginated_by_merchant_and_key(stores: Stores) -> None:
     _publish_in_layers(stores)
     ranges = [(None, None), ("1403/04/04", None), ("1403/04/04", "1403/04/05"), ("1403/05", None)]
     for merchants, keys, limit in itertools.product(
@@ -398,7 +396,7 @@ def test_series_of_several_merchants_are_of_one_mode_and_measure(stores: Stores)
     assert stores.summaries.merchant_series(Mode.DAILY, "count", None, limit=99) == counts
 
 
-def test_totals_of_merchants_are_of_any_mode(stores: Stores) -> None:
+def test_totals_of_merchants_can_be_of_any_mode(stores: Stores) -> None:
     _publish_in_layers(stores)
     for first, last in ((None, None), ("1403/04/04", None), ("1403/04/04", "1403/04/04")):
         expected: dict[str, tuple[int, int]] = {}
@@ -446,7 +444,7 @@ def test_a_generation_that_is_not_the_next_is_refused(stores: Stores, generation
     assert {point.value for point in stores.summaries.series(Mode.DAILY, "amount", None)} == {1}
 
 
-def test_of_two_runs_that_prepared_the_same_generation_one_is_published(stores: Stores, store_url: str) -> None:
+def test_of_two_concurrent_publications_one_succeeds(stores: Stores, store_url: str) -> None:
     for generation in range(1, 6 if THOROUGH else 3):
         barrier = threading.Barrier(2)
         lost: list[int] = []
@@ -474,21 +472,21 @@ def test_of_two_runs_that_prepared_the_same_generation_one_is_published(stores: 
         assert stores.summaries.rows(Mode.DAILY).height == found.rows
 
 
-def test_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
+def test_an_unexpected_row_count_is_refused(stores: Stores) -> None:
     with pytest.raises(ConservationBroken, match="the publication should have 8 summaries, but has 7"):
         stores.summaries.publish(publication(1, EXTREMES), EXTREMES.head(7))
     assert stores.summaries.published() is None
 
 
 @pytest.mark.parametrize("merchant_id", ["m", None])
-def test_a_second_row_of_a_period_is_refused(stores: Stores, merchant_id: str | None) -> None:
+def test_a_duplicate_row_of_a_period_is_refused(stores: Stores, merchant_id: str | None) -> None:
     rows = frame([row("daily", "1403/04/04", merchant_id, amount) for amount in (1, 2)])
     with pytest.raises(ConservationBroken, match="1 summaries are duplicates of a period and merchant"):
         stores.summaries.publish(publication(1, rows), rows)
     assert stores.summaries.published() is None
 
 
-def test_frames_in_order_are_published_as_one(stores: Stores) -> None:
+def test_sorted_frames_are_published_as_one(stores: Stores) -> None:
     rows = ordered(EXTREMES)
     taken: list[int] = []
 
@@ -505,21 +503,21 @@ def test_frames_in_order_are_published_as_one(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize(("first", "then"), [(slice(4, 8), slice(0, 4)), (slice(0, 5), slice(4, 8))])
-def test_frames_that_are_not_in_order_are_refused(stores: Stores, first: slice, then: slice) -> None:
+def test_unsorted_frames_are_refused(stores: Stores, first: slice, then: slice) -> None:
     rows = ordered(EXTREMES)
     with pytest.raises(ConservationBroken, match="not in the order of the store"):
         stores.summaries.publish(publication(1, rows), iter([rows[first], rows[then]]))
     assert stores.summaries.published() is None
 
 
-def test_frames_of_more_or_fewer_rows_than_announced_are_refused(stores: Stores) -> None:
+def test_frames_with_an_unexpected_row_count_are_refused(stores: Stores) -> None:
     rows = ordered(EXTREMES)
     with pytest.raises(ConservationBroken, match="the publication should have 8 summaries, but has 7"):
         stores.summaries.publish(publication(1, rows), iter([rows[:4], rows[4:7]]))
     assert stores.summaries.published() is None
 
 
-def test_a_failure_while_frames_are_made_leaves_what_was_published(stores: Stores) -> None:
+def test_a_failure_while_frames_are_made_keeps_the_publication(stores: Stores) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
 
@@ -533,7 +531,7 @@ def test_a_failure_while_frames_are_made_leaves_what_was_published(stores: Store
     assert set(stores.summaries.rows(Mode.DAILY)["amount"]) == {1}
 
 
-def test_a_reader_in_another_process_never_sees_a_mix(stores: Stores, store_url: str) -> None:
+def test_a_publication_is_atomic_for_readers_in_other_processes(stores: Stores, store_url: str) -> None:
     rows = uniform(1)
     stores.summaries.publish(publication(1, rows), rows)
     with Script("reader.py", store_url, str(STATES)) as reader:

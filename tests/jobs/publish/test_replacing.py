@@ -1,4 +1,4 @@
-"""Replacing days: whatever is replaced, the store comes to hold what a rebuild of everything would have made."""
+"""Replacing days: the result equals a rebuild of everything."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ranges = st.lists(
 
 @tries(60)
 @given(st.lists(st.tuples(sums_of_days, st.one_of(ranges, st.just([ALWAYS]))), min_size=1, max_size=5))
-def test_replacing_again_and_again_equals_a_rebuild_of_everything(
+def test_repeated_replacements_equal_a_full_rebuild(
     steps: list[tuple[Sums, list[tuple[int, int]]]],
 ) -> None:
     held: dict[tuple[str, int], tuple[int, int]] = {}
@@ -63,7 +63,7 @@ THREE_MONTHS = {
 }
 
 
-def test_days_their_weeks_and_their_months_come_out_right_on_every_backend(stores: Stores) -> None:
+def test_replaced_days_weeks_and_months_are_correct_on_every_backend(stores: Stores) -> None:
     publish(stores, THREE_MONTHS, ALWAYS)
     new = {("a", NOWRUZ): (5, 1), ("new", NOWRUZ + 1): (-7, 2), ("b", NOWRUZ + 40): (9, 1)}
     stored = pl.concat([stores.summaries.rows(mode) for mode in Mode])
@@ -88,7 +88,7 @@ def test_days_their_weeks_and_their_months_come_out_right_on_every_backend(store
     )
 
 
-def test_sums_that_are_as_stored_change_nothing(stores: Stores) -> None:
+def test_unchanged_sums_change_nothing(stores: Stores) -> None:
     publish(stores, THREE_MONTHS, ALWAYS)
     change = find(stores, THREE_MONTHS, ALWAYS)
     assert not change
@@ -97,7 +97,7 @@ def test_sums_that_are_as_stored_change_nothing(stores: Stores) -> None:
     require_holds(stores, THREE_MONTHS)
 
 
-def test_a_transaction_that_moves_within_a_month_does_not_touch_the_month(stores: Stores) -> None:
+def test_a_transaction_that_moves_within_a_month_does_not_change_the_month(stores: Stores) -> None:
     first = day("1403/02/03")
     held = {("a", first): (10, 1), ("a", first + 1): (20, 2), ("a", first + 9): (5, 1)}
     publish(stores, held, ALWAYS)
@@ -136,23 +136,23 @@ def test_only_the_weeks_and_months_of_the_days_are_read(stores: Stores) -> None:
     ]
 
 
-def test_of_keys_that_something_else_wrote_those_of_days_count() -> None:
+def test_of_keys_written_by_other_programs_only_days_count() -> None:
     keys = ["1403/01/01", "1403/1/2", "1403/13/01", "1403/01", "", "nonsense"]
     assert days_of(keys, CALENDAR) == {"1403/01/01": day("1403/01/01")}
 
 
-def test_sums_of_days_that_are_not_replaced_are_refused(stores: Stores) -> None:
+def test_sums_outside_the_replaced_days_are_refused(stores: Stores) -> None:
     with pytest.raises(ValueError, match="days that are not replaced"):
         find(stores, {("a", NOWRUZ): (1, 1), ("a", NOWRUZ + 2): (1, 1)}, (NOWRUZ, NOWRUZ + 1))
 
 
-def test_a_total_that_becomes_too_large_names_the_merchant_and_the_period(stores: Stores) -> None:
+def test_a_total_beyond_64_bits_names_merchant_and_period(stores: Stores) -> None:
     publish(stores, {("a", NOWRUZ): (2**62, 1)}, ALWAYS)
     with pytest.raises(TotalTooLarge, match=f"the weekly total of .* in 1403/W01 is {2**63}, which does not fit"):
         find(stores, {("a", NOWRUZ + 3): (2**62, 1)}, (NOWRUZ + 3, NOWRUZ + 3))
 
 
-def test_a_part_of_a_week_that_would_not_fit_does_no_harm(stores: Stores) -> None:
+def test_a_partial_week_beyond_64_bits_is_harmless(stores: Stores) -> None:
     """1403/W01 is read for its days in the month that is derived, and not itself derived."""
     early, last, first = day("1402/12/05"), day("1402/12/28"), day("1403/01/01")
     held = {
@@ -167,9 +167,7 @@ def test_a_part_of_a_week_that_would_not_fit_does_no_harm(stores: Stores) -> Non
 
 
 @pytest.mark.parametrize("question", ["rows_within", "count"])
-def test_a_publication_made_while_the_store_is_read_is_noticed(
-    stores: Stores, question: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_concurrent_publication_is_detected(stores: Stores, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(stores, THREE_MONTHS, ALWAYS)
     before, late = stores.summaries.published(), [{("a", NOWRUZ + 60): (1, 1)}]
     ask = getattr(stores.summaries, question)

@@ -1,4 +1,4 @@
-"""While new versions are published, each answer is of one of them, and its tag and cursor are of the same."""
+"""During publications each response, its ETag and its cursor are of one publication."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def read_pages(api: Api, number: int) -> list[tuple[str, str, bytes]]:
     return seen
 
 
-def test_neither_a_response_nor_a_series_of_pages_mixes_two_versions(store_url: str) -> None:
+def test_responses_and_pages_never_mix_two_publications(store_url: str) -> None:
     with open_stores(store_url, timeout_s=10) as stores:
         _publish(stores, 1)
     api = Api(store_url, {"api_freshness_s": 0})
@@ -113,7 +113,7 @@ def test_neither_a_response_nor_a_series_of_pages_mixes_two_versions(store_url: 
     assert len({tag.partition("-")[0] for tag, _ in bodies}) > 2, "hardly anything was read meanwhile"
 
 
-def test_what_is_published_never_goes_back(tmp_path: Path) -> None:
+def test_an_older_publication_is_never_served_after_a_newer_one(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     with open_stores(url, timeout_s=10) as stores:
         _publish(stores, 1)
@@ -135,7 +135,7 @@ def _readers() -> ThreadPoolExecutor:
 
 
 @pytest.mark.parametrize("path", [SUMMARY, MERCHANTS])
-def test_a_read_fails_if_every_attempt_is_overtaken_by_a_publication(tmp_path: Path, path: str) -> None:
+def test_a_read_fails_if_publications_overtake_every_retry(tmp_path: Path, path: str) -> None:
     url = f"sqlite:///{tmp_path / 'summaries.db'}"
     with open_stores(url, timeout_s=10) as stores:
         _publish(stores, 1)
