@@ -106,7 +106,7 @@ def _containers(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (*pod.get("initContainers", ()), *pod["containers"])
 
 
-def test_what_manifests_name_is_there() -> None:
+def test_files_named_in_manifests_exist() -> None:
     (secret,) = (one for one in MANIFESTS if one["kind"] == "Secret")
     assert {name.lower() for name in secret["stringData"]} <= Settings.model_fields.keys()
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -121,7 +121,7 @@ def test_what_manifests_name_is_there() -> None:
             subprocess.run([*container["command"][:1], "-n", "-c", *container["args"]], timeout=60, check=True)
 
 
-def test_every_command_of_ours_can_be_parsed() -> None:
+def test_every_documented_command_can_be_parsed() -> None:
     texts = [*CRONTABS, *(unit.text for unit in UNITS)]
     found = [call for text in texts for call in re.findall(r"python -m jobs[^\n>]*", text)]
     found += [shlex.join(one["args"]) for job in MANIFESTS for one in _containers(job) if "command" not in one]
@@ -136,9 +136,7 @@ URLS: Final = {
 }
 
 
-def test_the_urls_with_their_ampersands_are_the_same_for_a_shell_systemd_and_kubernetes(
-    tmp_path: Path, missing: Missing
-) -> None:
+def test_urls_are_quoted_correctly_for_shell_systemd_and_kubernetes(tmp_path: Path, missing: Missing) -> None:
     folder = tmp_path / "environment.d"
     folder.mkdir()
     (folder / "summaries.conf").write_text(VARIABLES.text)

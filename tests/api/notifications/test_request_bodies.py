@@ -153,9 +153,7 @@ def test_json_may_name_its_charset(api: Api) -> None:
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
-def test_a_request_without_a_body_needs_no_type_with_a_key_and_on_an_open_server(
-    api: Api, url: str, action: str
-) -> None:
+def test_a_request_without_a_body_needs_no_content_type(api: Api, url: str, action: str) -> None:
     path = f"{NOTIFICATIONS}/{made(api)}/{action}"
     expected = {"retry": 409, "cancel": 200}[action]
     assert api.ask(path, method="POST").status_code == expected

@@ -73,9 +73,7 @@ def write_errors(count: int, code: int, message: str) -> Document:
     ],
     ids=["validation", "duplicate", "write concern", "command", "long", "silent"],
 )  # fmt: skip
-def test_the_error_of_a_failed_batch_has_its_count_code_and_first_message_and_never_its_content(
-    proxy: MongoProxy, answer: Document, said: str
-) -> None:
+def test_the_error_of_a_failed_batch_contains_no_data(proxy: MongoProxy, answer: Document, said: str) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         proxy.answer("insert", answer)
         with pytest.raises(StoreUnavailable) as caught:

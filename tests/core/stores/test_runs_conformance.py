@@ -232,7 +232,7 @@ def test_the_end_of_a_run_may_be_written_again_by_the_driver(mongo_database_url:
         assert stores.runs.get(2) == ended
 
 
-def test_a_run_that_is_followed_by_another_has_ended_whatever_its_row_says(mongo_database_url: str) -> None:
+def test_a_run_followed_by_another_has_ended(mongo_database_url: str) -> None:
     """Where updates are not atomic, its process may write the row that another has just closed."""
     client: MongoClient[dict[str, Any]]
     with open_prepared(mongo_database_url, timeout_s=10) as stores, MongoClient(mongo_database_url) as client:

@@ -70,7 +70,7 @@ def test_an_empty_collection_publishes_nothing(runner: JobRunner) -> None:
     require_right(runner)
 
 
-def test_only_the_days_since_the_last_read_and_the_look_back_are_read(filled: JobRunner) -> None:
+def test_only_days_since_the_last_read_and_the_look_back_are_read(filled: JobRunner) -> None:
     filled.now += 2 * DAY
     filled.shop.insert(*spread(["a"], days=2, first=date(2024, 3, 24)))
     outcome = filled.refresh()

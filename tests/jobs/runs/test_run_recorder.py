@@ -77,9 +77,7 @@ def test_an_internal_error_is_recorded_with_its_type(stores: Stores) -> None:
     assert latest(stores).error == "ZeroDivisionError: that was not expected"
 
 
-def test_a_row_is_closed_whose_insertion_was_interrupted_before_its_number_was_known(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_insertion_of_a_run_is_closed(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     begin = stores.runs.begin
 
     def begin_and_be_interrupted(draft: Run) -> Run:
@@ -102,7 +100,7 @@ def test_a_row_is_closed_whose_insertion_was_interrupted_before_its_number_was_k
         ({}, SourceError("x cannot be read"), "error"),
     ],
 )
-def test_each_phase_and_the_end_of_a_run_are_logged_with_its_number_and_the_end_with_its_level_and_duration(
+def test_each_phase_and_the_end_of_a_run_are_logged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -203,7 +203,7 @@ def test_a_moved_receiver_gets_messages_at_the_new_address(here: Station) -> Non
     assert here.stores.contacts.get("u1") == {"sms": "-1001", "email": "4711"}
 
 
-def test_a_receiver_of_a_tenant_that_has_moved_is_changed_among_the_contacts_of_that_tenant(here: Station) -> None:
+def test_a_moved_receiver_changes_only_the_contacts_of_its_tenant(here: Station) -> None:
     _sms(here, ScriptedPostalSender(lambda _: Receipt("1", moved_to="-1001")))
     for tenant in ("acme", OPERATOR):
         here.stores.contacts.replace("u1", {"sms": "4711"}, tenant=tenant)

@@ -221,9 +221,7 @@ def test_a_file_without_a_version_is_read_in_one_response(
 
 
 @pytest.mark.parametrize("has_version", [True, False])
-def test_a_response_without_length_and_end_is_a_warning_where_the_format_has_no_end(
-    has_version: bool, tmp_path: Path
-) -> None:
+def test_a_response_without_length_gives_a_warning(has_version: bool, tmp_path: Path) -> None:
     contents = {"/shop.csv": CSV.encode(), "/shop.bson": (SHOP / "transaction.bson").read_bytes()}
 
     class Handler(BaseHTTPRequestHandler):
