@@ -116,6 +116,7 @@ class Api:
             patience_s=self.patience_s,
         )
         self.conductor = testing.ASGIConductor(self.app)
+        event_loop()  # started here, because two threads that send the first requests would each start one
         _apis.append(self)
 
     def ask(
