@@ -25,7 +25,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from core import __version__
-from core.errors import ServiceError, exit_code_of
+from core.errors import ServiceError, UsageError, exit_code_of
 from core.event_log import is_log_json, log_event, take_over_logging
 from core.system_limits import Limit, limit_of
 
@@ -105,6 +105,7 @@ class Program(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # ours is the context that it gets
         """Run the command inside an `edge`, for failures before the command's own, such as in an import."""
         with edge(ctx.obj):
+            _require_threads()
             return super().invoke(ctx)
 
 
@@ -118,6 +119,17 @@ def _open_standard_descriptors() -> None:
     os.close(descriptor)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - until the end
+
+
+def _require_threads() -> None:
+    """Raise if the threads of a library are set to what it fails with or ignores.
+
+    :raises UsageError: it is not 1 or more.
+    """
+    for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
+        text = os.environ.get(name, "")
+        if text and not (text.isdecimal() and text.strip("0")):
+            raise UsageError(f"{name} is {text!r}", "Set it to 1 or more, or remove it.")
 
 
 def wants_json(words: Sequence[str]) -> bool:

@@ -21,12 +21,13 @@ from typing import IO, Any, Final
 import pyarrow as pa
 
 from core import __version__
+from core.calendar import calendar_named
 from core.calendar.periods import Mode
 from core.csv_cells import spreadsheet_safe
 from core.errors import ServiceError, StoreBusy, UsageError
 from core.instants import iso_instant, iso_instant_or_none
 from core.stores.frames import from_batches
-from core.stores.summaries import Scan, SummaryStore, require_published
+from core.stores.summaries import Publication, Scan, SummaryStore, require_published
 from jobs.sources.remote.url import GOOGLE, S3, is_remote, require_readable, scheme_of
 
 STANDARD_OUTPUT: Final = "-"
@@ -257,6 +258,7 @@ def _written(
     """Write one publication to `out`; returns the number of summaries and the data dictionary."""
     with summaries.scan(request.mode, request.first_key, request.last_key, overall=request.overall) as found:
         scan = require_published(found)
+        _require_keys_of(scan.publication, request)
         dictionary = data_dictionary(request, scan)
         schema = schema_of(dictionary)
         rows = 0
@@ -276,6 +278,16 @@ def _written(
         else:
             _WRITERS[request.format](out, schema, batches())
     return rows, {**dictionary, "rows": rows}
+
+
+def _require_keys_of(publication: Publication, request: ExportRequest) -> None:
+    """Raise if another run has published with another calendar since the keys of the request were made."""
+    calendar = calendar_named(publication.fingerprint.calendar)
+    try:
+        for key in filter(None, (request.first_key, request.last_key)):
+            calendar.parse(request.mode, key)
+    except ValueError as error:
+        raise UsageError(str(error), "Use keys of the published calendar.") from None
 
 
 def data_dictionary(request: ExportRequest, scan: Scan) -> dict[str, Any]:
@@ -378,6 +390,10 @@ def _write_folder(out: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch
             year = pc.utf8_slice_codeunits(batch["key"], 0, _YEAR_DIGITS)
             yield pa.RecordBatch.from_arrays([*batch.columns, year], schema=partitioned)
 
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the path of {request.out} is not UTF-8, as PyArrow needs", "Name another folder.") from None
     parquet = dataset.ParquetFileFormat()
     dataset.write_dataset(
         with_years(),

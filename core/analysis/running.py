@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -12,11 +11,9 @@ from core.analysis.parameters import Published, Value, bind
 from core.analysis.queries import Query, query_named
 from core.analysis.tables import days_table, names_table, read_table
 from core.calendar import calendar_named
-from core.errors import ServiceError, StoreBusy
+from core.errors import ServiceError
 from core.merchant_names import NO_NAMES, MerchantNames
-from core.stores.summaries import Publication, SummaryStore, require_published
-
-_ATTEMPTS: Final = 5
+from core.stores.summaries import Publication, SummaryStore, read_current
 
 
 def run_query(
@@ -38,15 +35,8 @@ def run_query(
     :raises StoreUnavailable: the store does not answer.
     """
     query = query_named(name, folder)
-    publication = require_published(summaries.published())
-    of_names = {"merchant_names": names_table(names)}
-    for _ in range(_ATTEMPTS):
-        tables = of_names | _tables(summaries, publication, query, parameters or {})
-        latest = require_published(summaries.published())
-        if latest == publication:
-            return _execute(query, tables)
-        publication = latest
-    raise StoreBusy(f"other runs published during each of the {_ATTEMPTS} attempts to run the query", "Try again.")
+    _, tables = read_current(summaries, lambda publication: _tables(summaries, publication, query, parameters or {}))
+    return _execute(query, {"merchant_names": names_table(names), **tables})
 
 
 def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 from core.calendar.periods import Locale, Mode
 from core.calendar.solar import SATURDAY, KeyForm, SolarCalendar, day_number, gregorian_date
+
+
+@cache
+def _jdatetime() -> Any:
+    """The module jdatetime, imported on demand, as the Gregorian calendar does not need it."""
+    try:
+        import jdatetime
+    except ValueError:  # it reads the locale of the environment, which Python does not know
+        os.environ["LC_ALL"] = "C.UTF-8"
+        import jdatetime
+    return jdatetime
 
 
 class JalaliCalendar(SolarCalendar):
@@ -37,21 +50,14 @@ class JalaliCalendar(SolarCalendar):
         Mode.MONTHLY: KeyForm("{:04}/{:02}", "([0-9]{4})/([0-9]{2})", "1403/04"),
     }
 
-    # jdatetime is imported on demand, as the Gregorian calendar does not need it.
-
     def date_of(self, day: int) -> tuple[int, int, int]:
-        import jdatetime
-
-        jalali = jdatetime.date.fromgregorian(date=gregorian_date(day))
+        jalali = _jdatetime().date.fromgregorian(date=gregorian_date(day))
         return jalali.year, jalali.month, jalali.day
 
     def day_of(self, year: int, month: int, day: int) -> int:
-        import jdatetime
-
-        return day_number(jdatetime.date(year, month, day).togregorian())
+        return day_number(_jdatetime().date(year, month, day).togregorian())
 
     def month_names(self, locale: Locale) -> list[str]:
-        import jdatetime
-
-        names: list[str] = jdatetime.date.j_months_fa if locale == "fa" else jdatetime.date.j_months_en
+        months = _jdatetime().date
+        names: list[str] = months.j_months_fa if locale == "fa" else months.j_months_en
         return names

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from core.calendar.periods import Mode
-from core.errors import FingerprintMismatch, ServiceError
+from core.errors import FingerprintMismatch, ServiceError, StoreBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -221,6 +221,24 @@ def require_published(found: T | None) -> T:
     if found is None:
         raise ServiceError("nothing is published yet", "Run rebuild first.")
     return found
+
+
+_ATTEMPTS: Final = 5
+
+
+def read_current(summaries: SummaryStore, read: Callable[[Publication], T]) -> tuple[Publication, T]:
+    """The current publication, and the result of `read`, all of whose calls see that publication.
+
+    :raises ServiceError: nothing is published yet.
+    :raises StoreBusy: in all attempts, another run published meanwhile.
+    :raises StoreUnavailable: the store does not answer.
+    """
+    for _ in range(_ATTEMPTS):
+        publication = require_published(summaries.published())
+        found = read(publication)
+        if summaries.is_current(publication):
+            return publication, found
+    raise StoreBusy(f"other runs published during each of the {_ATTEMPTS} attempts to read the summaries", "Try again.")
 
 
 def no_progress(_: int) -> None:

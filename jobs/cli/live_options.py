@@ -7,6 +7,7 @@ from core.retrying import Backoff
 from core.settings import Settings
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.remote.options import RemoteOptions
+from jobs.sources.remote.url import with_plain_scheme
 
 
 def live_options(settings: Settings, cursors: int | None = None, batch_size: int | None = None) -> LiveOptions:
@@ -33,7 +34,7 @@ def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[st
     :raises UsageError: it is not set.
     """
     if sources:
-        return sources
+        return tuple(map(with_plain_scheme, sources))
     if url := settings.source_url.get_secret_value():
-        return (url,)
+        return (with_plain_scheme(url),)
     raise UsageError("no SOURCE is given, and SOURCE_URL is not set", "Name an export or a live collection.")

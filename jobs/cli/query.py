@@ -13,7 +13,7 @@ from core.analysis import Query, all_queries, query_named, run_query
 from core.command_line import edge, opened, print_json
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
-from core.stores.summaries import DEFAULT_CURRENCY
+from core.stores.summaries import read_current
 from core.tables import aligned
 from jobs.cli.output_formats import FORMS, Column
 from jobs.runs.signals import signals_as_errors
@@ -42,16 +42,16 @@ def run(
             parameters = _parameters(query, arguments)
             with opened(store_url) as (settings, stores):
                 names = stores.merchant_names.read()
-                answer = run_query(stores.summaries, query.name, parameters, folder, names)
-                publication = stores.summaries.published()
-            fingerprint = None if publication is None else publication.fingerprint
-            currency = (
-                settings.currency or DEFAULT_CURRENCY if fingerprint is None else fingerprint.unit(settings.currency)
-            )
-            scale = 0 if fingerprint is None else fingerprint.amount_scale
+                publication, answer = read_current(
+                    stores.summaries, lambda _: run_query(stores.summaries, query.name, parameters, folder, names)
+                )
+            fingerprint = publication.fingerprint
             if form == "csv" and not raw:
                 answer = spreadsheet_safe(answer)
-            typer.echo(FORMS[form](answer, _columns(query, currency, scale)), nl=False)
+            typer.echo(
+                FORMS[form](answer, _columns(query, fingerprint.unit(settings.currency), fingerprint.amount_scale)),
+                nl=False,
+            )
 
 
 def _parameters(query: Query, arguments: Sequence[str]) -> Mapping[str, str]:

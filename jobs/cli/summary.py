@@ -12,7 +12,7 @@ from core.command_line import edge, opened, print_message
 from core.errors import ServiceError
 from core.merchant_names import folded
 from core.stores import Stores
-from core.stores.summaries import Measure, require_published
+from core.stores.summaries import Measure, Publication, SeriesPoint, read_current
 from jobs.cli.context import range_of_keys
 from jobs.cli.output_formats import FORMS, Column
 from jobs.runs.signals import signals_as_errors
@@ -32,13 +32,16 @@ def run(
         mode = Mode(mode_name)
         measure: Measure = next(name for name in get_args(Measure) if name == measure_name)
         with opened(store_url) as (settings, stores):
-            publication = require_published(stores.summaries.published())
-            keys = range_of_keys(publication, mode, first, last)
-            if merchant_id is not None:
-                _require_merchant(stores, merchant_id)
-                if form == "table" and (names := stores.merchant_names.read().texts(merchant_id)[1:]):
-                    print_message(f"Merchant {merchant_id}: {', '.join(names)}.")
-            points = stores.summaries.series(mode, measure, merchant_id, *keys)
+
+            def read(publication: Publication) -> list[SeriesPoint]:
+                if merchant_id is not None:
+                    _require_merchant(stores, merchant_id)
+                keys = range_of_keys(publication, mode, first, last)
+                return stores.summaries.series(mode, measure, merchant_id, *keys)
+
+            publication, points = read_current(stores.summaries, read)
+            if form == "table" and merchant_id and (names := stores.merchant_names.read().texts(merchant_id)[1:]):
+                print_message(f"Merchant {merchant_id}: {', '.join(names)}.")
         fingerprint = publication.fingerprint
         column = Column(measure)
         if measure == "amount":

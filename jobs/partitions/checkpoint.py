@@ -172,6 +172,8 @@ def folder_at(argument: str) -> CheckpointFolder:
 
     :raises UsageError: it is not supported.
     """
+    if not argument:
+        raise UsageError("--checkpoint is empty", "Name a folder.")
     if "://" not in argument:
         return LocalFolder(Path(argument))
     scheme, _, path = argument.partition("://")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,3 +81,12 @@ def test_the_gregorian_calendar_does_not_import_jdatetime() -> None:
         "calendar_named('gregorian').period_of(Mode.WEEKLY, 0); sys.exit('jdatetime' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_keys_are_made_also_if_python_does_not_know_the_locale() -> None:
+    program = (
+        "from core.calendar import JalaliCalendar, Mode; calendar = JalaliCalendar(); "
+        "print(calendar.parse(Mode.DAILY, calendar.period_of(Mode.DAILY, 0).key).first_day)"
+    )
+    env = os.environ | {"LC_ALL": "xx_YY"}
+    assert subprocess.run([sys.executable, "-c", program], env=env, check=True, capture_output=True).stdout == b"0\n"

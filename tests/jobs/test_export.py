@@ -113,6 +113,26 @@ def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_keys_of_another_calendar_than_the_published_one_are_refused(tmp_path: Path) -> None:
+    rows = uniform(1, merchants=1, days=1)
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+        request = ExportRequest(str(tmp_path / "x.csv"), Format.CSV, Mode.DAILY, first_key="2024-06-24")
+        with pytest.raises(UsageError, match="2024-06-24"):
+            export(stores.summaries, request, lambda _: None)
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_partitioned_export_to_a_path_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    rows = uniform(1, merchants=1, days=1)
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+        stores.summaries.publish(publication(1, rows), rows)
+        request = ExportRequest(f"{tmp_path}/nu\udcff", Format.PARQUET, Mode.DAILY, partitioned=True)
+        with pytest.raises(UsageError, match="is not UTF-8"):
+            export(stores.summaries, request, lambda _: None)
+    assert {path.name for path in tmp_path.iterdir()} == {"summaries.db"}
+
+
 def test_an_export_to_standard_output_that_is_closed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)  # as after >&-
     with (
@@ -129,9 +149,9 @@ def test_an_export_to_a_bucket_replaces_files_only_with_force(
     assert s3.server.origin is not None
     host, port = s3.server.origin
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")  # the server in front of it only reads
-    out = f"{s3.base}/out"
+    out = f"{s3.base}/out".replace("s3:", "S3:")
     stale = f"{s3.base}/out/mode=daily/year=1300/part-0.parquet"
-    dictionary = f"{out}/_dictionary.json" if partitioned else f"{out}.dictionary.json"
+    dictionary = f"{s3.base}/out/_dictionary.json" if partitioned else f"{s3.base}/out.dictionary.json"
     with open_stores(f"sqlite:///{tmp_path / 's.db'}", timeout_s=10) as stores:
         rows = uniform(7)
         stores.summaries.publish(publication(1, rows), rows)
@@ -147,7 +167,7 @@ def test_an_export_to_a_bucket_replaces_files_only_with_force(
         with pytest.raises(ServiceError, match="cannot be written"):
             export(stores.summaries, replace(request, out="s3://no-such-bucket/out"), lambda _: None)
     assert (exported.dictionary_path, again.rows) == (dictionary, exported.rows)
-    files, path = fsspec.url_to_fs(out)
+    files, path = fsspec.url_to_fs(f"{s3.base}/out")
     files.invalidate_cache()
     data = [name for name in files.find(path) if name.endswith(".parquet") or not partitioned]
     assert sum(pl.read_parquet(io.BytesIO(files.cat_file(name))).height for name in data) == exported.rows

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from core.errors import SourceChanged, SourceError, UsageError
 from jobs.sources.remote.options import RemoteOptions
-from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, scheme_of
+from jobs.sources.remote.url import GOOGLE, HTTP, S3, redacted_remote, scheme_of, with_plain_scheme
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that are retried; 503 is also SlowDown of S3."""
@@ -156,7 +156,7 @@ def file_system_at(url: str, option: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
-        files, path = url_to_fs(url)
+        files, path = url_to_fs(with_plain_scheme(url))
     except ImportError:
         raise UsageError(
             f"{option} needs packages that are not installed",

@@ -41,6 +41,16 @@ def scheme_of(url: str) -> str:
     return "" if found is None else found["scheme"].lower()
 
 
+def with_plain_scheme(argument: str) -> str:
+    """A URL of a remote object with its scheme in lower case, as libraries expect it; others unchanged.
+
+    >>> [with_plain_scheme(one) for one in ("S3://Dumps/shop.bson", "Shop.bson")]
+    ['s3://Dumps/shop.bson', 'Shop.bson']
+    """
+    scheme = scheme_of(argument)
+    return scheme + argument[len(scheme) :]
+
+
 def is_glob(url: str) -> bool:
     """Whether `url` has wildcards. In HTTP URLs only ``*`` is one, as ``?`` begins a query.
 

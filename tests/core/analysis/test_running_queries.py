@@ -75,6 +75,10 @@ class Publishing:
         """As the store."""
         return self._stores.summaries.published()
 
+    def is_current(self, publication: Publication) -> bool:
+        """As the store."""
+        return self._stores.summaries.is_current(publication)
+
     def series(self, *arguments: Any) -> list[SeriesPoint]:
         """As the store, and then others publish something else."""
         found = self._stores.summaries.series(*arguments)

@@ -29,9 +29,11 @@ from core.stores.summaries import (
     Measure,
     MerchantPoint,
     MerchantTotals,
+    Publication,
     SeriesPoint,
     SeriesRange,
     SummaryStore,
+    read_current,
 )
 
 STATES = 50 if THOROUGH else 6
@@ -561,3 +563,15 @@ def test_a_store_is_stored(store_url: str) -> None:
     for create in (True, False):
         with open_stores(store_url, timeout_s=10, create=create) as stores:
             assert stores.summaries.published() == publication(1, EXTREMES)
+
+
+def test_what_is_read_together_is_of_one_publication(stores: Stores) -> None:
+    stores.summaries.publish(publication(1, uniform(1)), uniform(1))
+
+    def read(current: Publication) -> list[SeriesPoint]:
+        if current.generation == 1:
+            stores.summaries.publish(publication(2, uniform(2)), uniform(2))
+        return stores.summaries.series(Mode.DAILY, "amount", None)
+
+    current, found = read_current(stores.summaries, read)
+    assert (current.generation, found) == (2, stores.summaries.series(Mode.DAILY, "amount", None))

@@ -201,3 +201,13 @@ def test_an_unreadable_source_is_an_error(jobs: CommandLine) -> None:
     jobs("rebuild", "mongodb://host", "--truncate").require_failure(2, "is not a valid MongoDB URL with a database")
     jobs("rebuild", "good.bson/x", "--truncate").require_failure(1, "good.bson/x cannot be read: Not a directory")
     require_unchanged(jobs)
+
+
+@pytest.mark.parametrize("name", ["POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"])
+def test_threads_of_a_library_that_are_no_number_of_threads(jobs: CommandLine, name: str) -> None:
+    for text in ("0", "x", "-1"):
+        jobs("status", **{name: text}).require_failure(2, f"{name} is '{text}'")
+
+
+def test_a_checkpoint_without_a_name(jobs: CommandLine) -> None:
+    jobs("rebuild", "good.bson", "--truncate", "--checkpoint", "").require_failure(2, "--checkpoint is empty")

@@ -90,6 +90,13 @@ def test_dump_folders_and_wildcards_select_objects(storage: Storage, tmp_path: P
         assert figures(counted([f"{storage.base}/{name}"], tmp_path / f"remote{number}")) == local
 
 
+def test_a_bracket_in_the_name_of_an_object_is_written_in_brackets(s3: Storage, tmp_path: Path) -> None:
+    s3.put("/[x].bson", (SHOP / "transaction.bson").read_bytes())
+    s3.put("/x.bson", b"of another name")
+    local = counted([SHOP / "transaction.bson"], tmp_path / "local")
+    assert figures(counted([f"{s3.base}/[[]x].bson"], tmp_path / "remote")) == figures(local)
+
+
 def test_export_and_shard_folders_include_all_their_objects(storage: Storage, tmp_path: Path) -> None:
     dumped = (SHOP / "dump" / "shop" / "transaction.bson.gz").read_bytes()
     for shard in ("shard0", "shard1"):

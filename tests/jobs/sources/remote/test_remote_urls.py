@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import UsageError
+from core.settings import Settings
+from jobs.cli.live_options import sources_or_setting
 from jobs.sources.remote.url import is_glob, is_remote, require_readable
 from jobs.sources.url import redacted_url
 
@@ -84,3 +86,8 @@ def test_files_and_live_collections_are_not_remote(path: str) -> None:
 )
 def test_wildcards_match_as_in_local_paths(url: str, expected: bool) -> None:
     assert is_glob(url) is expected
+
+
+def test_the_scheme_of_a_source_may_be_in_capitals() -> None:
+    given = ("S3://Dumps/Shop.bson", "HTTPS://files.example/A", "Shop.bson", "C:shop.bson", "-")
+    assert sources_or_setting(given, Settings()) == ("s3://Dumps/Shop.bson", "https://files.example/A", *given[2:])
