@@ -112,11 +112,13 @@ class Program(TyperGroup):
 def _open_standard_descriptors() -> None:
     """Open missing standard descriptors, as no other file may have the one that libraries write messages to.
 
-    ``sys.stdout`` remains None, so that output is not lost silently.
+    Output to a closed standard output fails, so that it is not lost silently.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - until the end
 
@@ -255,11 +257,10 @@ def _fail(error: ServiceError, as_json: bool, exit_code: int | None = None) -> N
                 typer.echo(printable(error.hint), err=True)
     if as_json:
         _print_problem(error.kind, error.sentence, error.hint, code)
-    elif sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _give_up(sys.stdout)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up(sys.stdout)
     raise typer.Exit(code) from None
 
 

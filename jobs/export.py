@@ -123,8 +123,6 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
     """
     require_possible(request)
     if request.out == STANDARD_OUTPUT:
-        if sys.stdout is None:
-            raise ServiceError("standard output is closed", "Redirect it to a file, or name a file.")
         try:
             rows, dictionary = _written(summaries, request, sys.stdout.buffer, progress)
             sys.stdout.buffer.flush()

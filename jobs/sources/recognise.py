@@ -40,8 +40,7 @@ _BYTE_ORDER_MARKS: Final = {
     b"\xfe\xff": "UTF-16",
 }
 """Byte order marks, longer ones first: the one of UTF-32-LE begins like that of UTF-16-LE."""
-_LINES: Final = frozenset({FileFormat.JSON_LINES, FileFormat.JSON_DOCUMENTS, FileFormat.CSV})
-"""Formats without an end."""
+_WITHOUT_END: Final = frozenset(FileFormat) - {FileFormat.ARCHIVE, FileFormat.JSON_ARRAY, FileFormat.PARQUET}
 _CODE_UNITS: Final = {"<u4": "UTF-32LE", ">u4": "UTF-32BE", "<u2": "UTF-16LE", ">u2": "UTF-16BE"}
 _CHARACTERS_CHECKED: Final = 8
 _FORMATS: Final = "BSON, mongodump archive, mongoexport JSON or CSV, Parquet; each plain or gzipped"
@@ -178,11 +177,11 @@ def _source(
 
 def _end_warning(stored: Stored, stream: ByteStream, file_format: FileFormat) -> tuple[str, ...]:
     """A warning if the end of `stored` may be missing without an error."""
-    if stored.has_end or stream.compressed or file_format not in _LINES:
+    if stored.has_end or stream.compressed or file_format not in _WITHOUT_END:
         return ()
     return (
         f"the server of {stored.name} sends neither its size nor its end: if the connection was broken between two "
-        "lines, the rest is missing",
+        "documents, the rest is missing",
     )
 
 

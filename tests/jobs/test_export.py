@@ -133,15 +133,6 @@ def test_a_partitioned_export_to_a_path_that_is_no_utf_8_is_refused(tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir()} == {"summaries.db"}
 
 
-def test_an_export_to_standard_output_that_is_closed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)  # as after >&-
-    with (
-        open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores,
-        pytest.raises(ServiceError, match="standard output is closed"),
-    ):
-        export(stores.summaries, ExportRequest("-", Format.CSV, Mode.DAILY), lambda _: None)
-
-
 @pytest.mark.parametrize("partitioned", [False, True])
 def test_an_export_to_a_bucket_replaces_files_only_with_force(
     s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitioned: bool

@@ -90,11 +90,28 @@ def test_unbuffered_output_fails_with_the_same_sentence(
     assert capsys.readouterr().err.startswith("Error: standard output cannot be written: No space left on device.")
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
-def test_a_run_does_not_need_its_standard_descriptors(jobs: CommandLine, closed: str) -> None:
-    command = ["sh", "-c", f'exec "$0" -m jobs verify wrong.bson {closed}', sys.executable]
-    environment = unmeasured(dict(os.environ)) | {"PYTHONPATH": str(ROOT)}
-    assert subprocess.run(command, cwd=jobs.folder, env=environment, timeout=60, check=False).returncode == DRIFT
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("verify wrong.bson 2>&-", DRIFT),
+        ("verify wrong.bson <&- >&- 2>&-", DRIFT),
+        ("export - --format csv --mode daily >&-", 1),
+        ("summary --type amount --mode daily >&-", 1),
+    ],
+)
+def test_only_output_needs_standard_descriptors(jobs: CommandLine, command: str, code: int) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m jobs {command}', sys.executable],
+        cwd=jobs.folder,
+        env=unmeasured(dict(os.environ)) | {"PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == code
+    assert ended.stderr.startswith(
+        b"Error: standard output cannot be written: Bad file descriptor." if code == 1 else b""
+    )
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

@@ -229,7 +229,8 @@ def test_a_file_without_a_version_is_read_in_one_response(
 
 @pytest.mark.parametrize("has_version", [True, False])
 def test_a_response_without_length_gives_a_warning(has_version: bool, tmp_path: Path) -> None:
-    contents = {"/shop.csv": CSV.encode(), "/shop.bson": (SHOP / "transaction.bson").read_bytes()}
+    paths = [SHOP / name for name in (*FORMS[:2], "transaction.csv")]
+    contents = {f"/{path.name}": path.read_bytes() for path in paths}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -249,7 +250,7 @@ def test_a_response_without_length_gives_a_warning(has_version: bool, tmp_path: 
         warnings = [counted([url], tmp_path / f"rejects{i}").warnings for i, url in enumerate(urls)]
         server.shutdown()
         thread.join()
-    assert [len(of_one) for of_one in warnings] == [1, 0]
+    assert [len(of_one) for of_one in warnings] == [1, 0, 1]
     assert warnings[0][0].startswith(f"the server of {urls[0]} sends neither its size nor its end")
 
 
