@@ -128,8 +128,11 @@ def _require_threads() -> None:
 
     :raises UsageError: it is not 1 or more.
     """
-    for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
-        text = os.environ.get(name, "")
+    given = {
+        "NUMBA_NUM_THREADS": os.environ.get("NUMBA_NUM_THREADS"),
+        "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS"),
+    }
+    for name, text in given.items():
         if text and not (text.isdecimal() and text.strip("0")):
             raise UsageError(f"{name} is {text!r}", "Set it to 1 or more, or remove it.")
 

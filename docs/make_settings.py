@@ -43,6 +43,7 @@ OF_LIBRARIES: Final = {
         "`generic`, or a processor name of LLVM",
         "Processor to compile for; `generic` if another machine runs the code.",
     ),
+    "NUMBA_NUM_THREADS": ("one for each core", "1 or more", "Threads of Numba, which starts none here."),
     "PROMETHEUS_MULTIPROC_DIR": (
         "the temporary folder",
         "a folder",
@@ -59,6 +60,11 @@ OF_LIBRARIES: Final = {
         "`system` in jobs",
         "`system`",
         "Allocator of PyArrow. With `mimalloc`, its default, PyArrow 25.0.0 may crash when jobs read Parquet or CSV.",
+    ),
+    "LC_ALL": (
+        "the locale of the system",
+        "a locale",
+        "Locale. Instead of one that Python does not know, `C.UTF-8` is used.",
     ),
     "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
     "PYTHONTZPATH": (
