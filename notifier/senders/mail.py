@@ -6,9 +6,8 @@ import email.policy
 import unicodedata
 from dataclasses import dataclass
 from email.header import Header
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import getaddresses
+from email.mime.text import MIMEText
+from email.utils import formataddr, format_datetime, getaddresses
 from typing import Self
 
 from core.errors import SettingsError
@@ -58,22 +57,16 @@ def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
 
     :param to: a normalised address.
     """
-    mail = EmailMessage(policy=email.policy.SMTP)
-    mail["From"] = Address(mail_from.name, addr_spec=mail_from.address)
-    mail["Date"] = message.created_at
+    mail = MIMEText(message.body.replace("\n", "\r\n"), _charset="utf-8")
+    mail["From"] = formataddr((Header(mail_from.name, header_name="From").encode(), mail_from.address))
+    mail["To"] = to
+    # Always encoded: readers would decode a title that looks like an encoded word (RFC 2047), even to line breaks.
+    mail["Subject"] = Header(_one_line(message.title), "utf-8", header_name="Subject")
+    mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = message_id(message, mail_from)
     mail["Auto-Submitted"] = "auto-generated"  # prevents automatic replies
-    mail.set_content(message.body, charset="utf-8", cte="base64")
-    mail["Content-Language"] = message.locale  # last, because set_content removes all Content- headers
-    # EmailMessage would decode what looks like an encoded word in these (RFC 2047), even to line breaks.
-    head = f"To: {to}\r\nSubject: {_encoded(_one_line(message.title))}\r\n"
-    return head.encode("ascii") + mail.as_bytes()
-
-
-def _encoded(line: str) -> str:
-    if line.isascii() and "=?" not in line:
-        return line
-    return Header(line, "utf-8", header_name="Subject").encode(linesep="\r\n")
+    mail["Content-Language"] = message.locale
+    return mail.as_bytes(policy=email.policy.compat32.clone(linesep="\r\n"))
 
 
 def _one_line(text: str) -> str:

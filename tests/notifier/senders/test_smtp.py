@@ -9,7 +9,9 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import parseaddr
 from typing import Any
 
 import pytest
@@ -106,6 +108,7 @@ def test_a_title_cannot_inject_a_header(title: str) -> None:
         "=?utf-8?b?U2FsZQ==?= of =?x",
         "فروش =?utf-8?q?=80?=",
         "a:b;" * 50,
+        "Sales: all, of; " * 12 + "today",
         "😀" * 200,
     ],
 )
@@ -113,6 +116,14 @@ def test_a_title_arrives_as_it_was_written(title: str) -> None:
     content = mail_of(message_over("email", title=title), FROM, "reader@shop.example")
     mail = parsed(content)
     assert (str(mail["Subject"]), mail["Bcc"], len(mail.keys())) == (title, None, 10)
+
+
+@pytest.mark.parametrize("name", ["فروشگاه اینترنتی " * 9 + "ما", 'Shop, "the" (best)', "Shop " * 30 + "s", ""])
+def test_every_name_of_a_sender_is_written_in_short_lines(name: str) -> None:
+    content = mail_of(message_over("email"), MailFrom(name, "no-reply@shop.example"), "reader@shop.example")
+    encoded, address = parseaddr(email.message_from_bytes(content)["From"])
+    assert (str(make_header(decode_header(encoded))), address) == (name, "no-reply@shop.example")
+    assert max(map(len, content.split(b"\r\n"))) <= 78
 
 
 def test_an_address_that_looks_like_an_encoded_word_is_written_as_it_is() -> None:
