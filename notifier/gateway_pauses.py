@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from dataclasses import fields as dataclass_fields
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
@@ -23,7 +24,8 @@ _TIMEOUT_S: Final = 2.0
 _AWAY_S: Final = 5.0
 _REMEMBERED_MS: Final = 3_600_000  # after a pause, so that the next one in a row is longer
 _AT_ONCE: Final = 1_000
-_FIELDS: Final = frozenset(known.name for known in dataclass_fields(GatewayState))
+_GATEWAY: Final = TypeAdapter(Gateway)
+_STATE: Final = TypeAdapter(GatewayState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
         while True:
             try:
                 pipe.watch(name)  # type: ignore[no-untyped-call]
-                found: Any = pipe.get(name)
+                found = pipe.get(name)
                 now_s = _seconds(pipe.time())
-                state = None if found is None else _state(json.loads(found))
+                state = _read(_STATE, found)
                 after, result = step(state, now_s)
                 if after != state:
                     pipe.multi()
@@ -127,17 +129,15 @@ def _change(client: Redis, gateway: Gateway, step: Step[T]) -> T:
 def _paused(client: Redis) -> list[Pause]:
     names = sorted(client.scan_iter(f"{_PREFIX}*", count=_AT_ONCE))
     now_s = _seconds(client.time())
-    found = [json.loads(value) for value in client.mget(names) if value is not None] if names else []
     pauses = []
-    for fields in found:
-        state = _state(fields)
+    for stored in client.mget(names) if names else []:
+        state, gateway = _read(_STATE, stored), _read(_GATEWAY, stored)
         # A pause that ended earlier is left out: no message since has shown whether the gateway accepts any.
-        if state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
+        if state and gateway and state.until_s is not None and state.is_paused(now_s - REFUSAL.longest_s):
             probed = state.probed and state.is_paused(now_s)
             left_s = 0.0 if state.probed else max(state.until_s - now_s, 0.0)
             since_s = now_s if state.failing_since_s is None else state.failing_since_s
             refused_s = max(min(state.until_s, now_s) - since_s, 0.0)
-            gateway = Gateway(fields["channel"], fields["host"], fields["receiver"])
             pauses.append(Pause(gateway, left_s, state.reason, probed, refused_s))
     return pauses
 
@@ -146,9 +146,11 @@ def _name(gateway: Gateway) -> str:
     return f"{_PREFIX}{gateway}"
 
 
-def _state(fields: dict[str, Any]) -> GatewayState:
-    # Another version of this program may have other fields.
-    return GatewayState(**{name: fields[name] for name in _FIELDS & fields.keys()})
+def _read(adapter: TypeAdapter[T], stored: Any) -> T | None:
+    """What is `stored`; None if nothing is, or what cannot be read. Other versions may store other fields."""
+    with suppress(ValueError):
+        return adapter.validate_json(stored)
+    return None
 
 
 def _seconds(answer: Any) -> float:

@@ -248,6 +248,21 @@ def test_an_unwritable_redis_is_treated_as_none(
     assert worker(clock, RedisBreakerStates(redis.url(1))).wait_s(SMS) == 0
 
 
+@pytest.mark.parametrize(
+    "stored", [b"", b"\xff", b"{", b"[]", b"null", b'{"channel": "sms", "until_s": "soon"}', b'{"receivers": [1]}']
+)
+def test_a_state_that_cannot_be_read_is_none(
+    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess, stored: bytes
+) -> None:
+    with Redis.from_url(redis.url(1)) as client:
+        client.set("notifier:paused:sms", stored)
+    one = worker(clock, shared)
+    assert (one.wait_s(SMS), shared.paused()) == (0, [])
+    one.failed(SMS, Refused("418: no credit"))
+    assert one.wait_s(SMS) > 0
+    assert [pause.gateway for pause in shared.paused()] == [SMS]
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Station]:
     with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
