@@ -13,7 +13,7 @@ from api.problems import refusal
 _HEAD_BYTES: Final = 32_768
 _LINE_BYTES: Final = 8_190
 _FIELDS: Final = 64
-_VERSIONS: Final = ("1.0", "1.1")
+_HOSTS: Final = {"1.0": (0, 1), "1.1": (1,)}  # how many headers Host a request may have (RFC 9112, 3.2)
 _LEAST_TAKEN_BYTES: Final = 64 * 1024  # of a response; a client that reads so many gets the whole time again
 _LAST_S: Final = 1.0  # for a request that is on its way when the process stops
 _LINGER_S: Final = 2.0  # for a client that still sends when it is refused, so that it receives the response
@@ -80,10 +80,10 @@ class Protocol(HttpToolsProtocol):
             self._refusal = 414, "The request line is too long."
         elif len(self.headers) > _FIELDS or sum(len(value) for _, value in self.headers) > _HEAD_BYTES:
             self._refusal = 431, "The header fields are too many or too long."
-        elif (version := self.parser.get_http_version()) not in _VERSIONS:
+        elif (version := self.parser.get_http_version()) not in _HOSTS:
             self._refusal = 505, f"HTTP/{version} is not supported."
-        elif version == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
-            self._refusal = 400, "The request must have exactly one Host header."  # RFC 9112, 3.2
+        elif [name for name, _ in self.headers].count(b"host") not in _HOSTS[version]:
+            self._refusal = 400, "The request must have exactly one Host header."
         elif not self._answering:
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining

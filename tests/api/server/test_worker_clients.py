@@ -204,6 +204,8 @@ def test_a_truncated_chunked_body_is_refused(server: Server, sent: bytes) -> Non
         (b"GET /healthz HTTP/2.0\r\nHost: 127.0.0.1\r\n\r\n", 505),
         (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
         (request("/healthz", "Host: another.example"), 400),
+        (b"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\nHost: another.example\r\n\r\n", 400),
+        (request("/healthz?a=\u0641"), 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
         (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
         (request("/a b"), 400),
