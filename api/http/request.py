@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import string
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote_from_bytes
 
 import falcon
 import falcon.asgi
@@ -21,20 +19,17 @@ FAILED: Final = "tss.failed"
 RESPOND: Final = "tss.respond"
 """In the scope of a request: `api.server.protocol.Protocol.respond`; not under another server, as in tests."""
 
-_MAPPED_BITS: Final = 96  # of IPv4-mapped IPv6 addresses, before those of IPv4
+_PAIR: Final = r'[^=;"]+=(?:"[^"]*"|[^;"]*)'  # of Forwarded (RFC 7239)
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
 
 
 class Request(falcon.asgi.Request):
-    """A request whose query string may have bytes that are not percent-encoded, such as Persian text in curl.
+    """A request with ``peer``: the address of the peer.
 
-    ``peer`` is the address of the peer, or an empty string if it has none (a Unix socket), which Falcon would treat as
-    this host.
+    It is an empty string if the peer has none (a Unix socket), which Falcon would treat as this host.
     """
 
     def __init__(self, scope: dict[str, Any], *arguments: Any, **options: Any) -> None:
-        if not scope["query_string"].isascii():
-            scope = scope | {"query_string": quote_from_bytes(scope["query_string"], string.printable).encode()}
         super().__init__(scope, *arguments, **options)
         self.peer: str = next(iter(scope.get("client") or ("",))) or ""
 
@@ -53,7 +48,7 @@ class ClientAddresses:
     def __init__(self, trusted: Iterable[str]) -> None:
         named = list(trusted)
         self._unix = UNIX_PEERS in named
-        self._networks = [_network(name) for name in named if name != UNIX_PEERS]
+        self._networks = [ipaddress.ip_network(name) for name in named if name != UNIX_PEERS]
         self._is_trusted = lru_cache(maxsize=4096)(self._in_networks)
 
     def of(self, req: Request) -> str:
@@ -95,8 +90,10 @@ class ClientAddresses:
         if not address:
             return self._unix
         with suppress(ValueError):
-            parsed = ipaddress.ip_address(address)
-            return any(parsed in network for network in self._networks)
+            forms = [ipaddress.ip_address(address)]
+            if "." in address:  # the network may be written as IPv4-mapped IPv6 addresses
+                forms.append(ipaddress.ip_address(f"::ffff:{address}"))
+            return any(form in network for form in forms for network in self._networks)
         return False
 
 
@@ -109,23 +106,15 @@ def unmapped(address: str) -> str:
     return address
 
 
-def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The network `name`; of IPv4-mapped addresses the IPv4 network, because addresses are compared `unmapped`."""
-    network = ipaddress.ip_network(name)
-    if isinstance(network, ipaddress.IPv4Network) or network.prefixlen < _MAPPED_BITS:
-        return network
-    mapped = network.network_address.ipv4_mapped
-    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS)) if mapped else network
-
-
 def _parameters(forwarded: str, name: str) -> list[str]:
-    """The parameter `name` of each element of a header Forwarded (RFC 7239); an empty string where it is missing.
+    """The parameter `name` of each element of a header Forwarded; an empty string where it is missing.
 
     Elements end at every comma: else a quotation mark that a client leaves open would hide what the proxy has added.
+    What is then no whole element, such as a part of a quoted Host of the client, has no parameters.
     """
-    pattern = rf'(?:^|;)\s*{name}="?([^";]*)'
-    found = (re.search(pattern, element, re.IGNORECASE) for element in forwarded.split(","))
-    return [match[1].strip() if match else "" for match in found]
+    pattern = re.compile(rf'(?:{_PAIR};)*\s*{name}=("?)([^";]*)\1(?:;{_PAIR})*', re.IGNORECASE)
+    found = (pattern.fullmatch(element.strip()) for element in forwarded.split(","))
+    return [match[2].strip() if match else "" for match in found]
 
 
 def _addresses(chain: Iterable[str]) -> Iterator[str]:

