@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from email.header import Header
 from email.mime.text import MIMEText
-from email.utils import formataddr, format_datetime, getaddresses
+from email.utils import format_datetime, formataddr, getaddresses
 from typing import Self
 
 from core.errors import SettingsError
