@@ -131,7 +131,7 @@ class Delivery:
         """
         now_ms = self._clock()
         if now_ms > begin_by_ms:
-            return now_ms
+            return begin_by_ms  # not `now_ms`: the clock may have been set ahead, and be corrected later
         message = self._message(log)
         try:
             if log.state.status is LogStatus.SENDING:

@@ -62,6 +62,16 @@ def test_a_slow_clock_delays_but_does_not_prevent_sending(tmp_path: Path) -> Non
         assert _kinds(here, sent) == [EventKind.ATTEMPT, EventKind.SUCCESS]
 
 
+def test_a_clock_that_is_ahead_for_a_while_during_a_send_does_not_delay_the_other_channel(tmp_path: Path) -> None:
+    sender = ScriptedSender()
+    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": sender, "email": sender}) as here:
+        sender.steps = [_meanwhile(lambda: here.clock.move_s(SKEW_S))]
+        sent = here.add("sms", "email")
+        here.delivery().deliver(sent)
+        here.clock.move_s(-SKEW_S + 2 * LEASE_S)
+        assert (len(sender.sent), here.due()) == (1, [sent])
+
+
 def test_a_retry_waits_by_the_clock_of_the_reading_worker(tmp_path: Path) -> None:
     sender = ScriptedSender(raising(TemporaryFailure("busy")))
     with _stations(tmp_path, sender, SKEW_S, 0) as (ahead, behind):
