@@ -157,4 +157,6 @@ class SmtpSession:
             return "no answer in time"
         if isinstance(error, ssl.SSLCertVerificationError):
             return f"the server's certificate is not trusted ({error.verify_message})"
+        if isinstance(error, ssl.SSLError) and error.reason and not isinstance(error, ssl.SSLEOFError):
+            return f"no TLS connection ({error.reason.replace('_', ' ').lower()}); see SMTP_PORT and SMTP_SECURITY"
         return "the connection was lost"

@@ -326,6 +326,11 @@ def test_failures_before_the_mail_are_retried(script: Mapping[str, str], reason:
     assert server.mails == []
 
 
+def test_tls_to_a_port_without_it_names_the_settings() -> None:
+    with mail_server() as server, pytest.raises(Unreachable, match=r"\(wrong version number\); see SMTP_PORT"):
+        smtp_sender(server.port, security="tls").send(message_over("email"))
+
+
 def test_a_handshake_that_never_ends_times_out() -> None:
     with silent_port() as port, pytest.raises(Unreachable, match="no answer in time"):
         smtp_sender(port, security="tls", timeout_s=0.5).send(message_over("email"))
