@@ -91,7 +91,7 @@ class ClientAddresses:
             return self._unix
         with suppress(ValueError):
             forms = [ipaddress.ip_address(address)]
-            if "." in address:  # the network may be written as IPv4-mapped IPv6 addresses
+            if forms[0].version == 4:  # the network may be written as IPv4-mapped IPv6 addresses
                 forms.append(ipaddress.ip_address(f"::ffff:{address}"))
             return any(form in network for form in forms for network in self._networks)
         return False
