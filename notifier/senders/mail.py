@@ -61,7 +61,7 @@ def mail_of(message: Message, mail_from: MailFrom, to: str) -> bytes:
     mail["From"] = formataddr((Header(mail_from.name, header_name="From").encode(), mail_from.address))
     mail["To"] = to
     # Always encoded: readers would decode a title that looks like an encoded word (RFC 2047), even to line breaks.
-    mail["Subject"] = Header(_one_line(message.title), "utf-8", header_name="Subject")
+    mail["Subject"] = Header(_one_line(message.title), "utf-8", header_name="Subject").encode()
     mail["Date"] = format_datetime(message.created_at)
     mail["Message-ID"] = message_id(message, mail_from)
     mail["Auto-Submitted"] = "auto-generated"  # prevents automatic replies
