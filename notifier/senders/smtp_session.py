@@ -123,9 +123,9 @@ class SmtpSession:
         except smtplib.SMTPResponseException as error:
             code, error_text = error.smtp_code, error.smtp_error
             text = error_text if isinstance(error_text, bytes) else error_text.encode()
-        except smtplib.SMTPNotSupportedError as error:
-            raise operator_must_fix(f"SMTP: {stage}: {error}") from None
         except OSError as error:
+            if isinstance(error, smtplib.SMTPException) and not isinstance(error, smtplib.SMTPServerDisconnected):
+                raise operator_must_fix(f"SMTP: {stage}: {error}") from None  # such as no common way to log in
             raise Unreachable(f"SMTP: {self._lost(error)}, at {stage}") from None
         except ValueError:  # smtplib decodes what a server sends during a login
             raise Unreachable(f"SMTP: an answer that is not SMTP, at {stage}") from None

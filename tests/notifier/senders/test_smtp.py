@@ -350,6 +350,12 @@ def test_a_server_without_login_is_a_refusal() -> None:
         smtp_sender(server.port, login=("shop", "right-password")).send(message_over("email"))
 
 
+def test_a_server_with_an_unknown_way_to_log_in_is_a_refusal() -> None:
+    script = {"EHLO": "250-mail.example\r\n250 AUTH XOAUTH2"}
+    with mail_server(script) as server, pytest.raises(Refused, match="No suitable authentication method"):
+        smtp_sender(server.port, login=("shop", "right-password")).send(message_over("email"))
+
+
 @pytest.mark.parametrize("text", ["", "nobody", "Shop <nobody>", "a@b.example\nBcc: c@d.ir", "a@b.example, c@d.ir"])
 def test_an_invalid_sender_address_is_refused_at_start_up(text: str) -> None:
     with pytest.raises(SettingsError, match="SMTP_FROM"):
