@@ -19,7 +19,8 @@ FAILED: Final = "tss.failed"
 RESPOND: Final = "tss.respond"
 """In the scope of a request: `api.server.protocol.Protocol.respond`; not under another server, as in tests."""
 
-_PAIR: Final = r'[^=;"]+=(?:"[^"]*"|[^;"]*)'  # of Forwarded (RFC 7239)
+_PAIR: Final = r'([^=;"]++)=("[^"]*+"|[^;"]*+)'  # of Forwarded (RFC 7239); nothing is matched twice, as it may be long
+_ELEMENT: Final = re.compile(f"{_PAIR}(?:;{_PAIR})*+")
 _WITH_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -112,9 +113,12 @@ def _parameters(forwarded: str, name: str) -> list[str]:
     Elements end at every comma: else a quotation mark that a client leaves open would hide what the proxy has added.
     What is then no whole element, such as a part of a quoted Host of the client, has no parameters.
     """
-    pattern = re.compile(rf'(?:{_PAIR};)*\s*{name}=("?)([^";]*)\1(?:;{_PAIR})*', re.IGNORECASE)
-    found = (pattern.fullmatch(element.strip()) for element in forwarded.split(","))
-    return [match[2].strip() if match else "" for match in found]
+    found = []
+    for element in forwarded.split(","):
+        pairs = re.findall(_PAIR, element) if _ELEMENT.fullmatch(element.strip()) else ()
+        values = {key.strip().lower(): value.strip('" ') for key, value in pairs}
+        found.append(values.get(name, ""))
+    return found
 
 
 def _addresses(chain: Iterable[str]) -> Iterator[str]:
