@@ -9,6 +9,7 @@ With ``COMMAND_LOG=json`` standard error has lines of JSON instead of sentences,
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import re
@@ -115,12 +116,16 @@ def _open_standard_descriptors() -> None:
     Output to a closed standard output fails, so that it is not lost silently.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
+        os.set_inheritable(descriptor, True)
     os.close(descriptor)
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    elif isinstance(getattr(sys.stdout, "buffer", None), io.FileIO):
+        # As with PYTHONUNBUFFERED: it does not report that a full disk took only a part of what is written at once.
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - until the end
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until the end
 
 
 def _require_threads() -> None:

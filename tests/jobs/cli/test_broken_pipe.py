@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -112,6 +113,36 @@ def test_only_output_needs_standard_descriptors(jobs: CommandLine, command: str,
     assert ended.stderr.startswith(
         b"Error: standard output cannot be written: Bad file descriptor." if code == 1 else b""
     )
+
+
+def test_unbuffered_output_that_a_full_disk_takes_only_partly_is_not_a_success(jobs: CommandLine) -> None:
+    with tempfile.TemporaryFile() as out:
+        ended = subprocess.run(
+            ["sh", "-c", 'ulimit -f 1 && exec "$0" -m jobs --help', sys.executable],
+            cwd=jobs.folder,
+            env=unmeasured(dict(os.environ)) | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(b"Error: standard output cannot be written: File too large.")
+
+
+def test_programs_that_a_command_starts_have_standard_descriptors() -> None:
+    child = "import os; os.fstat(0), os.fstat(1), os.fstat(2)"
+    parent = (
+        "import subprocess, sys; from core.command_line import _open_standard_descriptors as open_them; open_them(); "
+        f"sys.exit(subprocess.call([sys.executable, '-c', {child!r}]))"
+    )
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, parent],
+        env=unmeasured(dict(os.environ)) | {"PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
