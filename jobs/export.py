@@ -230,6 +230,9 @@ def _require_free(out: Path, request: ExportRequest) -> None:
     is_other_kind = out.is_dir() != request.partitioned and (out.exists() or out.is_symlink())
     is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
     _require_replaceable(request, out, is_other_kind=is_other_kind, is_taken=is_taken)
+    sidecar = out.with_name(out.name + _DICTIONARY_ENDING)
+    if not request.partitioned and sidecar.is_dir():
+        raise UsageError(f"{sidecar} is a folder", "The data dictionary needs this name: choose another path.")
 
 
 def _staged(

@@ -104,6 +104,16 @@ def test_a_folder_is_restored_if_it_cannot_be_replaced(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["out", "out/kept"]
 
 
+def test_a_folder_with_the_name_of_the_dictionary_leaves_no_export_without_one(tmp_path: Path) -> None:
+    (tmp_path / "x.csv.dictionary.json").mkdir()
+    with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
+        rows = uniform(1, merchants=1, days=1)
+        stores.summaries.publish(publication(1, rows), rows)
+        with pytest.raises(UsageError, match=r"dictionary\.json is a folder"):
+            export(stores.summaries, ExportRequest(str(tmp_path / "x.csv"), Format.CSV, Mode.DAILY), lambda _: None)
+    assert not (tmp_path / "x.csv").exists()
+
+
 def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with open_stores(f"sqlite:///{tmp_path}/summaries.db", timeout_s=10) as stores:
