@@ -19,7 +19,7 @@ import pytest
 from prometheus_queries import metrics_named
 from service_life import ROOT, Service, metric_names
 
-REQUEST_ID = "told-by-the-client-1"
+REQUEST_ID = "from-the-client-1"
 
 
 @dataclass

@@ -55,9 +55,9 @@ def test_a_port_in_use_is_reported_with_the_port_option(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("port", "beside"), [(8000, 8001), (65_534, 65_535), (65_535, 0), (0, 0)])
-def test_metrics_are_exposed_on_the_next_port(port: int, beside: int) -> None:
-    assert port_next_to(port) == beside
+@pytest.mark.parametrize(("port", "expected"), [(8000, 8001), (65_534, 65_535), (65_535, 0), (0, 0)])
+def test_metrics_are_exposed_on_the_next_port(port: int, expected: int) -> None:
+    assert port_next_to(port) == expected
 
 
 def test_a_folder_in_use_by_another_service_is_refused(tmp_path: Path) -> None:
