@@ -146,12 +146,15 @@ class Batches(Generic[KeyT, T]):
     async def _compute_all(self) -> None:
         while self._waiting:
             keys = self.next_batch(self._waiting)
+            outcomes: Sequence[T | BaseException]
             try:
                 outcomes = await self._compute(keys)
-            except Exception as error:
+            except asyncio.CancelledError:  # the event loop ends, and with it all callers
+                raise
+            except BaseException as error:  # a panic of Polars is no Exception
                 outcomes = [error] * len(keys)
             for key, outcome in zip(keys, outcomes, strict=True):
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, BaseException):
                     self._results.pop(key).set_exception(outcome)
                 else:
                     self._results.pop(key).set_result(outcome)

@@ -77,8 +77,12 @@ def test_a_call_that_outlives_its_event_loop_releases_its_thread() -> None:
     assert asyncio.run(use()) == 7
 
 
+class Panic(BaseException):
+    """As Polars raises in a panic."""
+
+
 class Squares:
-    """Batches of numbers, of which odd ones are computed together. A negative number is an error, and 99 fails."""
+    """Batches of numbers, of which odd ones are computed together. A negative number is an error, and 98, 99 fail."""
 
     def __init__(self, *, most: int = 100) -> None:
         self.computed: list[list[int]] = []
@@ -91,12 +95,14 @@ class Squares:
         await asyncio.sleep(0)
         if 99 in numbers:
             raise RuntimeError("99")
+        if 98 in numbers:
+            raise Panic(98)
         return [ValueError(number) if number < 0 else number**2 for number in numbers]
 
     async def of(self, *numbers: int) -> list[object]:
         """The result for each number, or its exception; all are requested at once."""
         found = asyncio.gather(*map(self.batches.get, numbers), return_exceptions=True)
-        return [repr(one) if isinstance(one, Exception) else one for one in await asyncio.wait_for(found, WAIT_S)]
+        return [repr(one) if isinstance(one, BaseException) else one for one in await asyncio.wait_for(found, WAIT_S)]
 
 
 def on_a_loop(use: Callable[[Squares], object], squares: Squares | None = None) -> Squares:
@@ -117,6 +123,14 @@ def test_an_error_reaches_callers_of_its_key_and_a_failure_its_batch() -> None:
         assert await squares.of(1, -1, -1, 3) == [1, "ValueError(-1)", "ValueError(-1)", 9]
         assert await squares.of(5, 99, 4) == ["RuntimeError('99')", "RuntimeError('99')", 16]
         assert await squares.of(99 - 2, 5) == [97**2, 25]
+
+    on_a_loop(use)
+
+
+def test_a_panic_reaches_its_callers_and_leaves_the_waiting_keys_to_be_computed() -> None:
+    async def use(squares: Squares) -> None:
+        for _ in range(2):
+            assert await squares.of(98, 4) == ["Panic(98)", 16]
 
     on_a_loop(use)
 
