@@ -165,7 +165,9 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         if self._request_by is None or now < self._request_by:
             return
-        if self._lingering or not (self._head_bytes or self._answering):
+        if self._lingering:
             self.transport.abort()
+        elif not (self._head_bytes or self._answering):
+            self.transport.close()  # when the client has read the last response
         else:
             self._refuse(408, "The request took too long to arrive.")

@@ -25,6 +25,7 @@ from core.stores import open_stores
 from core.stores.api_keys import Scope
 
 JSON = "Content-Type: application/json"
+LARGE = "/api/transactions/summary?mode=daily&type=amount&fill=zero&from=1340/01/01&to=1440/01/01&locale=fa"
 STORE_TIMEOUT_S = 1.5
 """How long a request takes that meets a store which does not answer."""
 STOP_S = 25
@@ -121,6 +122,25 @@ def test_shutdown_answers_new_requests_and_skips_idle_and_slow_clients(tmp_path:
         assert time.monotonic() - began < STOP_S
         assert list((tmp_path / "tmp").iterdir()) == []
         messages(server)
+
+
+def test_shutdown_lets_a_slow_reader_read_its_whole_response(tmp_path: Path) -> None:
+    publish(sqlite_url(tmp_path))
+    with (
+        serving(tmp_path, API_REQUEST_TIMEOUT_S="30") as server,
+        server.client() as idle,
+        server.client(receive_buffer=4096) as client,
+    ):
+        assert idle.send(request()).answer().status == 200
+        for number in (1, 2):  # together more than the system buffers
+            client.send(request(LARGE))
+            eventually(lambda number=number: server.out.count("1340/01/01") == number)
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.is_closed()
+        for _ in range(2):
+            assert len(client.answer().json) > 30_000
+        assert client.is_closed()
+        assert server.wait() == 0
 
 
 def test_more_clients_than_connections_do_not_lock_out_others(tmp_path: Path) -> None:
