@@ -265,6 +265,7 @@ def _plain_response(stores: Stores, snapshot: Snapshot, query: SeriesQuery, body
             _require_merchant(stores, _range_of(query).merchant_id)
         except Problem as problem:
             return problem
+        snapshot.require_current(stores)  # the merchant may be of a newer publication
     return CacheableResponse(body, "application/json", etag_of(snapshot.version, query, body))
 
 
