@@ -205,6 +205,7 @@ class SqliteSummaryStore(SummaryStore):
         given: list[Any] = []
         for mode, measure, merchant_id, first_key, last_key in series:
             given += measure == "amount", mode, merchant_id, *_bounds(first_key, last_key)
+        self._database.require_in_place()
         with self._database.connection() as connection:
             row = _tuples(connection, statement, *given, *_identity(publication)).fetchone()
         return None if row is None else list(row)

@@ -34,6 +34,7 @@ from core.stores.sqlite.publishing import clear, fill, swap
 from core.stores.sqlite.publishing import publish as sqlite_publish
 from core.stores.sqlite.rows import insert
 from core.stores.sqlite.schema import SCHEMA, prepare
+from core.stores.summaries import SeriesRange
 
 KILLS = 30 if THOROUGH else 5
 NOBODY = 65534
@@ -291,9 +292,15 @@ def test_a_replaced_file_is_detected_and_read_after_reopening(url: str, path: Pa
         with open_stores(f"sqlite:///{tmp_path / 'other.db'}", timeout_s=1) as others:
             publish(others, 1)
             publish(others, 2)
+        before = reading.summaries.published()
+        assert before
         (tmp_path / "other.db").replace(path)
-        with pytest.raises(StoreUnavailable, match="removed or replaced"):
-            reading.summaries.published()
+        for read in (
+            reading.summaries.published,
+            lambda: reading.summaries.series_json(before, [SeriesRange(Mode.DAILY, "amount", None)]),
+        ):
+            with pytest.raises(StoreUnavailable, match="removed or replaced"):
+                read()
     with open_stores(url, timeout_s=1, create=False) as again:
         assert amounts(again) == {2}
 
