@@ -209,7 +209,7 @@ class CurrentPublication:
                 except StoreError:  # which requests report
                     return
                 except Problem:  # likewise, such as an unknown merchant
-                    continue
+                    pass
                 await asyncio.sleep(_PAUSE_S)
         finally:
             if self._successor is snapshot:  # else it is current already, or a newer one is
