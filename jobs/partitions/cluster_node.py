@@ -20,7 +20,8 @@ def main(workers: int) -> None:
 
     settings = {
         "scheduler.worker-ttl": "60s",  # a worker that hangs is removed, and other workers count its partitions
-        # No dashboard shows the samples of the profiler and monitors.
+        # No dashboard shows the samples of the profiler and monitors. The profiler can also hang a worker before
+        # Python 3.11.9: https://github.com/python/cpython/issues/106883
         "worker.profile.enabled": False,
         "admin.system-monitor.interval": "10s",
         "admin.tick.interval": "1s",

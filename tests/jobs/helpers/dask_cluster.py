@@ -47,7 +47,8 @@ class DaskCluster:
     def __init__(self, folder: Path, stack: ExitStack, **settings: str) -> None:
         self._folder = folder
         self._stack = stack
-        self._settings = {"DASK_DISTRIBUTED__ADMIN__LOG_LENGTH": "0"} | settings
+        own = {"DASK_DISTRIBUTED__ADMIN__LOG_LENGTH": "0", "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+        self._settings = own | settings
         self.log = folder / "log"
         self.scheduler, self.address = self._started("scheduler.py", _SCHEDULER)
         self.workers: list[subprocess.Popen[str]] = []
@@ -110,11 +111,15 @@ def dask_cluster(folder: Path, workers: int, **settings: str) -> Iterator[DaskCl
 @contextmanager
 def cluster_here(threads: int, workers: int = 1) -> Iterator[Any]:
     """A `LocalCluster` of so many workers, each of which has so many threads of this process; with Dask's pages."""
+    import dask
     from distributed import LocalCluster
 
     options = {"n_workers": workers, "threads_per_worker": threads, "processes": False}
     pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(host="127.0.0.1", protocol="tcp://", **options, **pages) as cluster:  # type: ignore[no-untyped-call]
+    with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),  # it can hang a worker before Python 3.11.9
+        LocalCluster(host="127.0.0.1", protocol="tcp://", **options, **pages) as cluster,  # type: ignore[no-untyped-call]
+    ):
         yield cluster
 
 
