@@ -7,6 +7,6 @@
 """
 
 from core.analysis.queries import Column, Parameter, Query, all_queries, query_named
-from core.analysis.running import run_query
+from core.analysis.running import query_published, run_query
 
-__all__ = ["Column", "Parameter", "Query", "all_queries", "query_named", "run_query"]
+__all__ = ["Column", "Parameter", "Query", "all_queries", "query_named", "query_published", "run_query"]

@@ -23,20 +23,31 @@ def run_query(
     folder: Path | None = None,
     names: MerchantNames = NO_NAMES,
 ) -> pl.DataFrame:
-    """The result of the query `name`, which reads one publication.
+    """The result of the query `name`, see `query_published`."""
+    return query_published(summaries, name, parameters, folder, names)[1]
+
+
+def query_published(
+    summaries: SummaryStore,
+    name: str,
+    parameters: Mapping[str, Value] | None = None,
+    folder: Path | None = None,
+    names: MerchantNames = NO_NAMES,
+) -> tuple[Publication, pl.DataFrame]:
+    """The current publication, and the result of the query `name`, which reads only that one.
 
     :param parameters: values by name; others have their defaults.
     :param folder: a folder with queries in addition to ``sql/analysis``.
     :param names: names of merchants, such as ``stores.merchant_names.read()``.
-    :returns: the columns of the query's header.
+    :returns: the frame has the columns of the query's header.
     :raises UsageError: the query or parameter does not exist, or a value is invalid.
     :raises ServiceError: nothing is published yet, or not of the merchant; or the query's file is invalid.
     :raises StoreBusy: in all attempts, another run published while the tables were read.
     :raises StoreUnavailable: the store does not answer.
     """
     query = query_named(name, folder)
-    _, tables = read_current(summaries, lambda publication: _tables(summaries, publication, query, parameters or {}))
-    return _execute(query, {"merchant_names": names_table(names), **tables})
+    publication, tables = read_current(summaries, lambda current: _tables(summaries, current, query, parameters or {}))
+    return publication, _execute(query, {"merchant_names": names_table(names), **tables})
 
 
 def _execute(query: Query, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

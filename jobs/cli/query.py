@@ -9,11 +9,10 @@ from textwrap import indent
 
 import typer
 
-from core.analysis import Query, all_queries, query_named, run_query
+from core.analysis import Query, all_queries, query_named, query_published
 from core.command_line import edge, opened, print_json
 from core.csv_cells import spreadsheet_safe
 from core.errors import UsageError
-from core.stores.summaries import read_current
 from core.tables import aligned
 from jobs.cli.output_formats import FORMS, Column
 from jobs.runs.signals import signals_as_errors
@@ -42,9 +41,7 @@ def run(
             parameters = _parameters(query, arguments)
             with opened(store_url) as (settings, stores):
                 names = stores.merchant_names.read()
-                publication, answer = read_current(
-                    stores.summaries, lambda _: run_query(stores.summaries, query.name, parameters, folder, names)
-                )
+                publication, answer = query_published(stores.summaries, query.name, parameters, folder, names)
             fingerprint = publication.fingerprint
             if form == "csv" and not raw:
                 answer = spreadsheet_safe(answer)
