@@ -138,8 +138,7 @@ def export(summaries: SummaryStore, request: ExportRequest, progress: Callable[[
         return _uploaded(summaries, request, progress)
     out = Path(os.path.abspath(request.out))  # noqa: PTH100 - without the dots, unlike Path.absolute
     staged = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    sidecar = out.with_name(out.name + _DICTIONARY_ENDING)
-    staged_sidecar = staged.with_name(staged.name + _DICTIONARY_ENDING)
+    sidecar, staged_sidecar = _dictionary_beside(out), _dictionary_beside(staged)
     try:
         _require_free(out, request)
         try:
@@ -230,9 +229,14 @@ def _require_free(out: Path, request: ExportRequest) -> None:
     is_other_kind = out.is_dir() != request.partitioned and (out.exists() or out.is_symlink())
     is_taken = any(out.iterdir()) if out.is_dir() else out.exists()
     _require_replaceable(request, out, is_other_kind=is_other_kind, is_taken=is_taken)
-    sidecar = out.with_name(out.name + _DICTIONARY_ENDING)
-    if not request.partitioned and sidecar.is_dir():
-        raise UsageError(f"{sidecar} is a folder", "The data dictionary needs this name: choose another path.")
+    dictionary = _dictionary_beside(out)
+    if not request.partitioned and dictionary.is_dir():
+        raise UsageError(f"{dictionary} is a folder", "The data dictionary needs this name: choose another path.")
+
+
+def _dictionary_beside(file: Path) -> Path:
+    """The path of the data dictionary of an exported file."""
+    return file.with_name(file.name + _DICTIONARY_ENDING)
 
 
 def _staged(
