@@ -72,7 +72,7 @@ class FastPath:
         if recorded is None:  # most requests have no ETags, so this comes second
             head, etags = _without_etags(head)
             recorded = self._recorded.get(head)
-        if recorded is None or not scope["query_string"].isascii():
+        if recorded is None:
             return False
         if recorded.key is not None and self._keys.fresh(recorded.key.id) != recorded.key:
             del self._recorded[head]  # it has the token, which may be revoked
