@@ -103,7 +103,8 @@ def helper(function: F) -> F:
 
 def outlined(function: F) -> F:
     """Compile `function` separately from the kernels that call it: for rare calls, or many callers."""
-    compiled: F = numba.njit(**_INNER)(function)
+    # Without the option, Numba takes that of the first caller, which may be a helper.
+    compiled: F = numba.njit(forceinline=False, **_INNER)(function)
     return compiled
 
 
