@@ -89,7 +89,7 @@ style: $(VENV)/dev.stamp
 	$(BIN)/biome check --error-on-warnings
 	@# Dead code: first without the tests, because code that only tests use is dead; then with tests and tools.
 	$(BIN)/vulture $(PROGRAM)
-	$(BIN)/vulture $(PROGRAM) bench docker docs observability tests hatch_build.py
+	$(BIN)/vulture $(PROGRAM) bench docker docs tests hatch_build.py
 	@# Unused dependencies: first those of the program, without imports by tests; then all others.
 	$(DEPTRY) $(PROGRAM)
 	$(DEPTRY) . --requirements-files requirements-bench.txt,requirements-mutation.txt --ignore DEP001,DEP003,DEP004
