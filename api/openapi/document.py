@@ -6,6 +6,7 @@ application/json, or examples; it adds a 422 that this API never sends, and wrap
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from api.openapi.examples import Example, operation_examples, problem_examples
 from api.openapi.operation import JSON, TAGS, Operation
-from api.openapi.operations import OPERATIONS
+from api.openapi.operations import IDEMPOTENCY_KEY, OPERATIONS, PATH_PARAMETERS
 from api.openapi.schemas import component_schemas, query_parameters, reference_to
 from api.problems import CONTENT_TYPE, ProblemDetails, ProblemKind
 from core import __version__
@@ -106,7 +107,18 @@ def describe(*, open_to_this_host: bool) -> Json:
 
 def _problems_of(operation: Operation) -> list[ProblemKind]:
     """The problems of `operation`, in the order of the table."""
-    kinds = {*operation.problems, *_EVERYWHERE, *(_WHERE_GUARDED if operation.guarded else ())}
+    kinds = {*operation.problems, *_EVERYWHERE}
+    for holds, implied in (
+        (operation.guarded, _WHERE_GUARDED),
+        (operation.path.startswith("/api/"), (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST)),
+        (operation.scopes, (ProblemKind.OUT_OF_SCOPE,)),
+        (operation.method != "GET", (ProblemKind.UNSUPPORTED_MEDIA_TYPE,)),
+        (operation.paged, (ProblemKind.STALE_CURSOR,)),
+        (operation.takes_idempotency_key, (ProblemKind.IDEMPOTENCY_CONFLICT,)),
+        ("{notification_id}" in operation.path, (ProblemKind.UNKNOWN_NOTIFICATION,)),
+        ("{subscription_id}" in operation.path, (ProblemKind.UNKNOWN_SUBSCRIPTION,)),
+    ):
+        kinds.update(implied if holds else ())
     return [kind for kind in ProblemKind if kind in kinds]
 
 
@@ -141,14 +153,19 @@ def _described(operation: Operation, open_to_this_host: bool) -> Json:
         "tags": [str(operation.tag)],
         "security": _security(operation, open_to_this_host),
         "parameters": [
-            *operation.path_parameters,
+            *_path_parameters(operation.path),
             *(query_parameters(operation.parameters) if operation.parameters else ()),
             *([_IF_NONE_MATCH] if operation.has_etag else ()),
-            *operation.header_parameters,
+            *([IDEMPOTENCY_KEY] if operation.takes_idempotency_key else ()),
         ],
         **_request_body(operation),
         "responses": _responses(operation),
     }
+
+
+def _path_parameters(path: str) -> list[Json]:
+    names = re.findall(r"{(\w+)}", path)
+    return [{"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]} for name in names]
 
 
 def _security(operation: Operation, open_to_this_host: bool) -> list[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -41,55 +41,36 @@ class Operation:
 
     :param result: the description of a successful response.
     :param answers: the media types of its body, each with its model, or None for text.
-    :param path_parameters: OpenAPI parameters in the path.
-    :param header_parameters: OpenAPI parameters in the header, except that of `has_etag`.
+    :param takes_idempotency_key: whether it takes the header ``Idempotency-Key``.
     :param request: the model of the body of the request, or None.
     :param request_needed: whether that body is required.
-    :param problems: its problems, in addition to those of every operation.
+    :param problems: its problems, in addition to those that follow from the other fields.
     :param scopes: a key needs one of these; None: no key is needed; (): any key.
     :param found: the description of the response 200, if the operation may find what it would create; or None.
     :param has_etag: whether responses have an ETag.
-    :param paged: whether responses may have a header Link to the next page.
     :param guarded: whether keys and rate limits apply.
     """
 
     id: str
     path: str
-    tag: Tag
     summary: str
     description: str
     result: str
     answers: dict[str, type[BaseModel] | None]
+    tag: Tag
     method: str = "GET"
     status: int = 200
     parameters: type[Parameters] | None = None
-    path_parameters: tuple[dict[str, Any], ...] = ()
-    header_parameters: tuple[dict[str, Any], ...] = ()
+    takes_idempotency_key: bool = False
     request: type[BaseModel] | None = None
     request_needed: bool = True
     problems: tuple[ProblemKind, ...] = ()
     scopes: tuple[str, ...] | None = None
     found: str | None = None
     has_etag: bool = False
-    paged: bool = False
     guarded: bool = True
 
-
-def in_path(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    """A parameter in the path, as text."""
-    return _parameter("path", name, description, required=True, **schema)
-
-
-def in_header(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    """An optional parameter in the header."""
-    return _parameter("header", name, description, required=False, **schema)
-
-
-def _parameter(where: str, name: str, description: str, *, required: bool, **schema: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": where,
-        "required": required,
-        "description": description,
-        "schema": {"type": "string", **schema},
-    }
+    @property
+    def paged(self) -> bool:
+        """Whether responses may have a header Link to the next page."""
+        return self.parameters is not None and "cursor" in self.parameters.model_fields

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from api.auth.session_resource import SignIn
 from api.http.request_body import Nothing
@@ -16,7 +17,7 @@ from api.notifications.subscriptions_resource import PATH as SUBSCRIPTIONS_PATH
 from api.notifications.subscriptions_resource import SubscriptionsParameters
 from api.notifications.tenants import OfTenant, OfUser
 from api.openapi import bodies
-from api.openapi.operation import JSON, Operation, Tag, in_header, in_path
+from api.openapi.operation import JSON, Operation, Tag
 from api.problems import ProblemKind
 from api.summaries.merchants import PATH as MERCHANTS_PATH
 from api.summaries.merchants import MerchantsParameters
@@ -29,52 +30,46 @@ from core.stores.api_keys import Scope
 OF_A_MERCHANT: Final = "merchant:{merchant_id}"
 """The scope of one merchant's summaries."""
 
-_CONTACTS_PATH: Final = "/api/users/{user_id}/contacts"
-_PARAMETERS: Final = (ProblemKind.BAD_PARAMETER, ProblemKind.BAD_REQUEST)
-_SUMMARIES: Final = (
-    *_PARAMETERS,
-    ProblemKind.OUT_OF_SCOPE,
-    ProblemKind.STALE_CURSOR,
-    ProblemKind.NOT_BUILT_YET,
-)
-_READS: Final = (*_PARAMETERS, ProblemKind.OUT_OF_SCOPE)
-_WRITES: Final = (*_READS, ProblemKind.UNSUPPORTED_MEDIA_TYPE)
-_SESSION: Final = (*_PARAMETERS, ProblemKind.UNSUPPORTED_MEDIA_TYPE, ProblemKind.CROSS_SITE)
-_NOTIFIES: Final = (Scope.NOTIFICATIONS,)
-_READS_SUMMARIES: Final = (Scope.SUMMARIES, OF_A_MERCHANT)
+PATH_PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    "notification_id": {
+        "description": "The `id` of the notification.",
+        "schema": {"type": "string", "examples": ["bl3242i67mrn3pykcbnxtwocpq"]},
+    },
+    "subscription_id": {
+        "description": "The `id` of the subscription.",
+        "schema": {"type": "string", "examples": ["o6u24tp4vhtzjgmcowk6ts5ol4"]},
+    },
+    "user_id": {
+        "description": "The id of the user in your own systems, percent-encoded (a slash as `%2F`).",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": ID_PATTERN, "examples": ["sara"]},
+    },
+}
+"""The parameters in paths, by name."""
 
-_NOTIFICATION_ID: Final = (
-    in_path("notification_id", "The `id` of the notification.", examples=["bl3242i67mrn3pykcbnxtwocpq"]),
-)
-_SUBSCRIPTION_ID: Final = (
-    in_path("subscription_id", "The `id` of the subscription.", examples=["o6u24tp4vhtzjgmcowk6ts5ol4"]),
-)
-_USER_ID: Final = (
-    in_path(
-        "user_id",
-        "The id of the user in your own systems, percent-encoded (a slash as `%2F`).",
-        minLength=1,
-        maxLength=128,
-        pattern=ID_PATTERN,
-        examples=["sara"],
-    ),
-)
-_IDEMPOTENCY_KEY: Final = (
-    in_header(
-        HEADER,
-        "An idempotency key that you choose for this request: 1 to 255 visible ASCII characters. If you repeat the "
-        "request with the same key and body, nothing new is created, and you receive what the first request created. "
-        "All API keys of a tenant share their idempotency keys. An idempotency key is stored for at least "
-        f"{RETENTION_DAYS} days after the notification is finished or the subscription has ended.",
-        pattern=PATTERN,
-    ),
-)
+IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "An idempotency key that you choose for this request: 1 to 255 visible ASCII characters. If you "
+    "repeat the request with the same key and body, nothing new is created, and you receive what the first request "
+    "created. All API keys of a tenant share their idempotency keys. An idempotency key is stored for at least "
+    f"{RETENTION_DAYS} days after the notification is finished or the subscription has ended.",
+    "schema": {"type": "string", "pattern": PATTERN},
+}
+
+_CONTACTS_PATH: Final = "/api/users/{user_id}/contacts"
+
+_summaries = partial(Operation, tag=Tag.SUMMARIES, scopes=(Scope.SUMMARIES, OF_A_MERCHANT), has_etag=True)
+_notifications = partial(Operation, tag=Tag.NOTIFICATIONS, scopes=(Scope.NOTIFICATIONS,))
+_contacts = partial(Operation, tag=Tag.CONTACTS, scopes=(Scope.NOTIFICATIONS,))
+_subscriptions = partial(Operation, tag=Tag.SUBSCRIPTIONS, scopes=(Scope.NOTIFICATIONS,))
+_account = partial(Operation, tag=Tag.ACCOUNT)
+_service = partial(Operation, tag=Tag.SERVICE)
 
 OPERATIONS: Final = (
-    Operation(
+    _summaries(
         "getSummary",
         SUMMARY_PATH,
-        Tag.SUMMARIES,
         "Get the daily, weekly or monthly series of merchants",
         "Returns one value for each period, ascending by key: the sum of amounts or the number of transactions of one "
         "merchant, of each of several merchants, or of all merchants together. Values are exact integers, also above "
@@ -88,15 +83,11 @@ OPERATIONS: Final = (
         "names that a spreadsheet would evaluate as a formula are prefixed with an apostrophe.",
         {JSON: bodies.Series, "text/csv": None},
         parameters=SummaryParameters,
-        problems=(*_SUMMARIES, ProblemKind.UNKNOWN_MERCHANT),
-        scopes=_READS_SUMMARIES,
-        has_etag=True,
-        paged=True,
+        problems=(ProblemKind.UNKNOWN_MERCHANT,),
     ),
-    Operation(
+    _summaries(
         "listMerchants",
         MERCHANTS_PATH,
-        Tag.SUMMARIES,
         "List merchants with their totals",
         "Returns merchants with the sum of their amounts and the number of their transactions: of all days, or of the "
         "periods from `from` to `to`. An API key for some merchants receives only these merchants.",
@@ -105,15 +96,10 @@ OPERATIONS: Final = (
         "with an apostrophe.",
         {JSON: bodies.Merchants, "text/csv": None},
         parameters=MerchantsParameters,
-        problems=_SUMMARIES,
-        scopes=_READS_SUMMARIES,
-        has_etag=True,
-        paged=True,
     ),
-    Operation(
+    _notifications(
         "createNotification",
         NOTIFICATIONS_PATH,
-        Tag.NOTIFICATIONS,
         "Send a message to a user",
         "Stores the message with one delivery log per channel. A worker sends it soon; if the queue is down, it "
         "is sent when the queue is back. The address of the user is read at each attempt.\n\n"
@@ -124,16 +110,13 @@ OPERATIONS: Final = (
         {JSON: bodies.Notification},
         method="POST",
         status=201,
-        header_parameters=_IDEMPOTENCY_KEY,
+        takes_idempotency_key=True,
         parameters=OfUser,
         request=NewNotification,
-        problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _notifications(
         "listNotifications",
         NOTIFICATIONS_PATH,
-        Tag.NOTIFICATIONS,
         "List notifications",
         "Returns the notifications of the tenant, newest first. New notifications do not shift the pages. The `status` "
         "in a list may be slightly outdated; the status of a single notification is current. Announcements of "
@@ -141,14 +124,10 @@ OPERATIONS: Final = (
         "A page of notifications, newest first.",
         {JSON: bodies.Notifications},
         parameters=NotificationsParameters,
-        problems=(*_READS, ProblemKind.STALE_CURSOR),
-        scopes=_NOTIFIES,
-        paged=True,
     ),
-    Operation(
+    _notifications(
         "countNotifications",
         f"{NOTIFICATIONS_PATH}/counts",
-        Tag.NOTIFICATIONS,
         "Count notifications by status and channel",
         "Returns the number of notifications of the tenant for each combination of channels and statuses. Add up these "
         "numbers to count notifications by status, messages by channel, or both. If there are more than "
@@ -157,27 +136,20 @@ OPERATIONS: Final = (
         "The number of notifications of each combination.",
         {JSON: bodies.NotificationCounts},
         parameters=NarrowingParameters,
-        problems=_READS,
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _notifications(
         "getNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}",
-        Tag.NOTIFICATIONS,
         "Get a notification and its delivery",
         "Returns the notification with the delivery log of each channel and its events. To read, retry or cancel an "
         "announcement of summaries, the key must be allowed to read those summaries. For a notification of another "
         "tenant, the response is 404.",
         "The notification with its delivery logs, and the masked addresses of its user.",
         {JSON: bodies.NotificationDetails},
-        path_parameters=_NOTIFICATION_ID,
-        problems=(*_READS, ProblemKind.UNKNOWN_NOTIFICATION),
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _notifications(
         "retryNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/retry",
-        Tag.NOTIFICATIONS,
         "Send a notification again",
         "Sends the notification again over the channels whose log is `dead`, `unknown` or `printed`. If a log is "
         "`unknown`, the user may receive the message twice. Fails with `not-possible` if no log has one of these "
@@ -185,16 +157,13 @@ OPERATIONS: Final = (
         "The notification, with the logs that are now `pending` again.",
         {JSON: bodies.Notification},
         method="POST",
-        path_parameters=_NOTIFICATION_ID,
         request=Retry,
         request_needed=False,
-        problems=(*_WRITES, ProblemKind.UNKNOWN_NOTIFICATION, ProblemKind.NOT_POSSIBLE),
-        scopes=_NOTIFIES,
+        problems=(ProblemKind.NOT_POSSIBLE,),
     ),
-    Operation(
+    _notifications(
         "retryNotifications",
         f"{NOTIFICATIONS_PATH}/retry",
-        Tag.NOTIFICATIONS,
         "Send all messages that match a filter again",
         "Sends again the messages whose log has one of `statuses`, the newest notifications first. At most `limit` "
         "notifications are examined. If the response has a `next_cursor`, repeat the request with it as `cursor`. "
@@ -204,13 +173,11 @@ OPERATIONS: Final = (
         method="POST",
         parameters=OfTenant,
         request=RetryAll,
-        problems=(*_WRITES, ProblemKind.STALE_CURSOR),
-        scopes=_NOTIFIES,
+        problems=(ProblemKind.STALE_CURSOR,),
     ),
-    Operation(
+    _notifications(
         "cancelNotification",
         f"{NOTIFICATIONS_PATH}/{{notification_id}}/cancel",
-        Tag.NOTIFICATIONS,
         "Cancel a notification",
         "Cancels the delivery over every channel on which it is not finished. An attempt in progress is completed "
         "(`cancelling`) and not repeated. Cancelling again changes nothing. Fails with `not-possible` if the delivery "
@@ -218,58 +185,43 @@ OPERATIONS: Final = (
         "The notification after the cancellation.",
         {JSON: bodies.Notification},
         method="POST",
-        path_parameters=_NOTIFICATION_ID,
         request=Nothing,
         request_needed=False,
-        problems=(*_WRITES, ProblemKind.UNKNOWN_NOTIFICATION, ProblemKind.NOT_POSSIBLE),
-        scopes=_NOTIFIES,
+        problems=(ProblemKind.NOT_POSSIBLE,),
     ),
-    Operation(
+    _contacts(
         "getContacts",
         _CONTACTS_PATH,
-        Tag.CONTACTS,
         "Get the addresses of a user",
         "Returns the address of the tenant's user for each channel. An unknown user has no addresses.",
         "The addresses of the user.",
         {JSON: bodies.UserContacts},
-        path_parameters=_USER_ID,
         parameters=OfUser,
-        problems=_READS,
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _contacts(
         "listContacts",
         USERS_PATH,
-        Tag.CONTACTS,
         "List users with their addresses",
         "Returns the users of one tenant that have an address, with all their addresses.",
         "A page of users, by `user_id`.",
         {JSON: bodies.UsersContacts},
         parameters=UsersParameters,
-        problems=(*_READS, ProblemKind.STALE_CURSOR),
-        scopes=_NOTIFIES,
-        paged=True,
     ),
-    Operation(
+    _contacts(
         "replaceContacts",
         _CONTACTS_PATH,
-        Tag.CONTACTS,
         "Replace the addresses of a user",
         "Replaces all addresses of the tenant's user. Messages that are not sent yet are sent to the new "
         "addresses, so the key must be allowed to read all summaries to which the user is subscribed.",
         "The new addresses, in their normal form.",
         {JSON: bodies.UserContacts},
         method="PUT",
-        path_parameters=_USER_ID,
         parameters=OfUser,
         request=Contacts,
-        problems=_WRITES,
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _subscriptions(
         "createSubscription",
         SUBSCRIPTIONS_PATH,
-        Tag.SUBSCRIPTIONS,
         "Subscribe a user to summaries",
         "After the end of each period the user receives a message with its sum and count. Periods that ended before "
         "the subscription, and later corrections, are not announced. The key must be allowed to read the summaries. "
@@ -283,70 +235,53 @@ OPERATIONS: Final = (
         {JSON: bodies.CreatedSubscription},
         method="POST",
         status=201,
-        header_parameters=_IDEMPOTENCY_KEY,
+        takes_idempotency_key=True,
         parameters=OfUser,
         request=NewSubscription,
         found="An equal subscription is already active. The body is that subscription; nothing was created.",
-        problems=(*_WRITES, ProblemKind.IDEMPOTENCY_CONFLICT),
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _subscriptions(
         "listSubscriptions",
         SUBSCRIPTIONS_PATH,
-        Tag.SUBSCRIPTIONS,
         "List active subscriptions",
         "Returns the active subscriptions of the tenant, oldest first. Subscriptions to summaries that the key may not "
         "read are left out.",
         "A page of active subscriptions, oldest first.",
         {JSON: bodies.Subscriptions},
         parameters=SubscriptionsParameters,
-        problems=(*_READS, ProblemKind.STALE_CURSOR),
-        scopes=_NOTIFIES,
-        paged=True,
     ),
-    Operation(
+    _subscriptions(
         "getSubscription",
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
-        Tag.SUBSCRIPTIONS,
         "Get a subscription",
         "Returns a subscription, active or ended. The key must be allowed to read its summaries. For a "
         "subscription of another tenant, the response is 404.",
         "The subscription.",
         {JSON: bodies.Subscription},
-        path_parameters=_SUBSCRIPTION_ID,
-        problems=(*_READS, ProblemKind.UNKNOWN_SUBSCRIPTION),
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _subscriptions(
         "endSubscription",
         f"{SUBSCRIPTIONS_PATH}/{{subscription_id}}",
-        Tag.SUBSCRIPTIONS,
         "End a subscription",
         "Ends the subscription: no more messages are created. Messages that were created before are still sent, unless "
         "you cancel them. Ending it again changes nothing.",
         "The ended subscription.",
         {JSON: bodies.Subscription},
         method="DELETE",
-        path_parameters=_SUBSCRIPTION_ID,
-        problems=(*_WRITES, ProblemKind.UNKNOWN_SUBSCRIPTION),
-        scopes=_NOTIFIES,
     ),
-    Operation(
+    _account(
         "getMe",
         "/api/me",
-        Tag.ACCOUNT,
         "Get the rights of the caller and the published days",
         "Returns what a client needs before other requests: its scopes, the calendar and time zone of periods, the "
         "currency of amounts, and the first and last day with transactions.",
         "The rights of the caller and the published days.",
         {JSON: bodies.Me},
-        problems=_PARAMETERS,
         scopes=(),
     ),
-    Operation(
+    _account(
         "signIn",
         "/api/session",
-        Tag.ACCOUNT,
         "Start the session of a browser",
         "Exchanges the token of a sign-in link for a session cookie (`HttpOnly`, `SameSite=Strict`) with all scopes, "
         "valid for 12 hours. Only pages of this server may call it; programs use a key.",
@@ -354,64 +289,56 @@ OPERATIONS: Final = (
         {JSON: bodies.SessionState},
         method="POST",
         request=SignIn,
-        problems=(*_SESSION, ProblemKind.BAD_LINK),
+        problems=(ProblemKind.CROSS_SITE, ProblemKind.BAD_LINK),
     ),
-    Operation(
+    _account(
         "signOut",
         "/api/session",
-        Tag.ACCOUNT,
         "End the session of a browser",
         "Ends the session of the cookie: at once in this worker of the server, within `API_FRESHNESS_S` seconds in the "
         "others.",
         "The browser has no session.",
         {JSON: bodies.SessionState},
         method="DELETE",
-        problems=_SESSION,
+        problems=(ProblemKind.CROSS_SITE,),
     ),
-    Operation(
+    _service(
         "getStatus",
         "/api/status",
-        Tag.SERVICE,
         "Get the state of the summaries and runs",
         "Returns what is published and how old it is, the rejects and document counts of the last successful run, the "
         "last failure, and the run in progress.",
         "The state of the summaries.",
         {JSON: bodies.Status},
-        problems=_READS,
         scopes=(Scope.OPERATE,),
     ),
-    Operation(
+    _service(
         "getHealth",
         "/healthz",
-        Tag.SERVICE,
         "Check that the process is alive",
         "Responds without reading the store. Needs no key and is not rate-limited.",
         "The process is alive.",
         {JSON: bodies.Health},
         guarded=False,
     ),
-    Operation(
+    _service(
         "getReadiness",
         "/readyz",
-        Tag.SERVICE,
         "Check that summaries are served",
         "Responds with 200 if the store responds and summaries are published, otherwise with 503. Needs no key; only a "
         "caller with the scope `operate` receives the reason and the version.",
         "Summaries are served.",
         {JSON: bodies.Ready},
-        problems=(ProblemKind.NOT_BUILT_YET,),
     ),
-    Operation(
+    _service(
         "getMetrics",
         "/metrics",
-        Tag.SERVICE,
         "Get metrics for Prometheus",
         "Returns the metrics of all workers of the server, in the text format of Prometheus or, if `Accept` prefers "
         "it, in OpenMetrics. While the store does not answer, `transaction_summary_store_up` is 0, the last metrics of "
         "publications and runs are left out, and keys that were valid within the last day are accepted.",
         "The metrics of all workers.",
         {"text/plain": None, "application/openmetrics-text": None},
-        problems=(ProblemKind.OUT_OF_SCOPE,),
         scopes=(Scope.OPERATE,),
     ),
 )
