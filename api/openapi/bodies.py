@@ -59,90 +59,52 @@ _SCALE: Final = (
 )
 
 # Points and merchants come in thousands, and are dictionaries: models would take three times as long to write.
+_DICTIONARY: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-@with_config(ConfigDict(extra="forbid"))
+@with_config(_DICTIONARY)
 class Point(TypedDict):
     """One period of a series."""
 
-    key: Annotated[
-        str, Field(description="The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits.")
-    ]
-    value: Annotated[
-        Int64 | Decimal,
-        Field(
-            description="With `type=amount`, the sum of amounts in minor units of the `currency` of `/api/me`; with "
-            "`type=count`, the number of transactions. Exact. Text with `values=string`; text in major units with "
-            "`unit=major`."
-        ),
-    ]
-    merchant_id: NotRequired[
-        Annotated[
-            str, Field(description="The merchant; present with several `merchant_id` and with `group=merchant` only.")
-        ]
-    ]
-    merchant_name: NotRequired[
-        Annotated[
-            str | None,
-            Field(
-                description="The name of the merchant in the language of `locale`, else in the other; null without a "
-                "name. Present with `merchant_id` and `locale` only."
-            ),
-        ]
-    ]
-    label: NotRequired[
-        Annotated[
-            str, Field(description="The name of the period in the language of `locale`; absent without `locale`.")
-        ]
-    ]
-    start: NotRequired[
-        Annotated[Instant, Field(description="When the period begins (UTC); present with `include=period` only.")]
-    ]
-    end: NotRequired[
-        Annotated[
-            Instant, Field(description="When the period ends (UTC), exclusive; present with `include=period` only.")
-        ]
-    ]
-    complete: NotRequired[
-        Annotated[
-            bool,
-            Field(
-                description="False for a period that was not over when the sources were last read, or of which some "
-                "days were not read. Present with `include=period` only."
-            ),
-        ]
-    ]
+    key: str
+    """The period: `1403/04/04` (day), `1403/W15` (week) or `1403/04` (month). ASCII digits."""
+    value: Int64 | Decimal
+    """With `type=amount`, the sum of amounts in minor units of the `currency` of `/api/me`; with `type=count`, the
+    number of transactions. Exact. Text with `values=string`; text in major units with `unit=major`."""
+    merchant_id: NotRequired[str]
+    """The merchant; present with several `merchant_id` and with `group=merchant` only."""
+    merchant_name: NotRequired[str | None]
+    """The name of the merchant in the language of `locale`, else in the other; null without a name. Present with
+    `merchant_id` and `locale` only."""
+    label: NotRequired[str]
+    """The name of the period in the language of `locale`; absent without `locale`."""
+    start: NotRequired[Instant]
+    """When the period begins (UTC); present with `include=period` only."""
+    end: NotRequired[Instant]
+    """When the period ends (UTC), exclusive; present with `include=period` only."""
+    complete: NotRequired[bool]
+    """False for a period that was not over when the sources were last read, or of which some days were not read.
+    Present with `include=period` only."""
 
 
 class Series(RootModel[list[Point]]):
     """The points of a series, ascending by `key`; those of several merchants ascending by `merchant_id` and `key`."""
 
 
-@with_config(ConfigDict(extra="forbid"))
+@with_config(_DICTIONARY)
 class Merchant(TypedDict):
     """A merchant and its totals."""
 
-    merchant_id: Annotated[str, Field(description="The id of the merchant in the source of the transactions.")]
-    amount: Annotated[
-        Exact | Decimal,
-        Field(
-            description="The sum of amounts in the requested periods, in minor units of the `currency` of `/api/me`. "
-            "Exact; may exceed 64 bits. Text with `values=string`; text in major units with `unit=major`."
-        ),
-    ]
-    count: Annotated[
-        Exact | Digits,
-        Field(description="The number of transactions in the requested periods. Exact; text with `values=string`."),
-    ]
-    name: NotRequired[
-        Annotated[
-            str | None,
-            Field(
-                description="The name of the merchant in the language of `locale`, else in the other; null without a "
-                "name. Absent without `locale`."
-            ),
-        ]
-    ]
+    merchant_id: str
+    """The id of the merchant in the source of the transactions."""
+    amount: Exact | Decimal
+    """The sum of amounts in the requested periods, in minor units of the `currency` of `/api/me`. Exact; may exceed 64
+    bits. Text with `values=string`; text in major units with `unit=major`."""
+    count: Exact | Digits
+    """The number of transactions in the requested periods. Exact; text with `values=string`."""
+    name: NotRequired[str | None]
+    """The name of the merchant in the language of `locale`, else in the other; null without a name. Absent without
+    `locale`."""
 
 
 class Merchants(Body):
