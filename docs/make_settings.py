@@ -1,4 +1,4 @@
-"""Writes the table of all environment variables into `README.md`, from the settings; ``--check`` only compares."""
+"""Writes the tables of the settings into `README.md`; ``--check`` only compares."""
 
 from __future__ import annotations
 
@@ -32,68 +32,13 @@ GROUPS: Final[tuple[tuple[str, type[BaseSettings]], ...]] = (
     ("The API", ApiSettings),
     ("The notifier", NotifierSettings),
 )
-OF_LIBRARIES: Final = {
-    "NUMBA_CACHE_DIR": (
-        "next to the sources",
-        "a folder",
-        "Folder of compiled code; may be read-only once it is complete.",
-    ),
-    "NUMBA_CPU_NAME": (
-        "this processor",
-        "`generic`, or a processor name of LLVM",
-        "Processor to compile for; `generic` if another machine runs the code.",
-    ),
-    "NUMBA_NUM_THREADS": ("one for each core", "1 or more", "Threads of Numba, which starts none here."),
-    "PROMETHEUS_MULTIPROC_DIR": (
-        "the temporary folder",
-        "a folder",
-        "Folder in which the API, at each start, creates a folder for the metrics of its workers.",
-    ),
-    "POLARS_MAX_THREADS": ("one for each core", "1 or more", "Threads that merge and check the sums."),
-    "OPENBLAS_NUM_THREADS": ("`1` in jobs", "1 or more", "Threads of NumPy for linear algebra, which jobs do not use."),
-    "PYDANTIC_DISABLE_PLUGINS": (
-        "`__all__` in jobs",
-        "names of plug-ins, or `__all__`",
-        "Plug-ins of pydantic that are not loaded; jobs start faster without searching for them.",
-    ),
-    "ARROW_DEFAULT_MEMORY_POOL": (
-        "`system` in jobs",
-        "`system`",
-        "Allocator of PyArrow. With `mimalloc`, its default, PyArrow 25.0.0 may crash when jobs read Parquet or CSV.",
-    ),
-    "LC_ALL": (
-        "the locale of the system",
-        "a locale",
-        "Locale. Instead of one that Python does not know, `C.UTF-8` is used.",
-    ),
-    "PYTHONPATH": ("empty", "folders", "Folders with your own senders; see docs/extending.md."),
-    "PYTHONTZPATH": (
-        "the pinned package `tzdata`",
-        "folders",
-        "Folders of time zone rules, used instead of the package. The rules of the system are used only if named here.",
-    ),
-    "AWS_ENDPOINT_URL": (
-        "the server of AWS",
-        "a URL",
-        "Server of s3:// URLs; must be the same on all workers of a cluster.",
-    ),
-    "AWS_ENDPOINT_URL_S3": ("`AWS_ENDPOINT_URL`", "a URL", "Server of s3:// URLs; takes precedence."),
-    "STORAGE_EMULATOR_HOST": (
-        "the server of Google",
-        "a URL",
-        "Server of gs:// URLs; must be the same on all workers of a cluster.",
-    ),
-    "NUMBA_DISABLE_JIT": ("`0`", "`0`, `1`", "Runs the decoders as plain Python, a hundred times slower; for tests."),
-    "NUMBA_BOUNDSCHECK": ("`0`", "`0`, `1`", "Checks every index in the decoders; for tests."),
-}
-"""Variables that are read by a library, or by its rules: (default, allowed, meaning)."""
 
 
 def table() -> str:
     """The tables of all groups."""
-    made = [_table(title, [_row(name, field) for name, field in of.model_fields.items()]) for title, of in GROUPS]
-    others = [_line(name, *described) for name, described in OF_LIBRARIES.items()]
-    return "\n\n".join([*made, _table("Variables of libraries", others)])
+    return "\n\n".join(
+        _table(title, [_row(name, field) for name, field in of.model_fields.items()]) for title, of in GROUPS
+    )
 
 
 def allowed(field: FieldInfo) -> str:
@@ -108,7 +53,8 @@ def allowed(field: FieldInfo) -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    return _line(name.upper(), default(field), allowed(field), field.description or "")
+    cells = default(field), allowed(field), field.description or ""
+    return f"| `{name.upper()}` | {' | '.join(cell.removesuffix('.').replace('<', '&lt;') for cell in cells)} |"
 
 
 def default(field: FieldInfo) -> str:
@@ -118,11 +64,6 @@ def default(field: FieldInfo) -> str:
         str(value).lower() if isinstance(value, bool) else f"{value:.10g}" if isinstance(value, float) else str(value)
     )
     return f"`{text}`" if text else "empty"
-
-
-def _line(*cells: str) -> str:
-    name, *others = cells
-    return f"| `{name}` | {' | '.join(cell.removesuffix('.').replace('<', '&lt;') for cell in others)} |"
 
 
 def _table(title: str, lines: list[str]) -> str:
