@@ -1,11 +1,10 @@
-"""Writes `docs/licences.md` from what is installed; ``--check`` only compares.
+"""Writes `docs/licences.md` from what is installed.
 
 It names every package that the program runs on: those of `requirements.txt`, and what these need in turn.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 _ROOT: Final = Path(__file__).parents[1]
 _REQUIREMENTS: Final = _ROOT / "requirements.txt"
-_REPORT: Final = _ROOT / "docs" / "licences.md"
+REPORT: Final = _ROOT / "docs" / "licences.md"
 _MOST_OF_A_NAME: Final = 60  # a longer field holds the text of the licence
 _SAYS_NOTHING: Final = frozenset({"", "Dual License"})
 _CLASSIFIER: Final = "License :: OSI Approved :: "
@@ -73,15 +72,5 @@ def report() -> str:
     return "\n".join([*lines, ""])
 
 
-def main(arguments: list[str]) -> str:
-    """Write the file, or check whether it is current; returns an error, or an empty string."""
-    wanted = report()
-    if arguments == ["--check"]:
-        current = _REPORT.exists() and _REPORT.read_text() == wanted
-        return "" if current else f"{_REPORT.name} is not current: run `make pins`"
-    _REPORT.write_text(wanted)
-    return ""
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) or 0)
+    REPORT.write_text(report())
