@@ -78,7 +78,6 @@ class Message:
 
     @property
     def channel(self) -> str:
-        """The channel of the message."""
         return self.id.rpartition(":")[2]
 
     @property

@@ -68,7 +68,6 @@ def is_public(address: IpAddress) -> bool:
 
 
 def anywhere(_: IpAddress) -> bool:
-    """Allows every address."""
     return True
 
 
@@ -80,10 +79,7 @@ def resolved(host: str, port: int, deadline: Deadline, may_connect: Callable[[Ip
     :raises AddressRefused: one of them is not allowed.
     :raises OSError: `host` has none, or the resolver did not answer in time (`TimeoutError`).
     """
-    found: list[str] = []
-    for text in _looked_up(host, port, deadline):
-        if text not in found:
-            found.append(text)
+    found = list(dict.fromkeys(_looked_up(host, port, deadline)))
     # One bad address refuses the host: an attacker who can add it can also make the others fail.
     if not all(may_connect(ipaddress.ip_address(text)) for text in found):
         raise AddressRefused

@@ -12,15 +12,15 @@ import contextlib
 import functools
 import os
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpcore
 
 from notifier.senders.base import Ambiguous, NotSent, Sender, Unreachable
-from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywhere
-from notifier.senders.network import GuardedNetwork
+from notifier.senders.dialling import AddressRefused, Deadline, IpAddress, anywhere, connected
 
 _MAX_BODY_BYTES: Final = 65_536
 # Shorter than the idle timeout of servers: it is not known whether a request arrived on a connection that was being
@@ -62,7 +62,7 @@ class HttpGateway:
     ) -> None:
         self._name = name
         self._timeout_s = timeout_s
-        self._network = GuardedNetwork(may_connect)
+        self._network = _GuardedNetwork(may_connect)
         self._tls = tls
         self._pool: httpcore.ConnectionPool | None = None
         self._process = 0
@@ -105,7 +105,6 @@ class HttpGateway:
             raise failure(f"{self._name}: {_words(error)}{', after the request was sent' if sent else ''}") from None
 
     def close(self) -> None:
-        """Close the connections."""
         if self._pool is not None:
             self._pool.close()
             self._pool = None
@@ -129,8 +128,97 @@ class HttpSender(Sender):
     _http: HttpGateway
 
     def close(self) -> None:
-        """See `notifier.senders.base.Sender`."""
         self._http.close()
+
+
+class _GuardedNetwork(httpcore.NetworkBackend):
+    """Connects httpcore to the addresses that were checked; TLS and ``Host`` still have the name of the host.
+
+    The timeouts of httpcore are for single reads and writes, so a peer that sends one byte per second would block a
+    worker for ever. Here every step has the time left before the deadline that `until` sets for the thread.
+
+    :param may_connect: whether connecting to an address is allowed.
+    """
+
+    def __init__(self, may_connect: Callable[[IpAddress], bool]) -> None:
+        self._may_connect = may_connect
+        self._plain = httpcore.SyncBackend()
+        self._thread = threading.local()
+
+    @contextlib.contextmanager
+    def until(self, deadline: Deadline) -> Iterator[None]:
+        """Set the deadline for all that this thread does on the network in the block."""
+        self._thread.deadline = deadline
+        try:
+            yield
+        finally:
+            del self._thread.deadline
+
+    def deadline(self) -> Deadline:
+        deadline: Deadline = self._thread.deadline
+        return deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """See `httpcore.NetworkBackend.connect_tcp`.
+
+        :raises AddressRefused: connecting to the host is not allowed.
+        """
+
+        def connect(address: tuple[str, int], timeout_s: float) -> httpcore.NetworkStream:
+            return self._plain.connect_tcp(*address, timeout_s, local_address, socket_options)
+
+        failures = httpcore.ConnectError, httpcore.ConnectTimeout
+        try:
+            stream = connected(host, port, self.deadline(), self._may_connect, connect, *failures)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except OSError as error:
+            raise httpcore.ConnectError(error) from error
+        return _TimedStream(stream, self._left_s)
+
+    def _left_s(self, too_late: type[httpcore.TimeoutException]) -> float:
+        try:
+            return self.deadline().left_s()
+        except TimeoutError as error:
+            raise too_late(error) from error
+
+
+class _TimedStream(httpcore.NetworkStream):
+    """A connection of which each step ends before the deadline."""
+
+    def __init__(
+        self, stream: httpcore.NetworkStream, left_s: Callable[[type[httpcore.TimeoutException]], float]
+    ) -> None:
+        self._stream = stream
+        self._left_s = left_s
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._left_s(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            # The end of a request that was sent completely: the deadline must not make it look unsent.
+            return
+        self._stream.write(buffer, self._left_s(httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left_s = self._left_s(httpcore.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, left_s), self._left_s)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 @functools.cache

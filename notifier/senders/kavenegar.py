@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from core.notifications.texts import sms_parts, sms_text, too_long
 from core.settings import Settings
 from notifier.senders.base import (
     Ambiguous,
+    DeliveryFailure,
     Message,
     NotAskable,
     NotSent,
@@ -18,14 +20,58 @@ from notifier.senders.base import (
     Receipt,
     Refused,
     TemporaryFailure,
+    UnclearAnswer,
     Unreachable,
+    operator_must_fix,
 )
 from notifier.senders.http import GatewayResponse, HttpGateway, HttpSender
-from notifier.senders.kavenegar_statuses import GIVEN_UP, OK, UNKNOWN_ID, failure_of, failure_without_status
 from notifier.senders.required_settings import base_url, require
-from notifier.senders.responses import json_object
+from notifier.senders.responses import json_object, refusal_of
 
 _REMEMBERED_MS: Final = 12 * 3_600_000  # for how long the gateway finds a message by our number
+_OK: Final = 200
+_UNKNOWN_ID: Final = 100
+"""The status of a message that the gateway does not have."""
+
+_GIVEN_UP: Final[Mapping[int, str]] = {
+    6: "the operator's network refused it",
+    11: "it did not reach the phone",
+    13: "it was cancelled",
+    14: "the receiver has blocked messages from this line",
+}
+"""The statuses of a message that the gateway accepted and does not deliver."""
+
+_MESSAGE: Final[Mapping[int, str]] = {
+    400: "parameters are missing",
+    406: "a required parameter is empty",
+    411: "the receiver's number is not valid",
+    413: "the message is empty or too long",
+    414: "the request is too large",
+    417: "the date is not valid",
+    419: "the lists differ in length",
+    420: "links are not allowed in the message",
+    422: "the message has characters that are not allowed",
+}
+_OPERATOR: Final[Mapping[int, str]] = {
+    401: "the account is not active",
+    403: "the API key is not valid",
+    404: "there is no such method; check KAVENEGAR_URL",
+    405: "the method was called incorrectly; check KAVENEGAR_URL",
+    407: "access is not allowed; check that the account allows this machine's address",
+    412: "the line of KAVENEGAR_SENDER is not valid",
+    416: "this machine's address is not among those of the account",
+    418: "the account does not have enough credit",
+    426: "the account lacks the advanced service",
+    427: "the account may not use this line",
+    501: "the account may only send test messages to its owner",
+}
+_FAILED: Final = 402
+_EVERYBODY: Final[Mapping[int, str]] = {
+    409: "the server cannot answer now",
+    429: "this machine's address is limited",
+    451: "too many calls in too short a time",
+}
+"""Temporary refusals of all messages."""
 
 
 class KavenegarSender(HttpSender):
@@ -50,7 +96,6 @@ class KavenegarSender(HttpSender):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """See `notifier.senders.base.Sender`; needs ``KAVENEGAR_API_KEY``."""
         require(settings, "kavenegar", "kavenegar_api_key")
         return cls(
             HttpGateway("Kavenegar", settings.notify_send_timeout_s),
@@ -73,9 +118,9 @@ class KavenegarSender(HttpSender):
         response = self._call("send", form)
         status, entry = _returned(response)
         if status is None:
-            raise failure_without_status(response)
-        if status != OK:
-            raise failure_of(status)
+            raise _failure_without_status(response)
+        if status != _OK:
+            raise _failure_of(status)
         return _receipt(entry, sms_parts(text).parts)
 
     def find(self, message: Message) -> Receipt | None:
@@ -87,10 +132,10 @@ class KavenegarSender(HttpSender):
         status, entry = _returned(response)
         if status is None:
             raise TemporaryFailure(f"Kavenegar: answer {response.status} that is not in the format of its API")
-        if status != OK:
-            failure = failure_of(status)
+        if status != _OK:
+            failure = _failure_of(status)
             raise failure if isinstance(failure, Refused) else TemporaryFailure(failure.reason)
-        if entry.get("status") != UNKNOWN_ID and entry.get("messageid"):
+        if entry.get("status") != _UNKNOWN_ID and entry.get("messageid"):
             return _receipt(entry, None)
         began_at_ms = message.created_at_ms if message.attempted_at_ms is None else message.attempted_at_ms
         if self._clock_ms() - began_at_ms >= _REMEMBERED_MS:
@@ -120,6 +165,32 @@ def _returned(response: GatewayResponse) -> tuple[int | None, Mapping[str, Any]]
 
 def _receipt(entry: Mapping[str, Any], parts: int | None) -> Receipt:
     status, reference = entry.get("status"), entry.get("messageid")
-    if isinstance(status, int) and status in GIVEN_UP:
-        raise PermanentFailure(f"Kavenegar accepted the message, and then: {GIVEN_UP[status]}")
+    if isinstance(status, int) and status in _GIVEN_UP:
+        raise PermanentFailure(f"Kavenegar accepted the message, and then: {_GIVEN_UP[status]}")
     return Receipt(str(reference)[:64] if reference and isinstance(reference, int | str) else None, parts)
+
+
+def _failure_of(status: int) -> DeliveryFailure:
+    """The failure of a ``return.status`` other than 200: nothing was sent."""
+    if status in _MESSAGE:
+        return PermanentFailure(f"Kavenegar {status}: {_MESSAGE[status]}")
+    if status in _OPERATOR:
+        return operator_must_fix(f"Kavenegar {status}: {_OPERATOR[status]}")
+    if status in _EVERYBODY:
+        return Refused(f"Kavenegar {status}: {_EVERYBODY[status]}")
+    words = "the operation failed" if status == _FAILED else "a status that is not documented"
+    return TemporaryFailure(f"Kavenegar {status}: {words}")
+
+
+def _failure_without_status(response: GatewayResponse) -> DeliveryFailure:
+    """The failure of a response that is not Kavenegar's own, or incomplete: by its HTTP status."""
+    status = response.status
+    words = f"Kavenegar: answer {status} without its own status"
+    if (refusal := refusal_of(response, words, datetime.now(UTC))) is not None:
+        return refusal
+    if status in _MESSAGE or (status in _OPERATOR and status < 500):
+        return _failure_of(status)
+    if 300 <= status < 500:
+        return operator_must_fix(f"{words}; check KAVENEGAR_URL")
+    # A proxy before the gateway (502, 504) does not know whether the message was accepted.
+    return UnclearAnswer(words)

@@ -17,7 +17,6 @@ class PrintSender(Sender):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """It needs no settings."""
         return cls()
 
     def send(self, message: Message) -> Receipt:

@@ -46,7 +46,6 @@ class TelegramSender(HttpSender):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """See `notifier.senders.base.Sender`; needs ``TELEGRAM_BOT_TOKEN``."""
         require(settings, "telegram", "telegram_bot_token")
         return cls(
             HttpGateway("Telegram", settings.notify_send_timeout_s),

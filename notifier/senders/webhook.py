@@ -60,7 +60,6 @@ class WebhookSender(HttpSender):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """See `notifier.senders.base.Sender`; needs ``WEBHOOK_SECRET``."""
         require(settings, "webhook", "webhook_secret")
         may_connect = anywhere if settings.webhook_allow_private else is_public
         return cls(

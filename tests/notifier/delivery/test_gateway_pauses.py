@@ -29,8 +29,7 @@ from notifier.senders.base import (
 )
 from notifier.senders.dialling import is_public
 from notifier.senders.http import HttpGateway
-from notifier.senders.mail import MailFrom
-from notifier.senders.smtp import SmtpSender
+from notifier.senders.smtp import MailFrom, SmtpSender
 from notifier.senders.telegram import TelegramSender
 from notifier.senders.webhook import WebhookSender
 

@@ -18,9 +18,8 @@ from gateway_tls import server_tls, trusting_tls
 
 from core.settings import Settings
 from notifier.senders.base import DeliveryFailure, Message, NotAskable, Sender
-from notifier.senders.mail import MailFrom
 from notifier.senders.registry import senders_from
-from notifier.senders.smtp import SmtpSender
+from notifier.senders.smtp import MailFrom, SmtpSender
 
 KEY, TOKEN, SIGNING, PASSWORD = "kavenegar-KEY-1", "123:telegram-TOKEN-2", "webhook-SECRET-3", "smtp-PASSWORD-4"
 IN_BASE64 = [base64.b64encode(output.encode()).decode() for output in (PASSWORD, f"\0shop\0{PASSWORD}")]

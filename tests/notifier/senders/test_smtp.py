@@ -34,8 +34,7 @@ from notifier.senders.base import (
     Unreachable,
 )
 from notifier.senders.dialling import Deadline
-from notifier.senders.mail import MailFrom, mail_of
-from notifier.senders.smtp import SmtpSender
+from notifier.senders.smtp import MailFrom, SmtpSender, mail_of
 from notifier.senders.smtp_session import Security, SmtpSession
 
 FROM = MailFrom("فروشگاه", "no-reply@shop.example")
