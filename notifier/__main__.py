@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from core.command_line import Json, Program, Store, Version, command_group
+from core.command_line import Json, Program, Store, Version, command_group, counted, opened, print_result
 from core.notifications.model import RETENTION_DAYS
 
 app = command_group(
@@ -161,9 +161,13 @@ def announce(store: Store = None, as_json: Json = False) -> None:
 
     beat does the same every minute.
     """
-    from notifier.commands import due as command
+    from core.stores import wall_clock_ms
+    from notifier.announce import Announcer
 
-    command.announce(store, as_json)
+    with opened(store) as (settings, stores):
+        made = sum(iter(Announcer.from_settings(settings, stores, wall_clock_ms).run, 0))
+    queued_later = "; the sweep will queue them" if made else ""
+    print_result(as_json, {"made": made}, f"Created {counted(made, 'notification')}{queued_later}.")
 
 
 @app.command(
@@ -193,9 +197,21 @@ def sweep(store: Store = None, as_json: Json = False) -> None:
 
     beat does the same every few seconds.
     """
-    from notifier.commands import due as command
+    from core.notifications.background_queue import QUEUE_LIMIT
+    from core.stores import wall_clock_ms
+    from notifier.commands.queue import Queue
+    from notifier.sweep import Sweep
 
-    command.sweep(store, as_json)
+    with opened(store) as (settings, stores):
+        queue = Queue(settings)
+        queued = Sweep(
+            stores.notifications,
+            queue.put,
+            lambda: QUEUE_LIMIT - queue.length(),
+            again_after_s=settings.notify_lease_s,
+            clock=wall_clock_ms,
+        ).run()
+    print_result(as_json, {"queued": queued}, f"Queued {counted(queued, 'notification')}.")
 
 
 @contacts.command("set")

@@ -127,12 +127,10 @@ class LocalBreakerStates:
         self._lock = threading.Lock()
 
     def knows(self, *gateways: Gateway) -> bool:
-        """See `BreakerStates`."""
         with self._lock:
             return any(gateway in self._states for gateway in gateways)
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """See `BreakerStates`."""
         with self._lock:
             state, result = step(self._states.get(gateway), self._now_s())
             if state is not None:

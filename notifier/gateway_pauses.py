@@ -65,11 +65,9 @@ class RedisBreakerStates:
         self._away_until_s = float("-inf")
 
     def knows(self, *gateways: Gateway) -> bool:
-        """See `notifier.circuit_breaker.BreakerStates`."""
         return bool(self._ask(lambda client: client.exists(*map(_name, gateways))))
 
     def change(self, gateway: Gateway, step: Step[T]) -> T:
-        """See `notifier.circuit_breaker.BreakerStates`."""
         return self._ask(lambda client: _change(client, gateway, step))
 
     def paused(self) -> list[Pause]:
@@ -88,7 +86,6 @@ class RedisBreakerStates:
         return answer
 
     def close(self) -> None:
-        """Close the connections."""
         if self._client is not None:
             self._client.close()
 

@@ -103,7 +103,6 @@ class WorkerObserver:
                 self._events.labels(channel, kind.value)
 
     def happened(self, log: OpenLog, event: Event, *, attempted: bool, parts: int | None) -> None:
-        """Count and log it."""
         self._events.labels(log.channel, event.kind.value).inc()
         began_at_ms = log.state.last_attempt_at_ms
         if attempted and began_at_ms is not None:
@@ -127,7 +126,6 @@ class WorkerObserver:
             )
 
     def paused(self, gateway: Gateway, pause_s: float, *, refused: bool) -> None:
-        """Count and log it."""
         self._pauses.labels(gateway.channel, "refused" if refused else "silent").inc()
         with suppress(OSError, ValueError):
             log_event(
@@ -140,7 +138,6 @@ class WorkerObserver:
             )
 
     def resumed(self, gateway: Gateway) -> None:
-        """Log it."""
         with suppress(OSError, ValueError):
             log_event("gateway-resumed", gateway=str(gateway))
 

@@ -30,7 +30,6 @@ class RetryPolicy:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> RetryPolicy:
-        """The policy that `settings` name."""
         return cls(
             max_attempts=settings.notify_max_attempts,
             lease_s=settings.notify_lease_s,
@@ -40,7 +39,6 @@ class RetryPolicy:
 
     @property
     def lease_ms(self) -> int:
-        """`lease_s` in milliseconds."""
         return round(self.lease_s * _MS)
 
     @property

@@ -38,7 +38,6 @@ class Services:
     clock: ClockCheck
 
     def close(self) -> None:
-        """Close all connections."""
         for sender in self.senders.values():
             with suppress(Exception):  # an error of a plug-in must not prevent closing the others
                 sender.close()

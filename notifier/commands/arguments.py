@@ -9,11 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from core.command_line import print_message
 from core.errors import UsageError
-from core.notifications import users
 from core.notifications.addresses import BadAddress, normalised
 from core.notifications.reach_warnings import ReachWarning
 from core.notifications.users import AmbiguousUser
-from core.notifications.values import UserId, in_words
+from core.notifications.values import in_words
 from core.settings import Settings
 from core.stores import Stores
 from core.stores.api_keys import all_tenants
@@ -32,14 +31,6 @@ def text(name: str, kind: Any, given: str) -> str:
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
     raise UsageError(f"{name} {in_words(detail)}", "The rules are those of the API, which /docs describes.")
-
-
-def user_id(given: str) -> str:
-    """The id of a user.
-
-    :raises UsageError: it is not valid.
-    """
-    return text("USER", UserId, given)
 
 
 def normalised_address(name: str, channel: str, given: str) -> str:
@@ -67,20 +58,20 @@ def require_channels(channels: Sequence[str], known: Collection[str], settings: 
         raise UsageError("a channel is named twice", "Name each channel once.")
 
 
-def tenant_to_read(stores: Stores, user: str, asked: str | None) -> str:
-    """The tenant of a user to show.
+def tenant_of(
+    stores: Stores, user: str, asked: str | None, choice: Callable[[ContactStore, SubscriptionStore, str], str]
+) -> str:
+    """The tenant of a user.
 
-    :raises UsageError: there is no tenant of that name, or several have such a user.
+    :param choice: `tenant_to_read` or `tenant_to_write` of `core.notifications.users`, if none is `asked` for.
+    :raises UsageError: there is no tenant of that name, or it is ambiguous.
     """
-    return _tenant_of(stores, user, asked, users.tenant_to_read)
-
-
-def tenant_to_write(stores: Stores, user: str, asked: str | None) -> str:
-    """The tenant of a user to change, or to send to.
-
-    :raises UsageError: there is no tenant of that name, or a tenant has such a user and none is named.
-    """
-    return _tenant_of(stores, user, asked, users.tenant_to_write)
+    require_tenant(stores, asked)
+    try:
+        return asked or choice(stores.contacts, stores.subscriptions, user)
+    except AmbiguousUser as ambiguous:
+        tenants = ambiguous.tenants
+    raise UsageError(f"the tenant of user {user} is ambiguous: {', '.join(tenants)}", "Name it with --tenant NAME.")
 
 
 def require_tenant(stores: Stores, name: str | None) -> None:
@@ -93,7 +84,6 @@ def require_tenant(stores: Stores, name: str | None) -> None:
 
 
 def warn(warnings: Sequence[ReachWarning]) -> None:
-    """Print the warnings."""
     for warning in warnings:
         print_message(warning.detail, "warning")
 
@@ -101,14 +91,3 @@ def warn(warnings: Sequence[ReachWarning]) -> None:
 def warnings_view(warnings: Sequence[ReachWarning]) -> list[dict[str, str]]:
     """The warnings as JSON, as in the API."""
     return [{"code": warning.code.value, "detail": warning.detail} for warning in warnings]
-
-
-def _tenant_of(
-    stores: Stores, user: str, asked: str | None, choice: Callable[[ContactStore, SubscriptionStore, str], str]
-) -> str:
-    require_tenant(stores, asked)
-    try:
-        return asked or choice(stores.contacts, stores.subscriptions, user)
-    except AmbiguousUser as ambiguous:
-        tenants = ambiguous.tenants
-    raise UsageError(f"the tenant of user {user} is ambiguous: {', '.join(tenants)}", "Name it with --tenant NAME.")

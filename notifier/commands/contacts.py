@@ -6,47 +6,44 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from core.command_line import edge, opened, print_json, print_message
+from core.command_line import opened, print_json, print_message
 from core.errors import UsageError
+from core.notifications.users import tenant_to_read, tenant_to_write
+from core.notifications.values import UserId
 from core.settings import Settings
 from core.tables import aligned
-from notifier.commands.arguments import normalised_address, require_channels, tenant_to_read, tenant_to_write
-from notifier.commands.arguments import user_id as checked_user_id
+from notifier.commands.arguments import normalised_address, require_channels, tenant_of, text
 
 
 def put(user: str, addresses: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
     """Set `addresses` of the user, each ``CHANNEL=ADDRESS``; those of other channels do not change."""
-    with edge(as_json):
-        user = checked_user_id(user)
-        pairs = [_pair(given) for given in addresses]
-        with opened(store_url, create=True) as (settings, stores):
-            require_channels([channel for channel, _ in pairs], settings.senders, settings)
-            given = {channel: normalised_address("the address", channel, address) for channel, address in pairs}
-            owner = tenant_to_write(stores, user, tenant)
-            contacts = stores.contacts.change(user, given, tenant=owner)
-        _show(owner, user, contacts, as_json)
-        _warn_of_print_sender(given, settings)
+    user = text("USER", UserId, user)
+    pairs = [_pair(given) for given in addresses]
+    with opened(store_url, create=True) as (settings, stores):
+        require_channels([channel for channel, _ in pairs], settings.senders, settings)
+        given = {channel: normalised_address("the address", channel, address) for channel, address in pairs}
+        owner = tenant_of(stores, user, tenant, tenant_to_write)
+        contacts = stores.contacts.change(user, given, tenant=owner)
+    _show(owner, user, contacts, as_json)
+    _warn_of_print_sender(given, settings)
 
 
 def show(user: str, tenant: str | None, store_url: str | None, as_json: bool) -> None:
-    """Show the addresses of the user."""
-    with edge(as_json):
-        user = checked_user_id(user)
-        with opened(store_url) as (_, stores):
-            owner = tenant_to_read(stores, user, tenant)
-            contacts = stores.contacts.get(user, tenant=owner)
-        _show(owner, user, contacts, as_json)
+    user = text("USER", UserId, user)
+    with opened(store_url) as (_, stores):
+        owner = tenant_of(stores, user, tenant, tenant_to_read)
+        contacts = stores.contacts.get(user, tenant=owner)
+    _show(owner, user, contacts, as_json)
 
 
 def remove(user: str, channels: Sequence[str], tenant: str | None, store_url: str | None, as_json: bool) -> None:
     """Remove the addresses of the user for `channels`, or all addresses if that is empty."""
-    with edge(as_json):
-        user = checked_user_id(user)
-        with opened(store_url) as (_, stores):
-            owner = tenant_to_write(stores, user, tenant)
-            removed = channels or list(stores.contacts.get(user, tenant=owner))
-            contacts = stores.contacts.change(user, dict.fromkeys(removed), tenant=owner)
-        _show(owner, user, contacts, as_json)
+    user = text("USER", UserId, user)
+    with opened(store_url) as (_, stores):
+        owner = tenant_of(stores, user, tenant, tenant_to_write)
+        removed = channels or list(stores.contacts.get(user, tenant=owner))
+        contacts = stores.contacts.change(user, dict.fromkeys(removed), tenant=owner)
+    _show(owner, user, contacts, as_json)
 
 
 def _pair(given: str) -> tuple[str, str]:

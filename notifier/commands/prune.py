@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from core.command_line import counted, edge, opened, print_result
+from core.command_line import counted, opened, print_result
 from core.errors import UsageError
 from core.instants import iso_instant, to_the_second
 from core.notifications.model import RETENTION_DAYS
@@ -23,7 +23,7 @@ def run(older_than_days: int, unknown: bool, dry_run: bool, store_url: str | Non
     :param unknown: also notifications with an unknown outcome.
     :param dry_run: only count them.
     """
-    with edge(as_json), opened(store_url) as (settings, stores):
+    with opened(store_url) as (settings, stores):
         if older_than_days < (least := least_days(settings)):
             raise UsageError(
                 f"--older-than must be at least {least} days",

@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from core.command_line import edge, opened, print_json, print_message
+from core.command_line import opened, print_json, print_message
 from core.errors import ServiceError, UsageError
 from core.instants import parse_instant
 from core.notifications.actions import (
@@ -60,30 +60,29 @@ def run(
     :param every: selects messages, instead of `notification_ids`.
     :param narrowing: the given options that are allowed with `every` only.
     """
-    with edge(as_json):
-        if narrowing and every is None:
-            raise UsageError(
-                f"{', '.join(narrowing)} can be used only with --all", "Give --all, or the ids of notifications."
-            )
-        if bool(notification_ids) == (every is not None):
-            raise UsageError(
-                "give either ids of notifications or --all",
-                "python -m notifier status lists the failed notifications with their ids.",
-            )
-        wanted = None if every is None else _wanted(every, channels)
-        with opened(store_url) as (_, stores):
-            if every is None or wanted is None:
-                found = _by_id(stores, notification_ids, channels)
-            else:
-                require_tenant(stores, every.tenant)
-                logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
-                found = retry_all(stores.notifications, wanted, logs, wall_clock_ms, limit=every.limit)
-        if as_json:
-            retried = [{"id": one, "channels": again} for one, again in found.channels.items()]
-            counts = {"notifications": len(found.channels), "messages": found.messages, "expired": found.expired}
-            print_json({"retried": retried, **counts, "complete": found.after is None})
+    if narrowing and every is None:
+        raise UsageError(
+            f"{', '.join(narrowing)} can be used only with --all", "Give --all, or the ids of notifications."
+        )
+    if bool(notification_ids) == (every is not None):
+        raise UsageError(
+            "give either ids of notifications or --all",
+            "python -m notifier status lists the failed notifications with their ids.",
+        )
+    wanted = None if every is None else _wanted(every, channels)
+    with opened(store_url) as (_, stores):
+        if every is None or wanted is None:
+            found = _by_id(stores, notification_ids, channels)
         else:
-            _print_message(found)
+            require_tenant(stores, every.tenant)
+            logs = LogFilter(frozenset(map(LogStatus, every.statuses)), frozenset(channels))
+            found = retry_all(stores.notifications, wanted, logs, wall_clock_ms, limit=every.limit)
+    if as_json:
+        retried = [{"id": one, "channels": again} for one, again in found.channels.items()]
+        counts = {"notifications": len(found.channels), "messages": found.messages, "expired": found.expired}
+        print_json({"retried": retried, **counts, "complete": found.after is None})
+    else:
+        _print_message(found)
 
 
 def _print_message(found: RetryResult) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import typer
 
 from core.calendar.periods import Locale
-from core.command_line import command_settings, edge, print_json, print_message
+from core.command_line import command_settings, print_json, print_message
 from core.errors import MaybeSent, ServiceError, UsageError
 from core.notifications.model import new_id
 from core.settings import Settings
@@ -30,40 +30,39 @@ _GIVEN_UP: Final = "Another attempt would fail too: a worker would not retry it.
 
 def run(channel: str, address: str, body: str | None, locale: Locale, as_json: bool) -> None:
     """Print a test message, and send it over `channel`."""
-    with edge(as_json):
-        settings = command_settings()
-        sender = _sender(channel, settings)
-        message = Message(
-            id=f"{new_id()}:{channel}",
-            title=_TITLES[locale],
-            body=_BODIES[locale] if body is None else body,
-            locale=locale,
-            created_at_ms=wall_clock_ms(),
-            address=normalised_address("ADDRESS", channel, address),
-        )
-        print_message(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
-        print_message(f"  {message.title}")
-        for line in message.body.splitlines():
-            print_message(f"  {line}")
-        workers = _workers(settings)
-        for sentence in differences(workers):
-            print_message(f"{sentence[0].upper()}{sentence[1:]}.")
-        try:
-            # The print sender writes to standard output, which is for the outcome.
-            with redirect_stdout(sys.stderr):
-                receipt = _sent(sender, message)
-        finally:
-            sender.close()
-        if receipt.printed:
-            print_message("The sender print only logs. NOTIFY_SENDERS chooses senders that deliver messages.")
-        if as_json:
-            outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
-            print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
-        else:
-            facts = ["Printed; not sent to anyone" if receipt.printed else "Sent"]
-            facts += [] if receipt.reference is None else [f"reference of the gateway: {receipt.reference}"]
-            facts += [] if receipt.parts is None else [f"SMS parts to pay for: {receipt.parts}"]
-            typer.echo(f"{'; '.join(facts)}.")
+    settings = command_settings()
+    sender = _sender(channel, settings)
+    message = Message(
+        id=f"{new_id()}:{channel}",
+        title=_TITLES[locale],
+        body=_BODIES[locale] if body is None else body,
+        locale=locale,
+        created_at_ms=wall_clock_ms(),
+        address=normalised_address("ADDRESS", channel, address),
+    )
+    print_message(f"Sending over {channel} with {settings.senders[channel]} to {message.masked_address}:")
+    print_message(f"  {message.title}")
+    for line in message.body.splitlines():
+        print_message(f"  {line}")
+    workers = _workers(settings)
+    for sentence in differences(workers):
+        print_message(f"{sentence[0].upper()}{sentence[1:]}.")
+    try:
+        # The print sender writes to standard output, which is for the outcome.
+        with redirect_stdout(sys.stderr):
+            receipt = _sent(sender, message)
+    finally:
+        sender.close()
+    if receipt.printed:
+        print_message("The sender print only logs. NOTIFY_SENDERS chooses senders that deliver messages.")
+    if as_json:
+        outcome = {"sent": not receipt.printed, "printed": receipt.printed, "reference": receipt.reference}
+        print_json({"id": message.id, **outcome, "parts": receipt.parts, "workers": workers_view(workers)})
+    else:
+        facts = ["Printed; not sent to anyone" if receipt.printed else "Sent"]
+        facts += [] if receipt.reference is None else [f"reference of the gateway: {receipt.reference}"]
+        facts += [] if receipt.parts is None else [f"SMS parts to pay for: {receipt.parts}"]
+        typer.echo(f"{'; '.join(facts)}.")
 
 
 def _sender(channel: str, settings: Settings) -> Sender:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from core.command_line import counted, edge, opened, print_json
+from core.command_line import counted, opened, print_json
 from core.errors import ServiceError
 from core.instants import iso_instant, iso_instant_or_none
 from core.notifications.events import LogStatus
@@ -23,8 +23,7 @@ from notifier.worker_settings import WorkerSettings, differences
 
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
-    """Show an overview, or one notification with its history."""
-    with edge(as_json), opened(store_url) as (settings, stores):
+    with opened(store_url) as (settings, stores):
         if notification_id is not None:
             shown = notification_view(require_notification(stores, notification_id))
         else:

@@ -8,25 +8,25 @@ from typing import Any
 import typer
 
 from core.calendar.periods import Locale, Mode
-from core.command_line import edge, opened, print_json, print_message, print_result
+from core.command_line import opened, print_json, print_message, print_result
 from core.errors import ServiceError, UsageError
 from core.instants import iso_instant, iso_instant_or_none, to_the_second
 from core.notifications.model import new_id
 from core.notifications.reach_warnings import subscribable_channels, subscription_warnings
 from core.notifications.subscribing import subscribe
-from core.notifications.values import MerchantId
+from core.notifications.users import tenant_to_write
+from core.notifications.values import MerchantId, UserId
 from core.stores import wall_clock_ms
 from core.stores.subscriptions import Subscription
 from core.tenants import OPERATOR
 from notifier.commands.arguments import (
     require_channels,
     require_tenant,
-    tenant_to_write,
+    tenant_of,
     text,
     warn,
     warnings_view,
 )
-from notifier.commands.arguments import user_id as checked_user_id
 
 
 def add(
@@ -41,38 +41,36 @@ def add(
     as_json: bool,
 ) -> None:
     """Subscribe a user, unless an equivalent subscription is active."""
-    with edge(as_json):
-        if (merchant_id is None) != all_merchants:
-            raise UsageError(
-                "give either --merchant or --all-merchants",
-                "Give --merchant ID, or --all-merchants for the summaries of all merchants together.",
-            )
-        user_id = checked_user_id(user_id)
-        if merchant_id is not None:
-            merchant_id = text("--merchant", MerchantId, merchant_id)
-        with opened(store_url, create=True) as (settings, stores):
-            require_channels(channels, subscribable_channels(settings.senders), settings)
-            wanted = Subscription(
-                id=new_id(),
-                merchant_id=merchant_id,
-                user_id=user_id,
-                modes=tuple(mode for mode in Mode if mode in modes),
-                channels=tuple(channels),
-                locale=locale,
-                created_at_ms=wall_clock_ms(),
-                tenant=tenant_to_write(stores, user_id, tenant),
-            )
-            found = subscribe(stores.subscriptions, wanted)
-            stored = found.subscription
-            warnings = subscription_warnings(stores, stored, settings.senders)
-        print_result(as_json, _as_json(stored) | {"warnings": warnings_view(warnings)}, stored.id)
-        print_message(f"{'This subscription already exists: ' if found.there_was else ''}{_sentence(stored)}")
-        warn(warnings)
+    if (merchant_id is None) != all_merchants:
+        raise UsageError(
+            "give either --merchant or --all-merchants",
+            "Give --merchant ID, or --all-merchants for the summaries of all merchants together.",
+        )
+    user_id = text("USER", UserId, user_id)
+    if merchant_id is not None:
+        merchant_id = text("--merchant", MerchantId, merchant_id)
+    with opened(store_url, create=True) as (settings, stores):
+        require_channels(channels, subscribable_channels(settings.senders), settings)
+        wanted = Subscription(
+            id=new_id(),
+            merchant_id=merchant_id,
+            user_id=user_id,
+            modes=tuple(mode for mode in Mode if mode in modes),
+            channels=tuple(channels),
+            locale=locale,
+            created_at_ms=wall_clock_ms(),
+            tenant=tenant_of(stores, user_id, tenant, tenant_to_write),
+        )
+        found = subscribe(stores.subscriptions, wanted)
+        stored = found.subscription
+        warnings = subscription_warnings(stores, stored, settings.senders)
+    print_result(as_json, _as_json(stored) | {"warnings": warnings_view(warnings)}, stored.id)
+    print_message(f"{'This subscription already exists: ' if found.there_was else ''}{_sentence(stored)}")
+    warn(warnings)
 
 
 def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: str | None, as_json: bool) -> None:
-    """List subscriptions."""
-    with edge(as_json), opened(store_url) as (_, stores):
+    with opened(store_url) as (_, stores):
         require_tenant(stores, tenant)
         found = stores.subscriptions.all(tenant=tenant, user_id=user_id, active=not with_ended)
         if as_json:
@@ -88,7 +86,7 @@ def show(user_id: str | None, tenant: str | None, with_ended: bool, store_url: s
 
 def end(subscription_id: str, store_url: str | None, as_json: bool) -> None:
     """End a subscription; ending again changes nothing."""
-    with edge(as_json), opened(store_url) as (_, stores):
+    with opened(store_url) as (_, stores):
         now_ms = wall_clock_ms()
         try:
             ended = stores.subscriptions.end(subscription_id, now_ms)
