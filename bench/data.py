@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from bench.programs import TWO_GZIPPED
+from bench.programs.yardsticks import read
 from bench.running import ROOT, run, say
 
 MERCHANTS: Final = 200
 SEED: Final = 1403
 WARM_UP_TRANSACTIONS: Final = 20_000
 _TIMEOUT_S: Final = 1800
-_BUFFER_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,5 @@ def _run_module(*arguments: str) -> None:
 
 def into_page_cache(path: Path) -> None:
     """Read the file once, so that all programs find it in the page cache."""
-    buffer = bytearray(_BUFFER_BYTES)
     for one in path.iterdir() if path.is_dir() else (path,):
-        with one.open("rb", buffering=0) as file:
-            while file.readinto(buffer):
-                pass
+        read(one)

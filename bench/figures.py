@@ -6,7 +6,6 @@ import operator
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from bench.sections import short, table
@@ -14,31 +13,25 @@ from bench.sections import short, table
 HEAD: Final = ("what", "to reach", "measured", "met", "least to most")
 
 
-class Bound(StrEnum):
-    """The side of its limit on which a target is met."""
-
-    AT_LEAST = "at least"
-    AT_MOST = "at most"
-    UNDER = "under"
-
-
-AT_LEAST, AT_MOST, UNDER = Bound.AT_LEAST, Bound.AT_MOST, Bound.UNDER
-_HOLDS: Final[dict[Bound, Callable[[float, float], bool]]] = {
+AT_LEAST, AT_MOST, UNDER = "at least", "at most", "under"
+_HOLDS: Final[dict[str, Callable[[float, float], bool]]] = {
     AT_LEAST: operator.ge,
     AT_MOST: operator.le,
     UNDER: operator.lt,
 }
+"""The sides of its limit on which a target is met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure and its target.
 
+    :param bound: `AT_LEAST`, `AT_MOST` or `UNDER` the limit.
     :param values: one per round, or one in all; their median is the figure. Empty if it was not measured.
     """
 
     what: str
-    bound: Bound
+    bound: str
     limit: float
     unit: str
     values: Sequence[float]
@@ -50,7 +43,6 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the target is met."""
         return _HOLDS[self.bound](self.value, self.limit)
 
     @property

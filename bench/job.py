@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.commands import commands, environment
 from bench.data import Data
-from bench.figures import AT_LEAST, AT_MOST, UNDER, Bound, Figure
+from bench.figures import AT_LEAST, AT_MOST, UNDER, Figure
 from bench.measure import Measurement, measure
 from bench.programs import PROGRAMS
 from bench.sections import Section, short, table
@@ -38,7 +38,7 @@ class Quotient:
     """A quantity of `over`, named by its unit, divided by that of `under` if there is one; and its target."""
 
     what: str
-    bound: Bound
+    bound: str
     limit: float
     over: str
     under: str | None = None

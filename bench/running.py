@@ -124,7 +124,6 @@ def cpu_s(processes: Sequence[psutil.Process]) -> float:
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port: int = reserved.getsockname()[1]
     return port

@@ -93,14 +93,10 @@ def _make_base(command: Sequence[str], kept: Path) -> None:
             archive = Path(folder) / "tar"
             _run(["tar", "--create", "--one-file-system", "--file", str(archive), "--directory", str(root), "."])
             archive.rename(kept)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         (Path(folder) / "Dockerfile").write_text(f"FROM scratch\nADD {kept.name} /\n")
-        os.link(kept, Path(folder) / kept.name) if _same_device(kept, folder) else shutil.copy(kept, folder)
+        (Path(folder) / kept.name).hardlink_to(kept)
         _run([*command, "build", "--quiet", "--layers", "--tag", f"docker.io/library/{base_tag()}", folder])
-
-
-def _same_device(one: Path, other: str) -> bool:
-    return one.stat().st_dev == Path(other).stat().st_dev
 
 
 def _mirror() -> list[str]:

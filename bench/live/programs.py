@@ -1,11 +1,15 @@
 """What is measured: programs that add up the same collection by merchant and local day, each in its own way.
 
+One runs in a process of its own: ``python -m bench.live.programs NAME URL WARM_UP_URL``, which prints what
+`bench.worker` does; its processor time is without that of the server.
+
 Each takes the URL of a database, reads its collection ``transaction``, and returns a function that lists its totals as
 `bench.programs` says. All ask for the same fields only.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +19,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from bench.programs import Totals
+from bench.worker import print_measured
 
 BATCH: Final = 10_000
 """Documents in one answer of the server, the same for all that can be told."""
@@ -111,3 +116,8 @@ PROGRAMS: Final = (
     LiveProgram("drain-sorted", "only draining the server, by `_id`", partial(_drain, [("_id", 1)]), has_totals=False),
 )
 """In the order of the report."""
+
+
+if __name__ == "__main__":
+    name, url, warm_up_url = sys.argv[1:]
+    print_measured({program.name: program for program in PROGRAMS}[name].run, warm_up_url, url)

@@ -53,7 +53,7 @@ def measure_live(only: Collection[str], data: Data, rounds: int) -> Section:
     ):
         for number in range(1, rounds + 1):
             for program in programs:
-                answer = measured_by("bench.live.worker", program.name, url, warm_up)
+                answer = measured_by("bench.live.programs", program.name, url, warm_up)
                 results[program.name].add(answer, has_totals=program.has_totals)
                 say(f"round {number} of {rounds}: {program.name} {answer['seconds']:.3f} s")
     require_equal_totals(results)

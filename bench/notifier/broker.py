@@ -27,7 +27,6 @@ class Broker:
     version: str
 
     def url(self, database: int) -> str:
-        """The URL of one of its databases."""
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     def variables(self, database: int) -> dict[str, str]:
@@ -39,7 +38,6 @@ class Broker:
         return redis.Redis(port=self.port, db=database, socket_timeout=10)
 
     def cpu_s(self) -> float:
-        """What it has computed since it was started."""
         return cpu_s([psutil.Process(self.process_id)])
 
 

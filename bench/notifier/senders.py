@@ -6,7 +6,7 @@ import time
 from typing import ClassVar, Final, Self
 
 from core.settings import Settings
-from notifier.senders.base import Message, NotAskable, Receipt
+from notifier.senders.base import Message, Receipt, Sender
 
 PATH: Final = f"{__name__}.CountingSender"
 """Its name in ``NOTIFY_SENDERS``."""
@@ -17,25 +17,16 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-class CountingSender:
+class CountingSender(Sender):
     """Like `print`, without printing; sent messages are counted by their references in the store."""
 
     channels: ClassVar = frozenset[str]()
     needs_address: ClassVar = False
-    deduplicates: ClassVar = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """It needs no settings."""
         return cls()
 
     def send(self, message: Message) -> Receipt:
         """Take `message`; its reference is the instant, see `now_us`."""
         return Receipt(str(now_us()))
-
-    def find(self, message: Message) -> Receipt | None:
-        """It has no status lookup."""
-        raise NotAskable
-
-    def close(self) -> None:
-        """There is nothing to close."""

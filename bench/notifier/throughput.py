@@ -70,7 +70,6 @@ class Contest:
     given: int = 0
 
     def measure(self, messages: int) -> None:
-        """Add the results of a round."""
         before_s = self.worker.cpu_s(), self.broker.cpu_s()
         self.rate.per_s.append(messages / self.run(messages))
         self.rate.cpu_ms.append((self.worker.cpu_s() - before_s[0]) / messages * 1e3)

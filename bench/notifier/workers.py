@@ -33,7 +33,6 @@ class Worker:
         return cpu_s([parent, *parent.children()])
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float, lasting_s: float = 0.0) -> float:
-        """See `bench.running.wait_until`."""
         return wait_until(holds, self.process, self.log, timeout_s, lasting_s)
 
 
