@@ -58,12 +58,9 @@ def problem_examples() -> dict[ProblemKind, Example]:
 
 
 def _failing(kind: ProblemKind, request: dict[str, Any], answer: dict[str, Any]) -> Example:
-    return Example(kind.value.title, ExampleRequest(**request), _details(kind, **answer))
-
-
-def _details(kind: ProblemKind, detail: str, errors: tuple[dict[str, Any], ...] = ()) -> Any:
-    problem = Problem(kind, detail, errors=[ParameterError(**error) for error in errors])
-    return json.loads(details_of(problem, REQUEST_ID).json_bytes())
+    problem = Problem(kind, answer["detail"], errors=[ParameterError(**error) for error in answer.get("errors", ())])
+    body = json.loads(details_of(problem, REQUEST_ID).json_bytes())
+    return Example(kind.value.title, ExampleRequest(**request), body)
 
 
 @cache
