@@ -17,9 +17,9 @@ from core.errors import SourceError, StoreBusy, TooManyRejects
 from core.instants import Clock
 from core.merchant_names import LANGUAGES, MerchantNames, checked_name
 from core.stores.merchant_names import MerchantNameStore
-from jobs.inspection.fields import MISSING, value_at
+from jobs.inspection.fields import value_at
 from jobs.inspection.first_documents import Cell, Document, csv_document, csv_rows, documents_in, json_document
-from jobs.inspection.values import OBJECT_ID
+from jobs.inspection.values import MISSING, OBJECT_ID
 from jobs.sources.file_partition import FileFormat
 from jobs.sources.live.options import LiveOptions
 from jobs.sources.recognise import open_recognised

@@ -16,7 +16,7 @@ from core.command_line import command_settings, edge, print_json, print_message,
 from core.settings import Settings
 from core.tables import aligned
 from jobs.cli.live_options import live_options, remote_options, sources_or_setting
-from jobs.cli.reading_options import FormatOptions
+from jobs.cli.reading_options import FormatOptions, announce_compilation
 from jobs.inspection.candidates import ROLES, Candidate, name_score, role_of
 from jobs.inspection.fields import FieldFound, example
 from jobs.inspection.first_documents import read_first
@@ -42,6 +42,7 @@ def run(source: str | None, collection: str | None, documents: int, csv_delimite
         context = context_of(settings, FormatOptions(csv_delimiter=csv_delimiter))
         delimiter = context.formats.csv_delimiter
         live, remote = live_options(settings), remote_options(settings)
+        announce_compilation()
         report = inspect(read_first(argument, collection, live, documents, remote, delimiter), context)
         command = report.command(argument, collection)
         if as_json:

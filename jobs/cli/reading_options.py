@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from core.command_line import print_message
 from core.errors import SourceError, UsageError
 from core.settings import Settings
 from jobs.cli.live_options import live_options, sources_or_setting
 from jobs.decode.formats import Formats, delimiter_named, format_words, option_words
+from jobs.decode.jit import is_compiled
 from jobs.decode.plan import Fields, plan_paths
 from jobs.publish.shrinking import LossLimits
 from jobs.sources.dump_folder import sources_in
@@ -155,6 +157,12 @@ def _sources_of(source: str, collection: str | None) -> list[str]:
         for one in found
         for file in (sources_in(Path(one), collection) if os.path.isdir(one) else [one])  # noqa: PTH112 - Path raises for long names
     ]
+
+
+def announce_compilation() -> None:
+    """Print why the first command that decodes documents takes longer."""
+    if not is_compiled():
+        print_message("Compiling the decoders, which happens once and takes five to fifteen seconds.")
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:

@@ -18,8 +18,7 @@ from core.stores import Clock, Stores, wall_clock_ms
 from core.stores.runs import Run
 from jobs.cli.advice import advised
 from jobs.cli.progress import Silent, bar
-from jobs.cli.reading_options import ReadingOptions
-from jobs.decode.jit import is_compiled
+from jobs.cli.reading_options import ReadingOptions, announce_compilation
 from jobs.job import Watcher
 from jobs.partitions.counting import Counted
 from jobs.runs.quarantine import describe_quarantine
@@ -44,8 +43,7 @@ def run_job(
 
     :param reading: see `jobs.cli.advice.advised`.
     """
-    if not is_compiled():
-        print_message("Compiling the decoders, which happens once and takes five to fifteen seconds.")
+    announce_compilation()
     calendar, local_days = calendar_named(settings.calendar), LocalDays(settings.time_zone)
     shown = bar() if sys.stderr.isatty() and not as_json else nullcontext(Silent())
     with shown as watcher, advised(reading, settings):

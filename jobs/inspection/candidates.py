@@ -18,7 +18,7 @@ from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.inspection.fields import FieldFound
 from jobs.inspection.formats import Context, added_words, best_formats
-from jobs.inspection.values import reason_against
+from jobs.inspection.values import reasons_against
 
 ROLES: Final = ("merchant", "amount", "time")
 _LEAST_SHARE: Final = 0.5
@@ -91,7 +91,7 @@ def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, c
     """Evaluate the field `path` in that role for so many documents."""
     values = next((field.values for field in found if field.path == path and field.is_reachable), [])
     formats = formats_of(role, path, values, context)
-    reasons = Counter(reason_against(role, value, context.named_ms, formats) for value in values)
+    reasons = Counter(reasons_against(role, values, context.named_ms, formats))
     counted = reasons.pop(None, 0)
     rejected = {reason: count for reason, count in reasons.most_common() if reason is not None}
     if missing := documents - len(values):

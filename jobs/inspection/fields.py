@@ -14,7 +14,7 @@ from bson import DatetimeMS, Decimal128, ObjectId
 
 from jobs.decode.plan import MAX_DEPTH
 from jobs.inspection.first_documents import Document, OtherType
-from jobs.inspection.values import type_name
+from jobs.inspection.values import MISSING, type_name
 
 _URL: Final = re.compile(r"(\w[\w+.-]*:)?//[^\s\"'<>]+")
 _AUTHORITY: Final = re.compile(r"(?P<scheme>(?:\w[\w+.-]*:)?//)(?:[^/?#]*@)?(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL)
@@ -75,9 +75,6 @@ def _leaves(document: Document, above: tuple[str, ...]) -> Iterator[tuple[tuple[
             yield from _leaves(value, (*above, name))
         else:
             yield (*above, name), value
-
-
-MISSING: Final = object()
 
 
 def value_at(document: Document, path: str, is_flat: bool) -> Any:

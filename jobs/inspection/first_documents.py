@@ -1,7 +1,4 @@
-"""Reads the first documents of any source as Python values.
-
-Without compiled code, except for archives, as compiling takes seconds at the first run.
-"""
+"""Reads the first documents of any source as Python values."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bson import Decimal128
 
 from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, MAX_SCALE, Formats, format_words
-from jobs.inspection.values import reason_against
+from jobs.inspection.values import reasons_against
 
 _FRACTION: Final = re.compile(r"[.,٫](\d+)$")
 _DATES: Final = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y")
@@ -55,7 +55,7 @@ def added_words(formats: Formats, better: Formats) -> list[str]:
 
 
 def _counted(role: str, values: Sequence[Any], formats: Formats, named_ms: tuple[int, int]) -> int:
-    return sum(reason_against(role, value, named_ms, formats) is None for value in values)
+    return reasons_against(role, values, named_ms, formats).count(None)
 
 
 def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[Formats]:

@@ -18,10 +18,10 @@ from jobs.inspection.candidates import (
     formats_of,
     name_score,
 )
-from jobs.inspection.fields import MISSING, FieldFound, fields_of, value_at, without_secrets
+from jobs.inspection.fields import FieldFound, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample
 from jobs.inspection.formats import Context
-from jobs.inspection.values import reason_against
+from jobs.inspection.values import reasons_against
 from jobs.sources.url import redacted_url
 
 URL_VARIABLE: Final = "SOURCE_URL"
@@ -106,13 +106,10 @@ def _rejected(
     paths = {role: taken.path for role, taken in roles.items() if taken is not None}
     if len(paths) < len(ROLES):
         return None
-    values = {field.path: field.values for field in found}
-    formats = {role: formats_of(role, path, values.get(path, ()), context) for role, path in paths.items()}
-    return sum(
-        any(
-            (value := value_at(document, path, sample.is_flat)) is MISSING
-            or reason_against(role, value, context.named_ms, formats[role])
-            for role, path in paths.items()
-        )
-        for document in sample.documents
-    )
+    present = {field.path: field.values for field in found}
+    reasons = []
+    for role, path in paths.items():
+        formats = formats_of(role, path, present.get(path, ()), context)
+        values = [value_at(document, path, sample.is_flat) for document in sample.documents]
+        reasons.append(reasons_against(role, values, context.named_ms, formats))
+    return sum(map(any, zip(*reasons, strict=True)))
