@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, get_args, get_origin
 
@@ -36,9 +39,7 @@ GROUPS: Final[tuple[tuple[str, type[BaseSettings]], ...]] = (
 
 def table() -> str:
     """The tables of all groups."""
-    return "\n\n".join(
-        _table(title, [_row(name, field) for name, field in of.model_fields.items()]) for title, of in GROUPS
-    )
+    return "\n\n".join(_table(title, _rows(group)) for title, group in GROUPS)
 
 
 def allowed(field: FieldInfo) -> str:
@@ -52,9 +53,24 @@ def allowed(field: FieldInfo) -> str:
     return range_words(field) or "any text; or empty"
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    cells = default(field), allowed(field), field.description or ""
+def _rows(group: type[BaseSettings]) -> list[str]:
+    meanings = described(group)
+    return [_row(name, field, meanings[name]) for name, field in group.model_fields.items()]
+
+
+def _row(name: str, field: FieldInfo, meaning: str) -> str:
+    cells = default(field), allowed(field), meaning
     return f"| `{name.upper()}` | {' | '.join(cell.removesuffix('.').replace('<', '&lt;') for cell in cells)} |"
+
+
+def described(group: type[BaseSettings]) -> dict[str, str]:
+    """The docstrings of the fields of `group`, by name."""
+    definition = next(one for one in ast.walk(ast.parse(inspect.getsource(group))) if isinstance(one, ast.ClassDef))
+    return {
+        ast.unparse(field.target): " ".join(ast.literal_eval(text.value).split())
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
 
 
 def default(field: FieldInfo) -> str:

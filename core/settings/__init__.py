@@ -28,7 +28,9 @@ _USER_AND_PASSWORD: Final = re.compile(r"//[^/\s]*@")
 class Settings(RefreshSettings, NotifierSettings, ApiSettings, SourceSettings, SharedSettings):
     """The settings of all processes. An environment variable has the field's name in capitals."""
 
-    model_config = SettingsConfigDict(case_sensitive=False, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        allow_inf_nan=False, case_sensitive=False, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 def read_settings() -> Settings:

@@ -20,88 +20,52 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s*?#@]+")
 class ApiSettings(BaseSettings):
     """Address, timeouts, limits and access of the API."""
 
-    api_bind: Annotated[str, TextPattern("host:port, [IPv6]:port or unix:/path")] = Field(
-        default="127.0.0.1:8000", description="Address and port of the API."
-    )
-    api_workers: int = Field(default=2, ge=1, le=256, description="Worker processes of the API.")
-    api_threads: int = Field(
-        default=4,
-        ge=1,
-        le=256,
-        description="Threads of each worker process that use the store; summaries in SQLite are read by one separate "
-        "thread.",
-    )
-    api_queue: int = Field(
-        default=256,
-        ge=1,
-        le=100_000,
-        description="Requests of each worker that may wait for one of API_THREADS; further requests get 503 at once.",
-    )
-    api_store_timeout_s: float = Field(
-        default=3.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds that the API waits for the store before it responds with 503.",
-    )
-    api_freshness_s: float = Field(
-        default=1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Maximum seconds until the API notices a new publication, new names, and a new or revoked key.",
-    )
-    api_stale_if_error_s: float = Field(
-        default=60.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="While the store does not answer: seconds after API_FRESHNESS_S for which cached responses are "
-        "served, and known keys and sessions are accepted for reads.",
-    )
-    api_max_age_s: float = Field(
-        default=0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Maximum seconds since the sources were last read; after that, the state is degraded. 0: no limit. "
-        "Failed runs and missed refreshes always degrade the state.",
-    )
-    api_cache_mb: int = Field(
-        default=64, ge=0, le=65_536, description="Cache of responses of each worker, in megabytes."
-    )
+    api_bind: Annotated[str, TextPattern("host:port, [IPv6]:port or unix:/path")] = "127.0.0.1:8000"
+    """Address and port of the API."""
+    api_workers: int = Field(default=2, ge=1, le=256)
+    """Worker processes of the API."""
+    api_threads: int = Field(default=4, ge=1, le=256)
+    """Threads of each worker process that use the store; summaries in SQLite are read by one separate thread."""
+    api_queue: int = Field(default=256, ge=1, le=100_000)
+    """Requests of each worker that may wait for one of API_THREADS; further requests get 503 at once."""
+    api_store_timeout_s: float = Field(default=3.0, gt=0)
+    """Seconds that the API waits for the store before it responds with 503."""
+    api_freshness_s: float = Field(default=1.0, ge=0)
+    """Maximum seconds until the API notices a new publication, new names, and a new or revoked key."""
+    api_stale_if_error_s: float = Field(default=60.0, ge=0)
+    """While the store does not answer: seconds after API_FRESHNESS_S for which cached responses are served, and known
+    keys and sessions are accepted for reads."""
+    api_max_age_s: float = Field(default=0.0, ge=0)
+    """Maximum seconds since the sources were last read; after that, the state is degraded. 0: no limit. Failed runs and
+    missed refreshes always degrade the state."""
+    api_cache_mb: int = Field(default=64, ge=0, le=65_536)
+    """Cache of responses of each worker, in megabytes."""
     api_rate_limit: Annotated[
         str,
         TextPattern(
             "a number of requests and a time, such as 100/second or 6000/minute",
             r"[1-9][0-9]{0,11} ?/ ?(second|minute|hour|day)",
         ),
-    ] = Field(
-        default="6000/minute",
-        description="Requests allowed per key, or per address for requests without a key, such as 100/second.",
-    )
+    ] = "6000/minute"
+    """Requests allowed per key, or per address for requests without a key, such as 100/second."""
     api_rate_limit_storage: Annotated[
         str, TextPattern("memory:// or redis://host:6379/2", r"memory://|(rediss?|redis\+unix)://.+")
-    ] = Field(
-        default="memory://",
-        description="Where requests are counted: memory:// (per worker) or redis://host:6379/2 (for all workers).",
-    )
-    api_max_body_kb: int = Field(default=64, ge=1, le=16_384, description="Maximum size of a request body, in KiB.")
-    api_request_timeout_s: float = Field(
-        default=10.0, gt=0, allow_inf_nan=False, description="Seconds that a client may take to send its request."
-    )
-    api_access: Literal["keys", "open-loopback"] = Field(
-        default="keys",
-        description="keys: every client needs a key. open-loopback: direct requests from this host need none; never "
-        "use it behind a proxy.",
-    )
+    ] = "memory://"
+    """Where requests are counted: memory:// (per worker) or redis://host:6379/2 (for all workers)."""
+    api_max_body_kb: int = Field(default=64, ge=1, le=16_384)
+    """Maximum size of a request body, in KiB."""
+    api_request_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds that a client may take to send its request."""
+    api_access: Literal["keys", "open-loopback"] = "keys"
+    """keys: every client needs a key. open-loopback: direct requests from this host need none; never use it behind a
+    proxy."""
     api_trusted_proxies: Annotated[
         str, TextPattern("addresses and networks such as 10.0.0.5, 172.16.0.0/12, or unix; comma separated; or empty")
-    ] = Field(
-        default="",
-        description="Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are trusted, comma separated: "
-        "addresses, networks, or unix for a Unix socket. Empty: none.",
-    )
-    cors_origins: Annotated[str, TextPattern("origins such as https://app.example, comma separated; or empty")] = Field(
-        default="",
-        description="Origins whose pages may call the API, comma separated, such as https://app.example. Empty: none.",
-    )
+    ] = ""
+    """Proxies whose X-Forwarded-For, Forwarded and X-Forwarded-Proto are trusted, comma separated: addresses, networks,
+    or unix for a Unix socket. Empty: none."""
+    cors_origins: Annotated[str, TextPattern("origins such as https://app.example, comma separated; or empty")] = ""
+    """Origins whose pages may call the API, comma separated, such as https://app.example. Empty: none."""
 
     @field_validator("cors_origins")
     @classmethod

@@ -20,132 +20,88 @@ _REDIS_URL: Final = r"(rediss?|redis\+socket|sentinel|memory)://.*"
 class NotifierSettings(BaseSettings):
     """The broker, the delivery rules, and the gateways."""
 
-    celery_broker_url: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(0), _REDIS_URL)] = Field(
-        default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="Redis database of the queue; lost tasks are queued again.",
+    celery_broker_url: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(0), _REDIS_URL)] = SecretStr(
+        "redis://127.0.0.1:6379/0"
     )
-    celery_result_backend: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(1), _REDIS_URL)] = Field(
-        default=SecretStr("redis://127.0.0.1:6379/1"),
-        description="Redis database of rate limits, and of gateways that are paused for all workers.",
+    """Redis database of the queue; lost tasks are queued again."""
+    celery_result_backend: Annotated[SecretStr, TextPattern(_REDIS_FORM.format(1), _REDIS_URL)] = SecretStr(
+        "redis://127.0.0.1:6379/1"
     )
-    notify_senders: Annotated[str, TextPattern("channels and their senders, such as sms=kavenegar,email=smtp")] = Field(
-        default="sms=print,email=print,telegram=print,webhook=print",
-        description="Sender of each channel: print, smtp, kavenegar, telegram, webhook, or the dotted path of a "
-        "class, such as sms=kavenegar,email=smtp.",
+    """Redis database of rate limits, and of gateways that are paused for all workers."""
+    notify_senders: Annotated[str, TextPattern("channels and their senders, such as sms=kavenegar,email=smtp")] = (
+        "sms=print,email=print,telegram=print,webhook=print"
     )
-    notify_print_warning: bool = Field(
-        default=True,
-        description="Whether a worker warns at its start about channels with the sender print, which only logs.",
-    )
+    """Sender of each channel: print, smtp, kavenegar, telegram, webhook, or the dotted path of a class, such as
+    sms=kavenegar,email=smtp."""
+    notify_print_warning: bool = True
+    """Whether a worker warns at its start about channels with the sender print, which only logs."""
     notify_rate_limits: Annotated[
         str, TextPattern("channels and their rates, such as sms=10/second,email=100/minute; or empty")
-    ] = Field(
-        default="",
-        description="Rate limit of each channel for all workers together, such as sms=10/second,email=100/minute.",
+    ] = ""
+    """Rate limit of each channel for all workers together, such as sms=10/second,email=100/minute."""
+    notify_max_attempts: int = Field(default=15, ge=1, le=100)
+    """Attempts per channel before a message is dead."""
+    notify_backoff_s: float = Field(default=10.0, gt=0, le=86_400)
+    """Seconds until the second attempt; doubled for each further attempt, up to NOTIFY_BACKOFF_MAX_S."""
+    notify_backoff_max_s: float = Field(default=3600.0, gt=0, le=604_800)
+    """Maximum seconds between attempts, unless the gateway asks for more."""
+    notify_send_timeout_s: float = Field(default=10.0, gt=0, le=60)
+    """Seconds to wait for the response of a gateway."""
+    notify_lease_s: float = Field(default=120.0, gt=0, le=86_400)
+    """Seconds after which an attempt without an outcome is taken over by another worker; at least four times
+    NOTIFY_SEND_TIMEOUT_S."""
+    notify_clock_limit_s: float = Field(default=10.0, gt=0, le=3600)
+    """Seconds that the clock of a worker may differ from that of Redis, at most a quarter of NOTIFY_LEASE_S. With a
+    larger difference a worker does not start, or sends nothing."""
+    notify_sweep_s: float = Field(default=5.0, gt=0, le=3600)
+    """Seconds between sweeps, which queue the messages that are due."""
+    notify_metrics_host: Annotated[str, TextPattern("an IP address or a name of this host", r"[^\s/@\[\]]+")] = (
+        "127.0.0.1"
     )
-    notify_max_attempts: int = Field(
-        default=15, ge=1, le=100, description="Attempts per channel before a message is dead."
+    """Address on which a worker serves its metrics to Prometheus; 0.0.0.0: all."""
+    notify_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Port on which a worker serves its metrics to Prometheus; 0: none."""
+    notify_pulse_file: Annotated[str, TextPattern("the path of a file; or empty")] = ""
+    """Heartbeat file for health checks: a worker touches it every two seconds, beat with each task."""
+    notify_settling_s: float = Field(default=3600.0, ge=0, le=604_800)
+    """A period is announced only if the source was read at least this many seconds after its end."""
+    notify_not_after_s: float = Field(default=172_800.0, gt=0)
+    """A period is announced at most this many seconds after its end."""
+    smtp_host: Annotated[str, TextPattern("a host name or address; or empty")] = ""
+    """Mail server."""
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    """Port of the mail server."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """Encryption of the connection to the mail server; none only on this host."""
+    smtp_user: Annotated[str, TextPattern("ASCII; or empty")] = ""
+    """User of the mail server. Empty: no login."""
+    smtp_password: Annotated[SecretStr, TextPattern("ASCII; or empty")] = SecretStr("")
+    """Password of SMTP_USER."""
+    smtp_from: Annotated[str, TextPattern("an address, with or without a name before it; or empty")] = ""
+    """Sender address of mail, such as Summaries <no-reply@shop.example>."""
+    kavenegar_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = (
+        "https://api.kavenegar.com"
     )
-    notify_backoff_s: float = Field(
-        default=10.0,
-        gt=0,
-        le=86_400,
-        description="Seconds until the second attempt; doubled for each further attempt, up to NOTIFY_BACKOFF_MAX_S.",
+    """Base URL of the SMS gateway."""
+    kavenegar_api_key: Annotated[SecretStr, TextPattern("the key; or empty")] = SecretStr("")
+    """API key of the SMS gateway."""
+    kavenegar_sender: Annotated[str, TextPattern("a number of the account; or empty")] = ""
+    """Line that SMS are sent from. Empty: the default line of the account."""
+    telegram_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = (
+        "https://api.telegram.org"
     )
-    notify_backoff_max_s: float = Field(
-        default=3600.0,
-        gt=0,
-        le=604_800,
-        description="Maximum seconds between attempts, unless the gateway asks for more.",
-    )
-    notify_send_timeout_s: float = Field(
-        default=10.0, gt=0, le=60, description="Seconds to wait for the response of a gateway."
-    )
-    notify_lease_s: float = Field(
-        default=120.0,
-        gt=0,
-        le=86_400,
-        description="Seconds after which an attempt without an outcome is taken over by another worker; at least "
-        "four times NOTIFY_SEND_TIMEOUT_S.",
-    )
-    notify_clock_limit_s: float = Field(
-        default=10.0,
-        gt=0,
-        le=3600,
-        description="Seconds that the clock of a worker may differ from that of Redis, at most a quarter of "
-        "NOTIFY_LEASE_S. With a larger difference a worker does not start, or sends nothing.",
-    )
-    notify_sweep_s: float = Field(
-        default=5.0, gt=0, le=3600, description="Seconds between sweeps, which queue the messages that are due."
-    )
-    notify_metrics_host: Annotated[str, TextPattern("an IP address or a name of this host", r"[^\s/@\[\]]+")] = Field(
-        default="127.0.0.1",
-        description="Address on which a worker serves its metrics to Prometheus; 0.0.0.0: all.",
-    )
-    notify_metrics_port: int = Field(
-        default=0,
-        ge=0,
-        le=65_535,
-        description="Port on which a worker serves its metrics to Prometheus; 0: none.",
-    )
-    notify_pulse_file: Annotated[str, TextPattern("the path of a file; or empty")] = Field(
-        default="",
-        description="Heartbeat file for health checks: a worker touches it every two seconds, beat with each task.",
-    )
-    notify_settling_s: float = Field(
-        default=3600.0,
-        ge=0,
-        le=604_800,
-        description="A period is announced only if the source was read at least this many seconds after its end.",
-    )
-    notify_not_after_s: float = Field(
-        default=172_800.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="A period is announced at most this many seconds after its end.",
-    )
-    smtp_host: Annotated[str, TextPattern("a host name or address; or empty")] = Field(
-        default="", description="Mail server."
-    )
-    smtp_port: int = Field(default=587, ge=1, le=65_535, description="Port of the mail server.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="Encryption of the connection to the mail server; none only on this host."
-    )
-    smtp_user: Annotated[str, TextPattern("ASCII; or empty")] = Field(
-        default="", description="User of the mail server. Empty: no login."
-    )
-    smtp_password: Annotated[SecretStr, TextPattern("ASCII; or empty")] = Field(
-        default=SecretStr(""), description="Password of SMTP_USER."
-    )
-    smtp_from: Annotated[str, TextPattern("an address, with or without a name before it; or empty")] = Field(
-        default="", description="Sender address of mail, such as Summaries <no-reply@shop.example>."
-    )
-    kavenegar_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = Field(
-        default="https://api.kavenegar.com", description="Base URL of the SMS gateway."
-    )
-    kavenegar_api_key: Annotated[SecretStr, TextPattern("the key; or empty")] = Field(
-        default=SecretStr(""), description="API key of the SMS gateway."
-    )
-    kavenegar_sender: Annotated[str, TextPattern("a number of the account; or empty")] = Field(
-        default="", description="Line that SMS are sent from. Empty: the default line of the account."
-    )
-    telegram_url: Annotated[str, TextPattern("https://host, or http:// to this machine", r"https?://.+")] = Field(
-        default="https://api.telegram.org", description="Base URL of the Telegram Bot API."
-    )
-    telegram_bot_token: Annotated[SecretStr, TextPattern("the token; or empty")] = Field(
-        default=SecretStr(""), description="Token of the Telegram bot."
-    )
-    webhook_secret: Annotated[SecretStr, TextPattern("the secret; or empty")] = Field(
-        default=SecretStr(""),
-        description="Secret that signs webhooks (HMAC-SHA256); all receivers must belong to one owner.",
-    )
-    webhook_allow_private: bool = Field(
-        default=False, description="Whether webhooks may be sent to private and loopback addresses."
-    )
+    """Base URL of the Telegram Bot API."""
+    telegram_bot_token: Annotated[SecretStr, TextPattern("the token; or empty")] = SecretStr("")
+    """Token of the Telegram bot."""
+    webhook_secret: Annotated[SecretStr, TextPattern("the secret; or empty")] = SecretStr("")
+    """Secret that signs webhooks (HMAC-SHA256); all receivers must belong to one owner."""
+    webhook_allow_private: bool = False
+    """Whether webhooks may be sent to private and loopback addresses."""
 
     webhook_ports: Annotated[
         str, TextPattern("ports such as 443,8443", r" *[1-9][0-9]{0,4} *(, *[1-9][0-9]{0,4} *)*")
-    ] = Field(default="443,80,8443,8080", description="Allowed ports of webhooks, comma separated.")
+    ] = "443,80,8443,8080"
+    """Allowed ports of webhooks, comma separated."""
 
     @field_validator("notify_senders")
     @classmethod

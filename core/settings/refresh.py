@@ -16,40 +16,19 @@ _NO_REFRESH: Final = ("-h", "--help", "--version")
 class RefreshSettings(BaseSettings):
     """The look-back, limits and interval of refreshes."""
 
-    refresh_look_back_days: int = Field(
-        default=3,
-        ge=0,
-        le=36_500,
-        description="Days before the collection was last read that each refresh also recomputes, because their "
-        "documents may still change.",
-    )
-    refresh_max_loss_ratio: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Share of published transactions that days may lose in a refresh or repair; see docs/summaries.md.",
-    )
-    refresh_max_loss_count: int = Field(
-        default=20,
-        ge=0,
-        le=2**63 - 1,
-        description="Number of transactions that days may lose; a run stops only above both limits.",
-    )
-    refresh_every_s: float = Field(
-        default=0.0,
-        ge=0,
-        le=604_800,
-        description="Seconds between refreshes that beat starts; 0: none. Status uses it to count missed refreshes.",
-    )
-    refresh_time_limit_s: float = Field(
-        default=3600.0,
-        gt=0,
-        le=604_800,
-        description="Seconds after which a refresh started by beat is stopped.",
-    )
-    refresh_options: Annotated[str, TextPattern("options as typed in a shell; or empty")] = Field(
-        default="", description="Command-line options of refreshes started by beat, such as --where status=paid."
-    )
+    refresh_look_back_days: int = Field(default=3, ge=0, le=36_500)
+    """Days before the collection was last read that each refresh also recomputes, because their documents may still
+    change."""
+    refresh_max_loss_ratio: float = Field(default=0.1, ge=0, le=1)
+    """Share of published transactions that days may lose in a refresh or repair; see docs/summaries.md."""
+    refresh_max_loss_count: int = Field(default=20, ge=0, le=2**63 - 1)
+    """Number of transactions that days may lose; a run stops only above both limits."""
+    refresh_every_s: float = Field(default=0.0, ge=0, le=604_800)
+    """Seconds between refreshes that beat starts; 0: none. Status uses it to count missed refreshes."""
+    refresh_time_limit_s: float = Field(default=3600.0, gt=0, le=604_800)
+    """Seconds after which a refresh started by beat is stopped."""
+    refresh_options: Annotated[str, TextPattern("options as typed in a shell; or empty")] = ""
+    """Command-line options of refreshes started by beat, such as --where status=paid."""
 
     @field_validator("refresh_options")
     @classmethod

@@ -29,10 +29,6 @@ def test_settings_have_their_documented_defaults() -> None:
     )
 
 
-def test_every_setting_has_a_description() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
-
-
 def test_environment_variables_are_the_upper_case_names(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "STORE_URL": "mongodb://db/x",
