@@ -418,12 +418,12 @@ def _in_zone(local: Int, is_date: Bool, conversion: Conversion) -> tuple[Int, In
 
 @outlined
 def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int, Int, Int]:
-    """Read up to `most` digits: (their number, or -1 if fewer than `least`; the position after them; how many)."""
+    """Read up to `most` digits: (number, position after them, how many); with too few, a position beyond `end`."""
     number = np.int64(0)
     for count in range(most):
         digit, after = _digit_at(text, at, end)
         if digit < 0:
-            return (number if count >= least else -1), at, count
+            return number, (at if count >= least else end + 1), count
         number = number * 10 + digit
         at = after
     return number, at, most
@@ -431,7 +431,7 @@ def _digits(text: Bytes, at: Int, end: Int, least: Int, most: Int) -> tuple[Int,
 
 @outlined
 def _name(text: Bytes, at: Int, end: Int, names: Bytes, whole: Bool) -> tuple[Int, Int]:
-    """The index in `names` (from 1; 0: none) of the name at `at`, in any case, and the position after it.
+    """The index in `names` (from 1) of the name at `at`, in any case, and the position after it; if none, beyond `end`.
 
     :param whole: match the whole name, not only its first three letters.
     """
@@ -449,7 +449,7 @@ def _name(text: Bytes, at: Int, end: Int, names: Bytes, whole: Bool) -> tuple[In
             return number, at + length
         number += 1
         i += 1
-    return 0, at
+    return 0, end + 1
 
 
 @outlined
@@ -462,7 +462,7 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
     year: Int = np.int64(0)
     month: Int = np.int64(1)
     day: Int = np.int64(1)
-    of_year: Int = np.int64(0)
+    of_year: Int = np.int64(1)
     hour: Int = np.int64(0)
     minute: Int = np.int64(0)
     second: Int = np.int64(0)
@@ -485,12 +485,8 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
                 return 0, why.UNREADABLE_VALUE
         elif step == 0x59:  # %Y
             year, at, _ = _digits(text, at, end, 4, 4)
-            if year < 0:
-                return 0, why.UNREADABLE_VALUE
         elif step == 0x79:  # %y
             year, at, _ = _digits(text, at, end, 2, 2)
-            if year < 0:
-                return 0, why.UNREADABLE_VALUE
             year += 2000 if year < 69 else 1900
         elif step == 0x6D:  # %m
             month, at, _ = _digits(text, at, end, 1, 2)
@@ -498,12 +494,10 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
             day, at, _ = _digits(text, at, end, 1, 2)
         elif step == 0x6A:  # %j
             of_year, at, _ = _digits(text, at, end, 1, 3)
-            if of_year < 1:
-                return 0, why.UNREADABLE_VALUE
         elif step == 0x48 or step == 0x49:  # %H, %I
             hour, at, _ = _digits(text, at, end, 1, 2)
             has_hour = True
-            if hour < 0 or hour > 23 or (step == 0x49 and (hour < 1 or hour > 12)):
+            if hour > 23 or (step == 0x49 and (hour < 1 or hour > 12)):
                 return 0, why.UNREADABLE_VALUE
         elif step == 0x4D:  # %M
             minute, at, _ = _digits(text, at, end, 1, 2)
@@ -511,15 +505,11 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
             second, at, _ = _digits(text, at, end, 1, 2)
         elif step == 0x66:  # %f
             fraction, at, count = _digits(text, at, end, 1, _FRACTION_DIGITS)
-            if fraction < 0:
-                return 0, why.UNREADABLE_VALUE
             millisecond = fraction * _POWERS[_FRACTION_DIGITS - count] // 1_000_000
         elif step == 0x62 or step == 0x42:  # %b, %B
             month, at = _name(text, at, end, _MONTHS, step == 0x42)
         elif step == 0x61 or step == 0x41:  # %a, %A
-            weekday, at = _name(text, at, end, _DAYS, step == 0x41)
-            if weekday == 0:
-                return 0, why.UNREADABLE_VALUE
+            _, at = _name(text, at, end, _DAYS, step == 0x41)
         elif step == 0x70:  # %p
             letter = np.uint8(0) if at + 1 >= end else text[at] | np.uint8(0x20)
             if (letter != 0x61 and letter != 0x70) or (text[at + 1] | np.uint8(0x20)) != 0x6D:
@@ -532,17 +522,16 @@ def _instant_by_pattern(text: Bytes, start: Int, end: Int, conversion: Conversio
             if not has_offset:
                 return 0, why.UNREADABLE_VALUE
             at = offset_end
-    if at != end or minute < 0 or minute > 59 or second < 0 or second > 59:
+    if at != end or minute > 59 or second > 59 or of_year < 1:
         return 0, why.UNREADABLE_VALUE
     if afternoon >= 0:
         hour = hour % 12 + 12 * afternoon
     days = days_from_civil(year, month, day)
     if days == NO_DATE:
         return 0, why.UNREADABLE_VALUE
-    if of_year > 0:
-        days += of_year - 1
-        if days >= days_from_civil(year + 1, 1, 1):
-            return 0, why.UNREADABLE_VALUE
+    days += of_year - 1
+    if days >= days_from_civil(year + 1, 1, 1):
+        return 0, why.UNREADABLE_VALUE
     local = days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + millisecond
     if has_offset:
         return local - offset_minutes * 60_000, 0
