@@ -26,7 +26,7 @@ TAKEN_OVER: Final = "a later run has taken over"
 """The reason why a closed run cannot publish."""
 
 _DEFECT: Final = "Nothing was published. This is a defect of the program: please report it with the command used."
-_MEDDLING: Final = (
+_FOREIGN_WRITES: Final = (
     "Nothing was published. If another program wrote to the summaries, stop it, then run the command again."
 )
 _GENERATION_NAME: Final = re.compile(rf"{SUMMARIES}_(\d{{6,}})_run_(\d{{6,}})")
@@ -100,7 +100,7 @@ def require_amended(publication: Publication, rows: int) -> None:
     """
     if rows != publication.rows:
         raise ConservationBroken(
-            f"the store should have {publication.rows} summaries, but would have {rows}", _MEDDLING
+            f"the store should have {publication.rows} summaries, but would have {rows}", _FOREIGN_WRITES
         )
 
 
@@ -111,7 +111,7 @@ def require_untouched(missed: int) -> None:
     :raises ConservationBroken: it is not 0.
     """
     if missed:
-        raise ConservationBroken(f"{missed} summaries were changed by another program during the run", _MEDDLING)
+        raise ConservationBroken(f"{missed} summaries were changed by another program during the run", _FOREIGN_WRITES)
 
 
 def _require_distinct(rows: pl.DataFrame) -> None:

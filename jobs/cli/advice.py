@@ -41,14 +41,14 @@ def _advice(wrong: WrongField, reading: ReadingOptions, settings: Settings) -> s
         options = [[_option(wrong), name] for name in _similar(wrong)]
     if options:
         meant = " or ".join(f"`{printable(shell_quoted(one))}`" for one in options[:_NAMED])
-        said = f"Did you mean {meant}?"
+        suggestion = f"Did you mean {meant}?"
     else:
-        said = f"The {wrong.role} is read from the field {printable(wrong.path)} ({_option(wrong)})."
+        suggestion = f"The {wrong.role} is read from the field {printable(wrong.path)} ({_option(wrong)})."
     if argument == STANDARD_INPUT:
-        return said
+        return suggestion
     named = [] if reading.collection is None else ["--collection", reading.collection]
     command = shell_quoted(["python", "-m", "jobs", "inspect", shown_source(argument), *named])
-    return f"{said} See all fields with: {printable(command)}."
+    return f"{suggestion} See all fields with: {printable(command)}."
 
 
 def _option(wrong: WrongField) -> str:

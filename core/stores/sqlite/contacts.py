@@ -61,9 +61,9 @@ class SqliteContactStore(ContactStore):
 
     def listed(self, *, tenant: str = OPERATOR, after: str | None = None, limit: int) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
-        asked = storable(tenant), storable(after or ""), max(limit, 0)
+        values = storable(tenant), storable(after or ""), max(limit, 0)
         with self._database.connection() as connection:
-            for user_id, channel, address in connection.execute(_LISTED, asked):
+            for user_id, channel, address in connection.execute(_LISTED, values):
                 found.setdefault(user_id, {})[channel] = address
         return found
 

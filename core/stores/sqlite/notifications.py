@@ -137,29 +137,24 @@ class SqliteNotificationStore(NotificationStore):
         self, before_ms: int, *, unknown: bool, after: tuple[int, str] | None = None, limit: int
     ) -> list[Notification]:
         created_at_ms, last_id = after or (-(2**62), "")
+        query = (
+            f"SELECT * FROM notifications WHERE (created_at_ms, id) > (:created_at_ms, :last_id) AND {_FINISHED} "
+            "ORDER BY created_at_ms, id LIMIT :limit"
+        )
+        values = {"created_at_ms": created_at_ms, "last_id": last_id, "limit": max(limit, 0)}
         with self._database.connection() as connection:
-            rows = connection.execute(
-                f"SELECT * FROM notifications WHERE (created_at_ms, id) > (:created_at_ms, :last_id) AND {_FINISHED} "
-                "ORDER BY created_at_ms, id LIMIT :limit",
-                {
-                    "created_at_ms": created_at_ms,
-                    "last_id": last_id,
-                    "before_ms": before_ms,
-                    "unknown": unknown,
-                    "limit": max(limit, 0),
-                },
-            ).fetchall()
+            rows = connection.execute(query, {**values, "before_ms": before_ms, "unknown": unknown}).fetchall()
         return [notification_from_record(from_row(row)) for row in rows]
 
     def remove(self, notification_ids: Sequence[str], before_ms: int, *, unknown: bool) -> int:
         removed = 0
         with self._database.transaction() as connection:
             for notification_id in notification_ids:
-                asked = {"id": notification_id, "before_ms": before_ms, "unknown": unknown}
-                if connection.execute(f"DELETE FROM notifications WHERE id = :id AND {_FINISHED}", asked).rowcount:
+                values = {"id": notification_id, "before_ms": before_ms, "unknown": unknown}
+                if connection.execute(f"DELETE FROM notifications WHERE id = :id AND {_FINISHED}", values).rowcount:
                     removed += 1
-                    connection.execute("DELETE FROM notification_events WHERE notification_id = :id", asked)
-                    connection.execute("DELETE FROM notification_logs WHERE notification_id = :id", asked)
+                    connection.execute("DELETE FROM notification_events WHERE notification_id = :id", values)
+                    connection.execute("DELETE FROM notification_logs WHERE notification_id = :id", values)
         return removed
 
     def counts(self) -> list[ChannelCounts]:
