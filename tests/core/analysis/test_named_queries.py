@@ -33,7 +33,7 @@ class Shop:
         publish(self.stores, sales, calendar)
 
     def ask(self, name: str, *columns: str, **parameters: Value) -> list[tuple[Any, ...]]:
-        """The rows of an answer, all columns unless some are named; ``from_`` stands for ``from``."""
+        """The rows of an answer, all columns unless some are named; ``from_`` means ``from``."""
         given = {name.rstrip("_"): value for name, value in parameters.items()}
         answer = run_query(self.stores.summaries, name, given)
         return answer.select(columns or answer.columns).rows()

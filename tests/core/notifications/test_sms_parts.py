@@ -42,9 +42,9 @@ def test_sms_parts_are_counted_as_by_networks(text: str, expected: SmsParts) -> 
 @given(st.text(max_size=400))
 def test_the_sms_parts_hold_the_text_without_an_empty_part(text: str) -> None:
     found = sms_parts(text)
-    alone, joined = (160, 153) if found.encoding == "gsm" else (70, 67)
-    capacity = alone if found.parts == 1 else joined * found.parts
+    single, joined = (160, 153) if found.encoding == "gsm" else (70, 67)
+    capacity = single if found.parts == 1 else joined * found.parts
     assert found.units <= capacity
     if found.parts > 1:
-        assert found.units > alone
+        assert found.units > single
         assert found.units > (joined - 1) * (found.parts - 1)

@@ -206,7 +206,7 @@ def test_frequent_amendments_do_not_starve_a_long_read(stores: Stores, mongo_dat
         newer, base = reader._read(
             lambda layers: layer_queries_of_mode(layers, Mode.DAILY, None, None), read_while_others_publish
         )
-    assert {amount for _, amount in newer} == {4}, "what was published when it began anew"
+    assert {amount for _, amount in newer} == {4}, "the publication when it began again"
     assert sorted([key for key, _ in newer] + [key for key, _ in base]) == sorted(BASE["key"])
 
 

@@ -55,7 +55,7 @@ def write_errors(count: int, code: int, message: str) -> Document:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "reason"),
     [
         (write_errors(90, 121, "Document failed validation"),
          "90 writes failed, the first with code 121: Document failed validation"),
@@ -73,12 +73,12 @@ def write_errors(count: int, code: int, message: str) -> Document:
     ],
     ids=["validation", "duplicate", "write concern", "command", "long", "silent"],
 )  # fmt: skip
-def test_the_error_of_a_failed_batch_contains_no_data(proxy: MongoProxy, answer: Document, said: str) -> None:
+def test_the_error_of_a_failed_batch_contains_no_data(proxy: MongoProxy, answer: Document, reason: str) -> None:
     with open_stores(proxy.url, timeout_s=10) as stores:
         proxy.answer("insert", answer)
         with pytest.raises(StoreUnavailable) as caught:
             stores.summaries.publish(publication(1, ROWS), ROWS)
-    assert caught.value.sentence.endswith(f" refuses the request: {said}")
+    assert caught.value.sentence.endswith(f" refuses the request: {reason}")
     # What logs and the results of tasks keep of it.
     assert "m0007" not in "".join(traceback.format_exception(caught.value))
 

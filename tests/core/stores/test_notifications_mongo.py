@@ -306,11 +306,11 @@ def test_orphaned_events_are_ignored_when_an_id_is_reused(
     store: NotificationStore, db: PyMongoDatabase[Document]
 ) -> None:
     _insert(db, event_document(notification(), "sms", event(3, R)))
-    anew = store.add(notification(created_at_ms=NOW_MS + 1), NOW_MS + 1).notification
-    state = happen(store, anew, A, S)
-    assert stored_in(store, anew).log("sms").state == state
+    added_again = store.add(notification(created_at_ms=NOW_MS + 1), NOW_MS + 1).notification
+    state = happen(store, added_again, A, S)
+    assert stored_in(store, added_again).log("sms").state == state
     db["notifications"].delete_many({})
-    db["notification_events"].delete_many({"_id": {"$ne": f"{anew.id}:sms:3"}})
+    db["notification_events"].delete_many({"_id": {"$ne": f"{added_again.id}:sms:3"}})
 
     again = store.add(notification(created_at_ms=NOW_MS + 2), NOW_MS + 2).notification
     happen(store, again, A, F, A, S)

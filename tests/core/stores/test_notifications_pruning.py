@@ -127,9 +127,9 @@ def test_a_notification_reopened_before_pruning_is_kept(store: NotificationStore
 def test_a_removed_id_can_be_used_again_from_the_start(store: NotificationStore) -> None:
     one = add(store, 1, A, S)
     store.remove([one], LATER_MS, unknown=False)
-    anew = store.add(notification(1), NOW_MS)
-    assert anew.log("sms").events == ()
-    assert store.get(one) == anew
+    added_again = store.add(notification(1), NOW_MS)
+    assert added_again.log("sms").events == ()
+    assert store.get(one) == added_again
     happen(store, notification(1), A, S)
     assert events(store, one) == 2
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine
-from meddling import Meddler
+from foreign_writer import ForeignWriter
 
 from core.stores import open_stores
 
@@ -98,7 +98,7 @@ def test_the_csv_delimiter_may_differ_per_file(jobs: CommandLine) -> None:
 
 def test_a_store_without_a_currency_takes_that_of_the_next_run(jobs: CommandLine, store_url: str) -> None:
     assert jobs("rebuild", "sales.jsonl", *OPTIONS).code == 0
-    Meddler(store_url).forget_currency()
+    ForeignWriter(store_url).forget_currency()
     days = ("--from", "1403/04/04", "--to", "1403/04/04")
     assert jobs("rebuild", "sales.jsonl", *days, *OPTIONS).code == 0
     with open_stores(store_url, timeout_s=10, create=False) as stores:

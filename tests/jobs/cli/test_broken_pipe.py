@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from command_line import ROOT, CommandLine, Said
+from command_line import ROOT, CommandLine, CommandResult
 from rich.cells import cell_len
 from transactions import Transaction, spread, write_bson
 from unmeasured import unmeasured
@@ -54,7 +54,7 @@ def unread() -> Iterator[int]:
     os.close(write_end)
 
 
-def call(jobs: CommandLine, descriptor: int, *arguments: str) -> Said:
+def call(jobs: CommandLine, descriptor: int, *arguments: str) -> CommandResult:
     return jobs.start(*arguments, stdout=descriptor).wait()
 
 
@@ -148,8 +148,8 @@ def test_programs_that_a_command_starts_have_standard_descriptors() -> None:
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_a_buffered_export_to_a_full_disk_fails_with_one_sentence(jobs: CommandLine, form: str) -> None:
     with full() as descriptor:
-        said = call(jobs, descriptor, "export", "-", "--mode", "monthly", "--format", form)
-    said.require_failure(1, "standard output cannot be written: No space left on device")
+        result = call(jobs, descriptor, "export", "-", "--mode", "monthly", "--format", form)
+    result.require_failure(1, "standard output cannot be written: No space left on device")
 
 
 @pytest.mark.parametrize("sink", [full, unread])
@@ -161,17 +161,17 @@ def test_the_exit_code_is_correct_without_standard_error(
     jobs: CommandLine, sink: type, log: str, arguments: str, code: int
 ) -> None:
     with sink() as descriptor:
-        said = jobs.start(*arguments.split(), stderr=descriptor, COMMAND_LOG=log).wait()
-    assert (said.code, said.out) == (code, "")
+        result = jobs.start(*arguments.split(), stderr=descriptor, COMMAND_LOG=log).wait()
+    assert (result.code, result.out) == (code, "")
 
 
 def test_help_to_a_full_disk_or_closed_pipe_fails(jobs: CommandLine) -> None:
     with full() as descriptor:
-        said = call(jobs, descriptor, "--help")
-    said.require_failure(1, "standard output cannot be written: No space left on device")
+        result = call(jobs, descriptor, "--help")
+    result.require_failure(1, "standard output cannot be written: No space left on device")
     with unread() as descriptor:
-        said = call(jobs, descriptor, "--help")
-    assert (said.code, said.err) == (1, "")
+        result = call(jobs, descriptor, "--help")
+    assert (result.code, result.err) == (1, "")
 
 
 def test_an_encoding_without_the_needed_characters_is_reported(

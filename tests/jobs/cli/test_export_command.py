@@ -111,13 +111,13 @@ def test_a_parquet_folder_is_partitioned_by_mode_and_year(full: CommandLine, out
 
 def test_the_data_dictionary_is_exported_embedded_and_documented(full: CommandLine, out: Path) -> None:
     result = full("export", out / "x.parquet", "--mode", "weekly", CURRENCY="EUR")
-    beside = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
+    sidecar = json.loads((out / "x.parquet.dictionary.json").read_text("utf-8"))
     assert f"{out / 'x.parquet.dictionary.json'} describes its columns.\n" in result.out
     schema = pq.read_schema(out / "x.parquet")
     inside = json.loads(schema.metadata[b"dictionary"])
-    assert beside == inside | {"rows": len(wanted("weekly"))}
-    assert (beside["mode"], beside["calendar"], beside["time_zone"]) == ("weekly", "jalali", "Asia/Tehran")
-    assert [column["name"] for column in beside["columns"]] == schema.names
+    assert sidecar == inside | {"rows": len(wanted("weekly"))}
+    assert (sidecar["mode"], sidecar["calendar"], sidecar["time_zone"]) == ("weekly", "jalali", "Asia/Tehran")
+    assert [column["name"] for column in sidecar["columns"]] == schema.names
     assert schema.field("amount").metadata[b"unit"] == b"IRR"
     documentation = (ROOT / "docs/analysis.md").read_text("utf-8")
     for column in COLUMNS:

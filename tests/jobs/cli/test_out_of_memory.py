@@ -38,11 +38,11 @@ def limited(
 
 
 def test_a_library_that_fails_to_load_is_reported_as_out_of_memory(tmp_path: Path) -> None:
-    said = limited(300, "-m", "jobs", "rebuild", "new.bson", "--json", folder=tmp_path)
-    assert said.returncode == 1
-    assert TOO_LITTLE in said.stderr
-    assert "Traceback" not in said.stderr
-    assert json.loads(said.stdout)["error"]["exit_code"] == 1
+    result = limited(300, "-m", "jobs", "rebuild", "new.bson", "--json", folder=tmp_path)
+    assert result.returncode == 1
+    assert TOO_LITTLE in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads(result.stdout)["error"]["exit_code"] == 1
 
 
 def test_names_that_a_library_lacks_without_its_binary_are_too_little_memory(tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_the_parent_process_reports_out_of_memory(tmp_path: Path) -> None:
         "    raise MemoryError\n"
         "within_memory(main, fail_of_memory)"
     )
-    said = limited(4_000, "-c", program, folder=tmp_path)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr.startswith(TOO_LITTLE)
+    result = limited(4_000, "-c", program, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(TOO_LITTLE)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_an_abort_in_native_code_is_reported_as_out_of_memory(
         "from core.system_limits import within_memory\n"
         f"within_memory(lambda: os.kill(os.getpid(), {number.value}), fail_of_memory)"
     )
-    said = limited(4_000, "-c", program, folder=tmp_path, kind=kind)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr.startswith(TOO_LITTLE)
+    result = limited(4_000, "-c", program, folder=tmp_path, kind=kind)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(TOO_LITTLE)
 
 
 def test_with_a_memory_limit_a_kill_leaves_no_child_process(tmp_path: Path) -> None:
@@ -121,5 +121,5 @@ def test_with_a_memory_limit_exit_codes_and_signals_pass_through(tmp_path: Path)
         "    time.sleep(30)\n"
         "within_memory(main, print)"
     )
-    said = limited(4_000, "-c", program, folder=tmp_path)
-    assert (said.returncode, said.stdout, said.stderr) == (7, "", "")
+    result = limited(4_000, "-c", program, folder=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (7, "", "")

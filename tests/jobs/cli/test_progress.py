@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, Said, wait_until
+from command_line import CommandLine, CommandResult, wait_until
 from transactions import spread, write_bson
 
 
@@ -45,7 +45,7 @@ class Terminal:
         os.close(self._ours)
 
 
-def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tuple[Said, str]:
+def on_a_terminal(jobs: CommandLine, *arguments: str, columns: int = 120) -> tuple[CommandResult, str]:
     """The result of a command, and what it showed on a terminal as standard error."""
     terminal = Terminal()
     running = jobs.start(*arguments, stderr=terminal.theirs, COLUMNS=str(columns))

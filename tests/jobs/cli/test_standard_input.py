@@ -59,7 +59,7 @@ def test_the_format_of_a_slow_pipe_is_detected(jobs: CommandLine, compressed: bo
 
 
 class Watched(io.FileIO):
-    """A file that tells when there was nothing to read."""
+    """A file that signals when there is nothing to read."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor)

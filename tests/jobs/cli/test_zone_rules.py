@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 from command_line import CommandLine
-from meddling import Meddler
+from foreign_writer import ForeignWriter
 from transactions import published_rows, spread, summaries_of, write_bson
 from tz_databases import tz_database
 
@@ -64,13 +64,13 @@ def test_with_other_time_zone_rules_only_a_full_rebuild_is_allowed(
         in jobs("status").out
     )
     assert len(jobs("status", "--json").json["runs"]) == 2, "a run that is refused does not begin"
-    Meddler(store_url).set_zone_rules(None)
+    ForeignWriter(store_url).set_zone_rules(None)
     assert moved in jobs("rebuild", "sales.bson", *DAYS).err, "the warning of rules that are adopted"
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", "mongo"], indirect=True)
 def test_other_time_zone_rules_are_refused_even_without_effect(jobs: CommandLine, store_url: str) -> None:
-    Meddler(store_url).set_zone_rules("0" * 64)
+    ForeignWriter(store_url).set_zone_rules("0" * 64)
     err = jobs("rebuild", "sales.bson", *DAYS).require_failure(1, "are those of tzdata 1999.1 (00000000) in the store")
     assert f"those of {rules_source()} (" in err
     assert "the boundaries of the published days do not change" in err
@@ -85,7 +85,7 @@ def test_a_store_without_time_zone_rules_adopts_them_with_a_warning(
     jobs: CommandLine, store_url: str, command: tuple[str, ...]
 ) -> None:
     """Also where nothing else changes."""
-    Meddler(store_url).set_zone_rules(None)
+    ForeignWriter(store_url).set_zone_rules(None)
     assert jobs("status", "--json").json["zone_rules_agree"] is None
     assert "rules      not recorded" in jobs("status").out
     for _ in range(2):
@@ -100,14 +100,14 @@ def test_a_store_without_time_zone_rules_adopts_them_with_a_warning(
 
 
 def test_verify_without_repair_records_no_time_zone_rules(jobs: CommandLine, store_url: str) -> None:
-    Meddler(store_url).set_zone_rules(None)
+    ForeignWriter(store_url).set_zone_rules(None)
     result = jobs("verify", "sales.bson")
     assert (result.code, result.err) == (0, "")
     assert recorded(store_url) is None
 
 
 def test_a_full_rebuild_records_the_time_zone_rules(jobs: CommandLine, store_url: str) -> None:
-    Meddler(store_url).set_zone_rules(None)
+    ForeignWriter(store_url).set_zone_rules(None)
     assert jobs("rebuild", "sales.bson", "--truncate").code == 0
     assert [run["warnings"] for run in jobs("status", "--json").json["runs"]] == [[], []]
     assert recorded(store_url) == rules_digest_here("Asia/Tehran", "jalali")

@@ -1,4 +1,4 @@
-"""Calls the command line: in this process, or in one that is started, signalled and waited for."""
+"""Calls the command line, in this process or in a new one."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Request:
     """A call of a command line, see `warm_server`.
 
     :param program: the package whose command line is called, or the path of a script.
-    :param signal_after: send it `signal` when so many statements or messages have gone to its store.
-    :param ignored: the number of a signal that it ignores from the beginning, as ``nohup`` has it; 0 for none.
-    :param file_size_limit: no file of it may become larger, bytes; how a full disk is made here.
-    :param measured: whether it counts for coverage; a twentieth of a second, and a file that a full disk would harm.
+    :param signal_after: send it `signal` after this number of statements or messages to its store.
+    :param ignored: the number of a signal that it ignores from the beginning, as with ``nohup``; 0: none.
+    :param file_size_limit: maximum size of its files in bytes, which simulates a full disk.
+    :param measured: whether its coverage is measured, which takes 50 ms and writes a file.
     """
 
     arguments: tuple[str, ...]
@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandResult:
     """The exit code and output of a process.
 
     :param code: its exit code; the negative number of the signal that killed it.
@@ -91,11 +91,11 @@ class Running:
     _reports: IO[bytes]
     _out: IO[bytes] | None
     _err: IO[bytes] | None
-    _ended: Said | None = field(default=None, init=False)
+    _ended: CommandResult | None = field(default=None, init=False)
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has."""
+        """Whether it has ended."""
         return self._ended is not None or bool(select.select([self._reports], [], [], 0)[0])
 
     def send(self, number: signal.Signals) -> None:
@@ -103,36 +103,36 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def wait(self) -> Said:
-        """Wait for its end; what it said. One that does not end in time is killed, and the test fails."""
+    def wait(self) -> CommandResult:
+        """Wait for its end; returns its output. A process that does not end in time is killed, and the test fails."""
         if self._ended is None:
             if not select.select([self._reports], [], [], _TIMEOUT_S)[0]:
                 self.send(signal.SIGKILL)
                 pytest.fail(f"process {self.pid} did not end in {_TIMEOUT_S} s")
             status = int(self._reports.readline())
             self._reports.close()
-            self._ended = Said(os.waitstatus_to_exitcode(status), _content(self._out), _content(self._err))
+            self._ended = CommandResult(os.waitstatus_to_exitcode(status), _content(self._out), _content(self._err))
         return self._ended
 
 
 class CommandLine:
-    """Calls ``python -m jobs`` with a store and settings of its own.
+    """Calls ``python -m jobs`` with its own store and settings.
 
     :param folder: its working folder.
-    :param settings: environment variables, beside the few that every process needs.
+    :param settings: environment variables, in addition to the few that every process needs.
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self._settings = settings
 
-    def __call__(self, *arguments: str | Path, **options: Any) -> Said:
-        """Call it and wait: in this process if only settings are given (see `called_here`), or else see `start`."""
+    def __call__(self, *arguments: str | Path, **options: Any) -> CommandResult:
+        """Call it and wait: in this process if only settings are given (see `called_here`), else in a new one."""
         texts = tuple(map(str, arguments))
         settings = self._settings | options
         if can_be_called_here(texts, settings):
             code, out, err = call_here(texts, self.folder, _environment() | settings)
-            return Said(code, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "surrogateescape"))
+            return CommandResult(code, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "surrogateescape"))
         return self.start(*arguments, **options).wait()
 
     def start(
@@ -150,7 +150,7 @@ class CommandLine:
     ) -> Running:
         """Call it and do not wait.
 
-        :param stdin: a file or descriptor, or the bytes that it shall read.
+        :param stdin: a file, a descriptor, or bytes.
         :param stdout: a descriptor instead of a file; likewise `stderr`.
         :param program: the package whose command line is called, or a script.
         """
@@ -162,7 +162,7 @@ class CommandLine:
             number,
             ignored,
             file_size_limit,
-            # What is ended at moment after moment runs the same lines as what the other tests end.
+            # Processes that are killed at many points run the same lines as those of other tests.
             signal_after is None and file_size_limit is None and program == "jobs",
             str(program),
         )
@@ -183,8 +183,8 @@ class CommandLine:
         reports = os.fdopen(read_end, "rb", buffering=0)
         return Running(int(reports.readline()), reports, out, err)
 
-    def cold(self, *arguments: str | Path, **settings: str) -> Said:
-        """Call ``python -m jobs`` itself, with nothing prepared, and wait."""
+    def cold(self, *arguments: str | Path, **settings: str) -> CommandResult:
+        """Start ``python -m jobs`` without `warm_server`, and wait."""
         ended = subprocess.run(
             [sys.executable, "-m", "jobs", *map(str, arguments)],
             cwd=self.folder,
@@ -195,15 +195,15 @@ class CommandLine:
             timeout=_TIMEOUT_S,
             check=False,
         )
-        return Said(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
 def wait_until(holds: Callable[[], object], timeout_s: float = 60) -> None:
-    """Wait until `holds()` is true; fail when that takes too long."""
+    """Wait until `holds()` is true; fails after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > deadline:
-            pytest.fail(f"this did not come true in {timeout_s:g} s: {holds}")
+            pytest.fail(f"the condition was not met in {timeout_s:g} s: {holds}")
         time.sleep(0.002)
 
 
@@ -233,8 +233,8 @@ def _content(file: IO[bytes] | None) -> str:
 
 @functools.cache
 def warm_server() -> socket.socket:
-    """A connection to `warm_server.py`, which all processes of a run of tests share: the first starts it."""
-    address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # no file, but a name of Linux
+    """A connection to `warm_server.py`, which all processes of a test run share; the first one starts it."""
+    address = f"\0commands of {os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"  # an abstract socket of Linux
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     atexit.register(connection.close)
     deadline = time.monotonic() + _TIMEOUT_S
@@ -246,7 +246,7 @@ def warm_server() -> socket.socket:
                 raise
         else:
             return connection
-        with contextlib.suppress(OSError):  # another process has the name, and will listen in a moment
+        with contextlib.suppress(OSError):  # another process has bound the address, and listens soon
             _start_warm_server(address)
         time.sleep(0.01)
 
@@ -257,7 +257,7 @@ def _start_warm_server(address: str) -> None:
         listener.listen()
         listener.set_inheritable(True)
         program = str(Path(__file__).with_name("warm_server.py"))
-        # Not by subprocess, which minds that the process outlives its object: it outlives even this process.
+        # Not with subprocess, which warns of a process that outlives its object; this one outlives even this process.
         os.posix_spawn(
             sys.executable,
             [sys.executable, program, str(listener.fileno())],

@@ -1,4 +1,4 @@
-"""A Dask scheduler and workers, each a process of its own."""
+"""A Dask scheduler and workers, each in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Dask scheduler and its workers, each a process of its own that may be killed.
+"""A Dask scheduler and its workers, each in its own process, which a test may kill.
 
 Each is forked off one process, in which everything is imported and the kernels of BSON are loaded: a fifth of a second
 of work instead of several. ``forked_dask.py`` is that process: it reads ``scheduler``, or ``worker ADDRESS BYTES``, and

@@ -17,7 +17,7 @@ from effort import THOROUGH
 
 ROOT: Final = Path(__file__).parents[3]
 CHECKED: Final = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(ROOT / ".cache" / "numba-checked")}
-"""The environment of processes whose kernels check every index; their compiled code is kept apart."""
+"""The environment of processes whose kernels check every index; their compiled code is cached separately."""
 
 _SHOP: Final = ROOT / "tests" / "data" / "shop"
 # The longest first, so that the last to end is a short one.
@@ -39,7 +39,7 @@ def run_kernels(*names: str) -> None:
     ever = Window(-(2**50), 2**50, -(2**50), 2**50)
     plain = ReadOptions(Fields(), ever)
     converted = ReadOptions(Fields(formats=Formats(amount_scale=2)), ever)
-    # What converts is compiled apart, once for all forms.
+    # The converter is compiled separately, once for all formats.
     for name, reading in [(name, plain) for name in names] + [(name, converted) for name in names if ".bson" in name]:
         for partition in open_source(str(_SHOP / name), reading.fields, None).partitions:
             opened = partition.open(reading, threading.Event())

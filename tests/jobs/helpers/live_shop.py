@@ -163,7 +163,7 @@ def _copy(of: Path, to: Path) -> None:
 
 
 class Writer:
-    """Inserts, changes and deletes transactions on a thread of its own; a context manager, which stops it.
+    """Inserts, changes and deletes transactions on its own thread; a context manager, which stops it.
 
     :param url: of the database.
     :param merchant: whose transactions they are; nobody else may write these.

@@ -61,14 +61,14 @@ def server_of_gs() -> Iterator[WebServer]:
 
 @pytest.fixture
 def web() -> Iterator[WebServer]:
-    """An HTTP server of this test alone."""
+    """An HTTP server that only this test uses."""
     with web_server() as server:
         yield server
 
 
 @pytest.fixture
 def s3(server_of_s3: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Storage:
-    """A bucket of this test alone, with the environment that leads to it."""
+    """A bucket that only this test uses, with the environment to access it."""
     for name, value in environment_of(server_of_s3).items():
         monkeypatch.setenv(name, value)
     server_of_s3.forget()
@@ -80,7 +80,7 @@ def s3(server_of_s3: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest
 
 @pytest.fixture
 def gs(server_of_gs: WebServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Storage:
-    """A bucket of this test alone, with the environment that leads to it."""
+    """A bucket that only this test uses, with the environment to access it."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", server_of_gs.url)
     server_of_gs.forget()
     bucket = f"bucket-{abs(hash(request.node.nodeid)):x}"

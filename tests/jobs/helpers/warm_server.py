@@ -128,7 +128,7 @@ def _start(message: bytes, descriptors: list[int], not_theirs: list[int]) -> int
         _call(run)
     for descriptor in descriptors[:3]:
         os.close(descriptor)
-    with contextlib.suppress(BrokenPipeError):  # whoever asked may be dead
+    with contextlib.suppress(BrokenPipeError):  # the requesting process may have died
         os.write(descriptors[3], f"{process_id}\n".encode())
     return process_id
 

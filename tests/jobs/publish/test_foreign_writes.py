@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 import pytest
-from meddling import Meddler
+from foreign_writer import ForeignWriter
 from replaced_days import ALWAYS, CALENDAR, NOWRUZ, publish, require_holds
 
 from core.calendar.periods import Mode
@@ -60,7 +60,7 @@ def test_changes_by_other_programs_are_repaired(
 ) -> None:
     publish(stores, SUMS, ALWAYS)
     for period in periods:
-        getattr(Meddler(store_url), act)((*period, merchant_id))
+        getattr(ForeignWriter(store_url), act)((*period, merchant_id))
     elsewhere = (NOWRUZ + 9, NOWRUZ + 9)
     publish(stores, {("a", NOWRUZ + 9): (1, 1)}, elsewhere)
     require_true_count(stores)

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from bson import DatetimeMS, ObjectId, json_util
 from effort import THOROUGH
+from foreign_writer import ForeignWriter
 from live_shop import FirstRefresh, JobRunner, Shop, clock_changes, ms_of
-from meddling import Meddler
 from transactions import Transaction, published_rows, spread, summaries_of, write_bson
 
 from core.calendar.zones import rules_digest_here
@@ -300,7 +300,7 @@ def test_a_store_with_another_fingerprint_is_refused(filled: JobRunner) -> None:
 
 
 def test_a_refresh_without_changes_records_the_time_zone_rules_once(filled: JobRunner, tmp_path: Path) -> None:
-    Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
+    ForeignWriter(f"sqlite:///{tmp_path / 'summaries.db'}").set_zone_rules(None)
     adopting, again = filled.refresh(), filled.refresh()
     assert (adopting.run.status, adopting.run.days_changed) == (RunStatus.PUBLISHED, 0)
     assert "had no recorded time zone rules of Asia/Tehran" in "".join(adopting.run.warnings)
@@ -310,7 +310,7 @@ def test_a_refresh_without_changes_records_the_time_zone_rules_once(filled: JobR
 
 
 def test_a_refresh_without_a_currency_sets_none(filled: JobRunner, tmp_path: Path) -> None:
-    Meddler(f"sqlite:///{tmp_path / 'summaries.db'}").forget_currency()
+    ForeignWriter(f"sqlite:///{tmp_path / 'summaries.db'}").forget_currency()
     outcome = filled.refresh()
     assert (outcome.run.status, outcome.publication.fingerprint.currency) == (RunStatus.UNCHANGED, None)
     named = filled.refresh(currency="USD")

@@ -36,7 +36,7 @@ def stores(store_url: str) -> Iterator[Stores]:
         yield opened
 
 
-class Toggled:
+class ShopInTwoStates:
     """A shop of ten days up to now in one of two states, refreshed by a command line."""
 
     def __init__(self, shop: Shop, stores: Stores, jobs: CommandLine) -> None:
@@ -62,10 +62,10 @@ class Toggled:
 
 
 @pytest.fixture
-def toggled(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> Toggled:
-    toggled = Toggled(shop, stores, CommandLine(tmp_path, STORE_URL=store_url, SOURCE_URL=shop.url))
-    assert toggled.jobs("refresh").code == 0
-    return toggled
+def shop_in_two_states(shop: Shop, stores: Stores, store_url: str, tmp_path: Path) -> ShopInTwoStates:
+    shop_in_two_states = ShopInTwoStates(shop, stores, CommandLine(tmp_path, STORE_URL=store_url, SOURCE_URL=shop.url))
+    assert shop_in_two_states.jobs("refresh").code == 0
+    return shop_in_two_states
 
 
 def of_store(store_url: str, sqlite: int, mongo: int) -> int:
@@ -74,12 +74,12 @@ def of_store(store_url: str, sqlite: int, mongo: int) -> int:
 
 
 @MONGODB_IF_THOROUGH
-def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: str) -> None:
+def test_a_kill_after_any_store_statement_is_safe(shop_in_two_states: ShopInTwoStates, store_url: str) -> None:
     """At every statement of a whole refresh, or at every few from a random one on."""
-    jobs, stores = toggled.jobs, toggled.stores
+    jobs, stores = shop_in_two_states.jobs, shop_in_two_states.stores
     stride = 1 if THOROUGH else 11
     phases, outcomes, kills = set(), set(), 0
-    before, after = toggled.toggle()
+    before, after = shop_in_two_states.toggle()
     for calls in range(random.randint(1, stride), 1000, stride):
         last_run = stores.runs.recent(1)[0]
         result = jobs("refresh", signal_after=calls)
@@ -96,27 +96,27 @@ def test_a_kill_after_any_store_statement_is_safe(toggled: Toggled, store_url: s
         if rows == after or kills % 3 == 0:
             assert jobs("refresh").code == 0
             assert published_rows(stores) == after
-            before, after = toggled.toggle()
+            before, after = shop_in_two_states.toggle()
     assert kills * stride >= of_store(store_url, 30, 15)
     assert "publishing" in phases
     assert "reading" in phases or stride > 1
     assert "old" in outcomes
-    assert published_rows(stores) == toggled.shop.summaries()
+    assert published_rows(stores) == shop_in_two_states.shop.summaries()
     assert all(run.status is not RunStatus.RUNNING for run in stores.runs.recent(1000))
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
+def test_a_stop_after_any_store_statement_is_safe(shop_in_two_states: ShopInTwoStates) -> None:
     """SIGTERM: a published run is reported as published, any other as stopped."""
-    jobs, stores = toggled.jobs, toggled.stores
+    jobs, stores = shop_in_two_states.jobs, shop_in_two_states.stores
     stride = 2 if THOROUGH else 15
     stopped, done = 0, 0
-    before, after = toggled.toggle()
+    before, after = shop_in_two_states.toggle()
     for calls in range(random.randint(1, stride), 1000, stride):
         result = jobs("refresh", signal_after=calls, number=signal.SIGTERM)
         if result.code == 0:
             assert published_rows(stores) == after
-            before, after = toggled.toggle()
+            before, after = shop_in_two_states.toggle()
             done += 1
             if done == 2:
                 break
@@ -126,20 +126,20 @@ def test_a_stop_after_any_store_statement_is_safe(toggled: Toggled) -> None:
             stopped += 1
     assert stopped > 1
     assert jobs("refresh").code == 0
-    assert published_rows(stores) == toggled.shop.summaries()
+    assert published_rows(stores) == shop_in_two_states.shop.summaries()
     assert RunStatus.INTERRUPTED in {run.status for run in stores.runs.recent(1000)}
 
 
-def test_concurrent_refreshes_are_refused_or_correct(toggled: Toggled) -> None:
-    _, after = toggled.toggle()
-    result = [running.wait() for running in [toggled.jobs.start("refresh") for _ in range(3)]]
+def test_concurrent_refreshes_are_refused_or_correct(shop_in_two_states: ShopInTwoStates) -> None:
+    _, after = shop_in_two_states.toggle()
+    result = [running.wait() for running in [shop_in_two_states.jobs.start("refresh") for _ in range(3)]]
     assert 0 in {one.code for one in result}
     for one in result:
         if one.code:
             one.require_failure(1)
             assert "is active in process" in one.err or "at the same moment" in one.err
-    assert published_rows(toggled.stores) == after
-    runs = toggled.stores.runs.recent(9)
+    assert published_rows(shop_in_two_states.stores) == after
+    runs = shop_in_two_states.stores.runs.recent(9)
     assert {run.status for run in runs} <= {RunStatus.PUBLISHED, RunStatus.UNCHANGED}
     assert [run.status for run in runs].count(RunStatus.PUBLISHED) == 2
 

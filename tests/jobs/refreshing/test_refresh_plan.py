@@ -185,7 +185,7 @@ def test_changed_documents_outside_the_calendar_are_ignored() -> None:
 @pytest.mark.parametrize("step", [2, 3, 40])
 @pytest.mark.parametrize("days", [99, 100, 101, 1000])
 def test_scattered_days_are_merged_into_few_ranges_without_loss(days: int, step: int) -> None:
-    """The last ones are further apart, so that they stay by themselves."""
+    """The last ones are further apart, and remain separate."""
     changed = list(range(10_000, 10_000 + (days - 10) * step, step))
     changed += [changed[-1] + 200 * number for number in range(1, 11)]
     plan = plan_of(99_000, *changed)

@@ -24,7 +24,7 @@ pytest_plugins = ["refreshing_fixtures"]
 LATE = datetime(2024, 2, 20, 12, tzinfo=UTC)
 """1402/12/01, long before every look-back."""
 NO_READS = {"published", "publish", "amend", "recover", "close"}
-"""What a store of summaries does beside reading them."""
+"""The methods of a store of summaries that do not read summaries."""
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def require_consistent(stores: Stores) -> None:
 
 
 def is_written_while_jobs_run(runner: JobRunner, rounds: int) -> None:
-    """Two write while the jobs run; once they stopped, one refresh makes all right, and a verification says so.
+    """Two threads write while the jobs run. Then one refresh corrects everything, and a verification confirms it.
 
     The clock of the jobs stands still: what is written is of the two days before.
     """

@@ -47,7 +47,7 @@ def put_back() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class Steps:
+class SignalSteps:
     """A profiler that counts where Python may raise for a signal in the watched modules, and sends one at such a step.
 
     That is where a function begins and where a call has returned; elsewhere the interpreter does not look for signals.
@@ -71,7 +71,7 @@ def run_once(stores: Stores, send_at: int, number: signal.Signals, failure: Exce
     """A run that ends well or with `failure`; how many steps it took. The signal may end it instead."""
     now_ms = wall_clock_ms()
     draft = Run(0, "rebuild", RunStatus.RUNNING, current_holder(), now_ms, now_ms, ("x",), FINGERPRINT)
-    steps = Steps(send_at, number)
+    steps = SignalSteps(send_at, number)
     with put_back(), suppress(Interrupted, SourceError), signals_as_errors():
         sys.setprofile(steps)
         with RunRecorder(stores.runs, draft, wall_clock_ms) as recorder:

@@ -18,7 +18,7 @@ Which = tuple[Mode, str, str | None]
 """Mode, key and merchant of one summary."""
 
 
-class Meddler:
+class ForeignWriter:
     """Writes into the summaries of the store at `url`; on MongoDB into those of the first publication."""
 
     def __init__(self, url: str) -> None:
