@@ -5,9 +5,11 @@ Settings that differ between installations are environment variables, see `core.
 
 from __future__ import annotations
 
+import gc
 import math
 import resource
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +23,7 @@ from core.errors import ServiceError, exit_code_of
 from core.settings import read_settings
 
 _OTHER_FILES = 200
+_IMPORTED = ("api.app", "core.notifications.broker")  # before the fork, so that all workers share their memory
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -71,6 +74,10 @@ def begin(server: Any) -> None:
     """Prepare the master before its first worker."""
     server.handle_int = server.handle_term  # Ctrl-C lets requests in flight finish; a second one does not
     metric_files.begin()
+    for module in _IMPORTED:
+        import_module(module)
+    gc.collect()
+    gc.freeze()  # or a garbage collection in a worker would copy that memory
 
 
 def address_of(server: Any) -> Address:
