@@ -44,7 +44,7 @@ bind = [_address.bind]
 workers = _settings.api_workers
 worker_class = Worker
 Protocol.timeout_s = _settings.api_request_timeout_s
-# Of each worker; a further client replaces the one that has been idle the longest.
+# Of each worker; a further client replaces one that waits, see `Protocol.connection_made`.
 worker_connections = max(16, min(1000, _files - _OTHER_FILES)) if _files != resource.RLIM_INFINITY else 1000
 backlog = 1024
 keepalive = 30

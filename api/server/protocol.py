@@ -27,23 +27,30 @@ class Protocol(HttpToolsProtocol):
     most_connections: ClassVar[int] = 1000
     draining: ClassVar[bool] = False
     """Whether the process is stopping: responses then close their connections."""
+    _silent: ClassVar[dict[Protocol, None]] = {}
+    """The connections that have not sent a complete request yet, the longest waiting first."""
     _idle: ClassVar[dict[Protocol, None]] = {}
-    """The connections that wait for a complete request, the longest waiting first."""
+    """The connections that wait for a further request, the longest waiting first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a request; with more than `most_connections`, close the connection that has waited the longest."""
+        """Wait for a request; with more than `most_connections`, close the one that has waited the longest.
+
+        It is one without any request if those are the majority of all that wait, else one of the others: clients that
+        send nothing displace each other, and not those that send requests.
+        """
         super().connection_made(transport)
         self._head_bytes = self._lingered_bytes = self._unsent = 0
         self._lingering, self._refusal = False, (400, "The request is not valid HTTP.")
         self._sent_at = self.loop.time()
         self._request_by: float | None = self._sent_at + self.timeout_s
-        self._idle[self] = None
+        self._silent[self] = None
         if len(self.connections) > self.most_connections:
-            next(iter(self._idle)).transport.abort()
+            waiting = self._silent if len(self._silent) > len(self._idle) else self._idle
+            next(iter(waiting)).transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection was closed."""
-        self._idle.pop(self, None)
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -99,7 +106,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """A request was received completely."""
         self._head_bytes, self._request_by = 0, None
-        self._idle.pop(self, None)
+        self._stop_waiting()
         super().on_message_complete()
 
     def respond(self, status: int, lines: bytes, body: bytes) -> bool:
@@ -126,6 +133,10 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self._idle[self] = None
+
+    def _stop_waiting(self) -> None:
+        self._silent.pop(self, None)
+        self._idle.pop(self, None)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not a valid request."""

@@ -145,16 +145,40 @@ def test_shutdown_lets_a_slow_reader_read_its_whole_response(tmp_path: Path) -> 
         assert server.wait() == 0
 
 
-def test_more_clients_than_connections_do_not_lock_out_others(tmp_path: Path) -> None:
-    with serving(tmp_path, "--worker-connections", "10", API_REQUEST_TIMEOUT_S="30") as server:
-        with server.client() as busy:
-            assert busy.send(request()).answer().status == 200
-            silent = [server.client() for _ in range(40)]
-            began = time.monotonic()
-            assert server.ask().status == 200
-            assert time.monotonic() - began < STOP_S
-        for client in silent:
-            client.close()
+@contextmanager
+def crowd(server: Server, *, ask: bool) -> Iterator[list[Client]]:
+    """More clients than the server has connections; they wait after a request, or without one."""
+    clients: list[Client] = []
+    for _ in range(40):
+        clients.append(server.client())
+        if ask:
+            assert clients[-1].send(request()).answer().status == 200
+    yield clients
+    for client in clients:
+        client.close()
+
+
+@contextmanager
+def ten_connections(folder: Path) -> Iterator[tuple[Server, Client]]:
+    """A server that keeps ten connections, and a client that has sent a request."""
+    options = ("--worker-connections", "10")
+    with serving(folder, *options, API_REQUEST_TIMEOUT_S="30") as server, server.client() as client:
+        assert client.send(request()).answer().status == 200
+        yield server, client
+
+
+@pytest.mark.parametrize("ask", [False, True])
+def test_more_clients_than_connections_do_not_lock_out_others(tmp_path: Path, *, ask: bool) -> None:
+    with ten_connections(tmp_path) as (server, _), crowd(server, ask=ask):
+        began = time.monotonic()
+        assert server.ask().status == 200
+        assert time.monotonic() - began < STOP_S
+
+
+def test_silent_clients_displace_each_other_and_not_clients_with_requests(tmp_path: Path) -> None:
+    with ten_connections(tmp_path) as (server, client), crowd(server, ask=False) as silent:
+        assert silent[0].is_closed()
+        assert client.send(request()).answer().status == 200
 
 
 BROKEN_CHECK = """
