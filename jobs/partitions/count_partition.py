@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -139,10 +140,20 @@ class _Decoded:
     leading: LeadingRejects = field(default_factory=LeadingRejects)
 
 
+class _Taken(NamedTuple):
+    """A chunk, its number in the partition, and the stored bytes read for it."""
+
+    number: int
+    stored_bytes: int
+    chunk: Any
+
+
 class PartitionCount:
     """The counting of one partition by any number of threads.
 
-    The decoders release the GIL. Threads read chunks in turn; each has at most one, which bounds memory.
+    The decoders release the GIL. One thread at a time reads. While others wait for a chunk, it continues to read and
+    gives them its chunks, so that decompression does not wait until another thread wakes up. Each thread has at most
+    one chunk, which bounds memory.
     """
 
     def __init__(self, partition: Partition, plan: CountPlan, state: CountingState) -> None:
@@ -150,6 +161,8 @@ class PartitionCount:
         self._plan = plan
         self._state = state
         self._reading = threading.Lock()
+        self._is_read = False
+        self._waiting: list[tuple[Buffer, Future[_Taken | None]]] = []
         self._delivering = threading.Lock()
         self._opened: Opened | None = None
         self.ended = False
@@ -179,12 +192,12 @@ class PartitionCount:
         number = -1
         try:
             decoder, partial = None, None
-            while (found := self._take(buffer)) is not None:
-                number, chunk = found
+            while (taken := self._take(buffer)) is not None:
+                number = taken.number
                 if decoder is None or partial is None:
                     decoder = self._opened.decoder()  # type: ignore[union-attr]  # open, as a chunk was taken
                     partial = Partial(decoder.merchants, self._plan.local_days)
-                self._deliver(number, self._decode(chunk, decoder, partial))
+                self._deliver(taken, self._decode(taken.chunk, decoder, partial))
             if partial is not None:
                 with self._delivering:
                     self._daily.append(partial.frame())
@@ -199,24 +212,47 @@ class PartitionCount:
             self._opened.close()
         return is_last
 
-    def _take(self, buffer: Buffer) -> tuple[int, Any] | None:
-        """The next chunk and its number; None after the last."""
+    def _take(self, buffer: Buffer) -> _Taken | None:
+        """The next chunk, in `buffer`; None after the last."""
+        given: Future[_Taken | None] | None = None
         with self._reading:
-            if self.ended or self._state.stop.is_set():
-                return None
-            number = self._next_chunk
-            try:
-                if self._opened is None:
-                    self._opened = self._partition.open(self._plan.reading, self._state.stop)
-                chunk = self._opened.chunks.next(buffer)
-            except BaseException as error:
-                self._fail(number, error)
-                return None
-            if chunk is None:
-                self.ended = True
-                return None
-            self._next_chunk += 1
-            return number, chunk
+            if self._is_read:
+                given = Future()
+                self._waiting.append((buffer, given))
+            self._is_read = True
+        if given is not None:
+            return given.result()
+        while (taken := self._read(buffer)) is not None:
+            with self._reading:
+                if not self._waiting:
+                    self._is_read = False
+                    return taken
+                other, given = self._waiting.pop()
+            other.data, buffer.data = buffer.data, other.data
+            given.set_result(taken)
+        with self._reading:
+            self._is_read = False
+            while self._waiting:
+                self._waiting.pop()[1].set_result(None)
+        return None
+
+    def _read(self, buffer: Buffer) -> _Taken | None:
+        if self.ended or self._state.stop.is_set():
+            return None
+        number = self._next_chunk
+        try:
+            if self._opened is None:
+                self._opened = self._partition.open(self._plan.reading, self._state.stop)
+            chunk = self._opened.chunks.next(buffer)
+        except BaseException as error:
+            self._fail(number, error)
+            return None
+        if chunk is None:
+            self.ended = True
+            return None
+        self._next_chunk += 1
+        before, self._consumed = self._consumed, self._opened.consumed()
+        return _Taken(number, self._consumed - before, chunk)
 
     def _decode(self, chunk: Any, decoder: CompiledDecoder[Any], partial: Partial) -> _Decoded:
         decoded = _Decoded()
@@ -231,11 +267,11 @@ class PartitionCount:
                 decoded.rejects += batch.rejects
         return decoded
 
-    def _deliver(self, number: int, decoded: _Decoded) -> None:
-        """Add the result of chunk `number` after those of all previous chunks."""
-        self._state.read(self._newly_consumed(), decoded.counts.read)
+    def _deliver(self, taken: _Taken, decoded: _Decoded) -> None:
+        """Add the result of a chunk after those of all previous chunks."""
+        self._state.read(taken.stored_bytes, decoded.counts.read)
         with self._delivering:
-            self._finished[number] = decoded
+            self._finished[taken.number] = decoded
             while self._next_delivery in self._finished and not self._plan.stops_after(self._leading):
                 following = self._finished.pop(self._next_delivery)
                 if following.rejects:
@@ -246,13 +282,6 @@ class PartitionCount:
                 self._leading = self._leading.then(following.leading)
                 self._next_delivery += 1
             self.ended = self.ended or self._plan.stops_after(self._leading)
-
-    def _newly_consumed(self) -> int:
-        """Stored bytes read since the last call."""
-        with self._reading:
-            consumed = 0 if self._opened is None else self._opened.consumed()
-            newly, self._consumed = consumed - self._consumed, consumed
-            return newly
 
     def _fail(self, number: int, error: BaseException) -> None:
         with self._delivering:
