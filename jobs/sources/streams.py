@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, Any, Final, TypeVar
 
-from isal import igzip, isal_zlib
+from isal import isal_zlib
 
 from core.errors import SourceDamaged, SourceError
 
@@ -53,7 +53,8 @@ class ByteStream(io.RawIOBase):
         self.compressed = compressed
         self._content: io.BufferedReader[Any] = stored
         if self.compressed:
-            unzipped: Any = igzip.IGzipFile(fileobj=stored, mode="rb")  # type: ignore[no-untyped-call]
+            # Not `IGzipFile`, whose `readinto` copies what `read` returns.
+            unzipped: Any = isal_zlib._GzipReader(stored, _BUFFER_BYTES)
             self._content = io.BufferedReader(unzipped, _BUFFER_BYTES)
 
     @property
