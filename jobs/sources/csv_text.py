@@ -98,25 +98,45 @@ class CsvChunks(WholeDocuments):
             return int(plain_end)
         # The carriage return may be the first half of a CRLF.
         known = used if at_end or not used or data[used - 1] != _RETURN else used - 1
-        end, _, quoted, _ = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
+        end, _, quoted, followed = end_of_rows(data, 0, known, EVERY_ROW, self._delimiter)
         if at_end and end < used:
             reason = "the last line has no newline, so it may be truncated (mongoexport ends every line with a newline)"
             if quoted:
                 reason = "the file ends inside quotation marks"
             raise SourceDamaged(self._stream.name, self._position + used, reason)
+        self._require_quotation(followed, end)
         return int(end)
 
     def _end_of_first(self, data: Bytes, begin: int, used: int) -> int:
-        return _end_of_first(data, begin, used, self._delimiter, at_end=False)
+        end, followed = _end_of_first(data, begin, used, self._delimiter, at_end=False)
+        self._require_quotation(followed, end)
+        return end
+
+    def _require_quotation(self, followed: int, end: int) -> None:
+        """Raise if text follows the quoted field at `followed`, as with quotation marks escaped by a backslash.
+
+        :param end: the end of the whole rows.
+        :raises SourceDamaged: Arrow would join the text with the value.
+        """
+        if 0 <= followed < end:
+            raise SourceDamaged(
+                self._stream.name,
+                self._position + followed,
+                "text follows the closing quotation mark of this field (a quotation mark inside must be doubled)",
+            )
 
     def _first_border(self, content: bytes, at_end: bool) -> int | None:
         return content.find(b"\n") + 1 or None
 
 
-def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bool) -> int:
-    """The end of the first row, or 0 if not known yet: a last carriage return may be the first half of a CRLF."""
-    end, rows, _, _ = end_of_rows(data, begin, used, 1, delimiter)
-    return int(end) if rows and (at_end or end < used or data[end - 1] != _RETURN) else 0
+def _end_of_first(data: Bytes, begin: int, used: int, delimiter: int, at_end: bool) -> tuple[int, int]:
+    """The end of the first row, and where its first quoted field begins that text follows, or -1.
+
+    The end is 0 if not known yet: a last carriage return may be the first half of a CRLF.
+    """
+    end, rows, _, followed = end_of_rows(data, begin, used, 1, delimiter)
+    is_whole = rows and (at_end or end < used or data[end - 1] != _RETURN)
+    return int(end) if is_whole else 0, int(followed)
 
 
 class _FirstRow(CsvChunks):
@@ -127,8 +147,11 @@ class _FirstRow(CsvChunks):
         self._delimiters = tuple(map(ord, delimiters))
 
     def _last_border(self, data: Bytes, used: int, at_end: bool) -> int:
-        ends = [_end_of_first(data, 0, used, one, at_end) for one in self._delimiters]
+        ends = [_end_of_first(data, 0, used, one, at_end)[0] for one in self._delimiters]
         return max(ends) or super()._last_border(data, used, at_end)
+
+    def _require_quotation(self, followed: int, end: int) -> None:
+        """Nothing, as the delimiter is not known yet."""
 
 
 def read_header(stream: ByteStream, fields: Fields) -> tuple[tuple[str, ...], str]:
@@ -253,13 +276,12 @@ class CsvDecoder(TableDecoder):
     def batches(self, chunk: Chunk) -> Iterator[Batch]:  # type: ignore[override]
         """The transactions of `chunk`; see `jobs.decode.decoder.CompiledDecoder.batches`.
 
-        :raises SourceDamaged: a row has more or fewer fields than the header, or text after a quoted field.
+        :raises SourceDamaged: a row has more or fewer fields than the header.
         """
         if self._is_plain and end_of_plain_rows(chunk.data, 0, chunk.end) == chunk.end:
             yield from self._plain.batches(chunk)
             return
         rows = _Rows(chunk, self._names, self._delimiter)
-        rows.require_quotation(self._delimiter)
         paths, formats = self._fields.paths(), self._fields.formats
         values = rows.columns([self._names.index(path) for path in paths])
         if formats.csv_decimal_comma:
@@ -293,22 +315,6 @@ class _Rows:
         self._content = chunk.data[: chunk.end].tobytes()
         self._names = names
         self._parsing = _parsing(delimiter)
-
-    def require_quotation(self, delimiter: str) -> None:
-        """Raise for text after a quoted field, as with quotation marks that are escaped by a backslash.
-
-        :raises SourceDamaged: Arrow would join it with the value.
-        """
-        if b'"' not in self._content:
-            return
-        content = np.frombuffer(self._content, np.uint8)
-        _, _, _, followed = end_of_rows(content, 0, content.size, EVERY_ROW, ord(delimiter))
-        if followed >= 0:
-            raise SourceDamaged(
-                self._name,
-                self._position + followed,
-                "text follows the closing quotation mark of this field (a quotation mark inside must be doubled)",
-            )
 
     def columns(self, wanted: Sequence[int]) -> list[pa.Array]:
         """The columns with these indexes as unchanged text.

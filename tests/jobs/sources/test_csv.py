@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,9 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode.csv_kernel import EVERY_ROW, end_of_rows
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
+from jobs.sources.chunks import Buffer
 from jobs.sources.csv_text import CsvChunks
+from jobs.sources.streams import ByteStream
 
 HEADER = "merchantId,amount,createdAt,card.kind\n"
 
@@ -119,6 +122,12 @@ def test_text_after_a_quoted_field_is_damage(field: str, delimiter: str) -> None
     with pytest.raises(SourceDamaged, match=f"at byte {len(good)}: text follows the closing quotation mark"):
         read_as_file(content.encode())
     assert read_as_file(good.replace(",", delimiter).encode()).rows == [('a"b', 5, 0), ('5" pipe', 6, 0)]
+
+
+def test_text_after_a_quoted_field_is_found_in_a_row_that_ends_after_its_range() -> None:
+    stream = ByteStream("rows.csv", io.BytesIO(b'a,1\n"b"c,2\nd,3\n'), None)
+    with pytest.raises(SourceDamaged, match="at byte 4: text follows the closing quotation mark"):
+        CsvChunks(stream, 2**16, stop=6).next(Buffer(0))
 
 
 @pytest.mark.parametrize(
