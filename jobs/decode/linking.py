@@ -14,6 +14,28 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
+
+_PASSES: Final = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
+"""Those of Numba that scalars and arrays need: kernels have no closures, array expressions and Python objects."""
 
 
 class _NoMachineCode:
@@ -28,6 +50,9 @@ class _Part(JITCodeLibrary):
 
     codegen: Final = _NoMachineCode()
 
+    def _optimize_functions(self, module: object) -> None:
+        """Do nothing: the kernel is optimised as a whole."""
+
     def finalize(self) -> None:
         """Link and optimise nothing."""
         self._finalized = True
@@ -39,6 +64,8 @@ class _Part(JITCodeLibrary):
 
 class _Whole(JITCodeLibrary):
     """The code of a kernel and of all functions that it calls, directly or not."""
+
+    _optimize_functions = _Part._optimize_functions
 
     def finalize(self) -> None:
         """Link, optimise and translate the code."""
@@ -66,10 +93,11 @@ class _Whole(JITCodeLibrary):
         return name, kind, (machine_code, llvm.parse_assembly(str(names)).as_bitcode())
 
     def _optimize_final_module(self) -> None:
-        # Inlining everything first gives faster code than inlining while optimising. Numba's own first steps are for
-        # reference counting, which kernels do not have.
+        # Inlining everything first gives faster code than inlining while optimising, and takes less time after
+        # variables are in registers. Numba's own first steps are for reference counting, which kernels do not have.
         generator: Any = self._codegen
         inlining = llvm.create_new_module_pass_manager()
+        inlining.add_sroa_pass()
         inlining.add_always_inliner_pass()
         inlining.run(self._final_module, generator._pass_builder(opt=0))
         optimising, builder = generator._module_pass_manager()
@@ -80,6 +108,14 @@ class PartCompiler(Compiler):
     """Compiles functions that only kernels call."""
 
     _library: Any = _Part
+
+    def define_pipelines(self) -> list[PassManager]:
+        """The passes that kernels need."""
+        passes: Any = PassManager("kernel")  # type: ignore[no-untyped-call]
+        for step in _PASSES:
+            passes.add_pass(step, step.__name__)
+        passes.finalize()
+        return [passes]
 
     def _compile_core(self) -> Any:
         self.state.library = self._library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
