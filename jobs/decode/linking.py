@@ -22,6 +22,7 @@ from numba.core.typed_passes import (
     NopythonTypeInference,
     PreLowerStripPhis,
 )
+from numba.core.types.functions import BaseFunction
 from numba.core.untyped_passes import FixupArgs, IRProcessing, ReconstructSSA, TranslateByteCode
 
 _PASSES: Final = (
@@ -36,6 +37,20 @@ _PASSES: Final = (
     NoPythonBackend,
 )
 """Those of Numba that scalars and arrays need: kernels have no closures, array expressions and Python objects."""
+
+_call_type: Final[Any] = BaseFunction.get_call_type
+_call_types: Final[dict[Any, Any]] = {}
+
+
+def _known_call_type(function: Any, context: Any, args: Any, kws: Any) -> Any:
+    """The signature of an operation for these types, for which Numba searches again at each place in the code."""
+    key = function, args, tuple(kws.items())
+    if key not in _call_types:
+        _call_types[key] = _call_type(function, context, args, kws)
+    return _call_types[key]
+
+
+BaseFunction.get_call_type = _known_call_type  # type: ignore[assignment]
 
 
 class _NoMachineCode:
