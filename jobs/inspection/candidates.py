@@ -123,12 +123,18 @@ def candidates(
     return [candidate for _, candidate in likeliest]
 
 
-def chosen(role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate | None:
-    """The proposed field: the default if most of its values can be counted, else the likeliest."""
+def chosen(
+    role: str, ranked: Sequence[Candidate], found: Sequence[FieldFound], documents: int, context: Context
+) -> Candidate | None:
+    """The proposed field of `found`: the default if most of its values can be counted, else the likeliest.
+
+    :param ranked: the candidates of all fields, the likeliest first.
+    """
     usual = role_of(getattr(Fields(), role), role, found, documents, context)
     if usual.counted >= _LEAST_SHARE * documents and documents and not usual.options:
         return usual
-    possible = [one for one in candidates(role, found, documents, context) if one.path != "_id"]
+    paths = {field.path for field in found} - {"_id"}
+    possible = [one for one in ranked if one.path in paths]
     likely = [one for one in possible if is_likely(role, one, found)]
     if likely or len(possible) == 1:
         return (likely or possible)[0]

@@ -77,16 +77,16 @@ def inspect(sample: Sample, context: Context) -> Report:
     """Inspect the documents of `sample`."""
     found = fields_of(sample.documents, sample.is_flat)
     documents = len(sample.documents)
+    ranked = {role: candidates(role, found, documents, context) for role in ROLES}
     roles: dict[str, Candidate | None] = {}
     for role in ("time", "amount", "merchant"):  # assign roles with more specific types first
         taken = {one.path for one in roles.values() if one is not None}
-        roles[role] = chosen(role, [field for field in found if field.path not in taken], documents, context)
+        left = [field for field in found if field.path not in taken]
+        roles[role] = chosen(role, ranked[role], left, documents, context)
     taken = {"_id", *(one.path for one in roles.values() if one is not None)}
     others = {
         role: [
-            one
-            for one in candidates(role, found, documents, context)
-            if one.path not in taken and (role == "time" or name_score(role, one.path) > 0)
+            one for one in ranked[role] if one.path not in taken and (role == "time" or name_score(role, one.path) > 0)
         ]
         for role in ROLES
     }

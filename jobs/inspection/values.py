@@ -83,15 +83,15 @@ def reasons_against(
     if role != "time":
         formats = replace(formats, time_format=None)
     fields, window = replace(_FIELDS, formats=formats), Window(*named_ms, *named_ms)
-    documents = [_COUNTED | {role: value} for value in values]
     decoder: CompiledDecoder[Any]
     if any(isinstance(value, Cell) for value in values):
         from jobs.sources.csv_text import CsvDecoder  # only for CSV, as it imports PyArrow
 
-        decoder, content = CsvDecoder(fields, window, tuple(_COUNTED), DELIMITERS[0]), _csv_rows(documents)
+        decoder, content = CsvDecoder(fields, window, tuple(_COUNTED), DELIMITERS[0]), _csv_rows(role, values)
         positions: Iterable[int] = range(1, len(values) + 1)
     else:
-        encoded = [_bson_document(document) for document in documents]
+        others = b"".join(_element(name, value) for name, value in _COUNTED.items() if name != role)
+        encoded = [_bson_document(others + _element(role, value)) for value in values]
         decoder, content = BsonDecoder(fields, window), b"".join(encoded)
         positions = [0, *accumulate(map(len, encoded))][:-1]
     reasons: dict[int, str | None] = dict.fromkeys(positions)
@@ -101,20 +101,21 @@ def reasons_against(
     return list(reasons.values())
 
 
-def _csv_rows(documents: Iterable[Mapping[str, Any]]) -> bytes:
+def _csv_rows(role: str, values: Iterable[Any]) -> bytes:
     text = io.StringIO()
-    rows = (["" if value is MISSING else value for value in document.values()] for document in documents)
+    rows = ((_COUNTED | {role: "" if value is MISSING else value}).values() for value in values)
     csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _bson_document(document: Mapping[str, Any]) -> bytes:
-    content = b"".join(_element(name, value) for name, value in document.items() if value is not MISSING)
-    return (len(content) + 5).to_bytes(4, "little") + content + b"\0"
+def _bson_document(elements: bytes) -> bytes:
+    return (len(elements) + 5).to_bytes(4, "little") + elements + b"\0"
 
 
 def _element(name: str, value: Any) -> bytes:
-    """An element of a BSON document, with a value that the decoder classifies like `value`."""
+    """An element of a BSON document with a value that the decoder classifies like `value`; empty if it is `MISSING`."""
+    if value is MISSING:
+        return b""
     if isinstance(value, str):  # `encode` would refuse text that is not UTF-8
         text = value.encode("utf-8", "surrogatepass") + b"\0"
         return b"\x02" + name.encode() + b"\0" + len(text).to_bytes(4, "little") + text
