@@ -246,21 +246,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def updated(before: Names, names: Names) -> Names:
-    """The names `before` updated with `names`, which replace those of the same merchant and language."""
-    return {one: {**before.get(one, {}), **names.get(one, {})} for one in (*before, *names)}
-
-
-def without(before: Names, merchants: Iterable[str] | None, language: Locale | None) -> Names:
-    """The names `before` without those of `merchants` (None: of all) in `language` (None: in all)."""
-    removed = before.keys() if merchants is None else frozenset(merchants)
-    left = {
-        one: {of: name for of, name in texts.items() if one not in removed or language not in (None, of)}
-        for one, texts in before.items()
-    }
-    return {one: texts for one, texts in left.items() if texts}
-
-
 @dataclass(frozen=True, slots=True)
 class NameChange:
     """How names are changed; all parts in this order.
@@ -275,7 +260,15 @@ class NameChange:
     add: Names = field(default_factory=dict)
 
     def of(self, before: Names) -> Names:
-        return updated(without(before, self.remove, self.language), self.add)
+        """The names `before` after this change."""
+        removed = before.keys() if self.remove is None else self.remove
+        names = {
+            one: {of: name for of, name in texts.items() if one not in removed or self.language not in (None, of)}
+            for one, texts in before.items()
+        }
+        for one, texts in self.add.items():
+            names[one] = names.get(one, {}) | dict(texts)
+        return {one: texts for one, texts in names.items() if texts}
 
 
 def change_names(store: MerchantNameStore, change: NameChange, clock: Clock, *, dry_run: bool) -> tuple[Changes, Names]:
