@@ -41,22 +41,14 @@ def _shown(value: Any, scale: int) -> str:
             return printable(str(value))
 
 
-def _json(answer: pl.DataFrame, _: Sequence[Column]) -> str:
-    return json.dumps(answer.to_dicts(), ensure_ascii=False) + "\n"
-
-
-def _json_lines(answer: pl.DataFrame, _: Sequence[Column]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answer.iter_rows(named=True))
-
-
-def _csv(answer: pl.DataFrame, _: Sequence[Column]) -> str:
-    return answer.write_csv()
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 FORMS: Final[Mapping[str, Callable[[pl.DataFrame, Sequence[Column]], str]]] = {
     "table": _table,
-    "json": _json,
-    "jsonl": _json_lines,
-    "csv": _csv,
+    "json": lambda answer, _: _json(answer.to_dicts()),
+    "jsonl": lambda answer, _: "".join(map(_json, answer.iter_rows(named=True))),
+    "csv": lambda answer, _: answer.write_csv(),
 }
 """The text of a frame; only tables have the headings of columns."""
