@@ -35,7 +35,7 @@ def retry(
     call: Callable[[], T],
     is_transient: Callable[[BaseException], bool],
     backoff: Backoff,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], Any] = time.sleep,
 ) -> T:
     """The result of `call`, retried while it fails with an error that `is_transient` accepts.
 
@@ -50,7 +50,7 @@ def retry(
 
 
 def attempts(
-    is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], object] = time.sleep
+    is_transient: Callable[[BaseException], bool], backoff: Backoff, sleep: Callable[[float], Any] = time.sleep
 ) -> Retrying:
     """Contexts for retries inside a generator: a failure in one is retried in the next; see `retry`.
 
@@ -61,17 +61,14 @@ def attempts(
     """
     from tenacity import Retrying
 
-    def wait(seconds: float) -> None:
-        sleep(seconds)
-
-    return Retrying(sleep=wait, **_rules(is_transient, backoff))
+    return Retrying(sleep=sleep, **_rules(is_transient, backoff))
 
 
 def retry_iteration(
     begin: Callable[[], Generator[T]],
     is_transient: Callable[[BaseException], bool],
     backoff: Backoff,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], Any] = time.sleep,
 ) -> Generator[T]:
     """The items of `begin`, called again if iteration fails with an error that `is_transient` accepts; see `retry`.
 
