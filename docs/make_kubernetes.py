@@ -13,6 +13,8 @@ _ROOT: Final = Path(__file__).parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(_ROOT))
 
+import make_settings  # noqa: E402
+
 from core.settings import Settings  # noqa: E402
 
 _FILE: Final = _ROOT / "kubernetes" / "settings.yaml"
@@ -47,10 +49,7 @@ def secrets() -> set[str]:
 
 def default(variable: str) -> str:
     """The default of a setting, as it is written in the environment."""
-    value = Settings.model_fields[variable.lower()].default
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return make_settings.default(Settings.model_fields[variable.lower()])
 
 
 def _value(variable: str, given: str | None) -> str:

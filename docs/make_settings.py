@@ -59,7 +59,8 @@ def _rows(group: type[BaseSettings]) -> list[str]:
 
 
 def _row(name: str, field: FieldInfo, meaning: str) -> str:
-    cells = default(field), allowed(field), meaning
+    text = default(field)
+    cells = f"`{text}`" if text else "empty", allowed(field), meaning
     return f"| `{name.upper()}` | {' | '.join(cell.removesuffix('.').replace('<', '&lt;') for cell in cells)} |"
 
 
@@ -74,12 +75,11 @@ def described(group: type[BaseSettings]) -> dict[str, str]:
 
 
 def default(field: FieldInfo) -> str:
-    """The default as it is typed."""
+    """The default as it is written in the environment."""
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    text = (
-        str(value).lower() if isinstance(value, bool) else f"{value:.10g}" if isinstance(value, float) else str(value)
-    )
-    return f"`{text}`" if text else "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _table(title: str, lines: list[str]) -> str:
