@@ -59,11 +59,6 @@ export async function send(method, url, body = {}) {
   return parseExact(await response.text());
 }
 
-/** End the session of this browser. @throws {ApiError} */
-export async function signOut() {
-  await ask("/api/session", { method: "DELETE" });
-}
-
 async function ask(url, request, signal) {
   const headers = { ...request.headers, ...(key.get() && { Authorization: `Bearer ${key.get()}` }) };
   const limit = AbortSignal.timeout(TIMEOUT_MS);
@@ -101,14 +96,10 @@ export async function getArray(url, signal, version) {
 /** As `getDocument`, with the address of the page after it, which is null after the last. */
 export async function getPage(url, signal, version = null) {
   const response = await get(url, signal);
-  requireVersion(response, version);
-  const next = /<([^>]+)>;\s*rel="?next\b/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
-  return { document: parseExact(await response.text()), next };
-}
-
-function requireVersion(response, version) {
   // ETags begin with the version.
   if (version !== null && !response.headers.get("ETag")?.startsWith(`"${version}-`)) throw new OtherVersion();
+  const next = /<([^>]+)>;\s*rel="?next\b/.exec(response.headers.get("Link") ?? "")?.[1] ?? null;
+  return { document: parseExact(await response.text()), next };
 }
 
 /**

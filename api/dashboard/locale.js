@@ -32,6 +32,7 @@ export class Locale {
     this.currency = TEXTS[`currency_${currency}`]?.[language] ?? currency;
     this.scale = Number(scale);
     this.numbers = new Intl.NumberFormat(tag);
+    this.amounts = new Intl.NumberFormat(tag, { minimumFractionDigits: this.scale });
     this.rounded = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 1 });
     this.percents = new Intl.NumberFormat(tag, {
       style: "percent",
@@ -73,12 +74,8 @@ export class Locale {
 
   /** A value of that type without its unit; an amount in major units, with all its decimals. @param {bigint} value */
   exact(value, type) {
-    if (type !== "amount" || this.scale === 0) return this.integer(value);
-    const one = 10n ** BigInt(this.scale);
-    const size = value < 0n ? -value : value;
-    const sign = value < 0n ? this.integer(-1n).replace(this.integer(1n), "") : "";
-    const decimals = String(size % one).padStart(this.scale, "0");
-    return `${sign}${this.integer(size / one)}${this.rtl ? "٫" : "."}${this.digits(decimals)}`;
+    // As text, whose digits are all written: numbers are rounded above 2^53.
+    return type === "amount" ? this.amounts.format(`${value}e-${this.scale}`) : this.integer(value);
   }
 
   /** Short, for axes only. @param {number} value */

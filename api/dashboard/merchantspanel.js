@@ -75,11 +75,11 @@ function list({ merchants, total }, type, chosen, whole, locale, onChoose) {
       type: "button",
       class: "bar-row",
       title: locale.t("chooseMerchant", { merchant: called(one.merchant_id, locale) }),
+      "aria-pressed": String(one.merchant_id === chosen),
     };
     const percent = whole > 0n ? locale.share(sharePermille(one[type], whole)) : "";
     const share = h("span", { class: "bar-share" }, percent);
-    const pressed = { "aria-pressed": String(one.merchant_id === chosen) };
-    const button = h("button", { ...attributes, ...pressed }, name, share, value, bar);
+    const button = h("button", attributes, name, share, value, bar);
     button.addEventListener("click", () => onChoose(one.merchant_id));
     return h("li", {}, button);
   });

@@ -45,10 +45,6 @@ export function reasonOf(error, locale) {
   return kind ? locale.t(`error_${kind.name}`) : locale.apart(error.message);
 }
 
-export function hideNotice() {
-  byId("notice").hidden = true;
-}
-
 /**
  * Show why there are no figures, although nothing failed.
  * @param {"empty" | "noTransactions" | "noAccess"} why
@@ -61,8 +57,4 @@ export function showEmpty(why, operates, locale) {
   byId("empty-note").textContent = why === "noAccess" ? "" : locale.t("emptyNote");
   byId("empty-command").hidden = !builds;
   byId("empty").hidden = false;
-}
-
-export function hideEmpty() {
-  byId("empty").hidden = true;
 }

@@ -7,7 +7,7 @@ import { getDocument } from "./api.js";
 import { BasePage } from "./basepage.js";
 import { ContactsView } from "./contactsview.js";
 import { announce, byId, h } from "./dom.js";
-import { hideNotice, KINDS } from "./notices.js";
+import { KINDS } from "./notices.js";
 import { Filter } from "./notificationsfilter.js";
 import { FormDialog } from "./notificationsform.js";
 import { Question } from "./notificationsquestion.js";
@@ -38,14 +38,10 @@ class NotificationsPage extends BasePage {
     this.state = readState();
     this.days = null;
     this.filter = new Filter((filter) => goTo({ ...this.state, ...filter, cursor: null }));
-    this.question = new Question(
-      (said) => this.acted(said),
-      (error) => this.fail(error),
-    );
-    this.form = new FormDialog(
-      (said, notes) => this.acted(said, notes),
-      (error) => this.fail(error),
-    );
+    const onDone = (said, notes) => this.acted(said, notes);
+    const onKey = (error) => this.fail(error);
+    this.question = new Question(onDone, onKey);
+    this.form = new FormDialog(onDone, onKey);
     this.content = new VIEWS[document.body.dataset.page](this);
   }
 
@@ -105,7 +101,7 @@ class NotificationsPage extends BasePage {
 
   async show(data, signal) {
     this.shown = data;
-    hideNotice();
+    byId("notice").hidden = true;
     this.view("list");
     this.mark("current");
     this.render();
@@ -141,7 +137,7 @@ class NotificationsPage extends BasePage {
 
   showNoScope() {
     this.shown = null;
-    hideNotice();
+    byId("notice").hidden = true;
     this.mark("current");
     this.view("empty");
   }

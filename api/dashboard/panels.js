@@ -1,11 +1,44 @@
 /** The panels of the series and of the days: headings, legend, drawing, and the table of the same figures. */
 
-import { DataTable } from "./datatable.js";
-import { byId, h } from "./dom.js";
+import { byId, h, scrolledTable } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
 import { sharePermille, span } from "./report.js";
 import { SeriesChart } from "./serieschart.js";
 import { COMPARISONS } from "./state.js";
+
+/** The same figures as a drawing, as a table that a button opens. */
+class DataTable {
+  /** @param {string} name the prefix of the ids of the button and of the table's place */
+  constructor(name) {
+    this.button = byId(`${name}-toggle`);
+    this.place = byId(`${name}-table`);
+    this.rows = [];
+    this.button.addEventListener("click", () => this.open(this.place.hidden));
+  }
+
+  /**
+   * @param {string} caption
+   * @param {string[]} heads one for each column
+   * @param {string[][]} rows their cells; the first cell of a row is its name
+   */
+  show(caption, heads, rows, locale) {
+    Object.assign(this, { caption, heads, rows, locale });
+    this.open(!this.place.hidden);
+  }
+
+  /** Build the rows on demand: there may be thousands. */
+  open(wanted) {
+    this.place.hidden = !wanted;
+    this.button.setAttribute("aria-expanded", String(wanted));
+    this.button.textContent = this.locale.t(wanted ? "hideTable" : "asTable");
+    this.place.replaceChildren(...(wanted ? [this.table()] : []));
+  }
+
+  table() {
+    const scroll = { role: "region", "aria-label": this.locale.t("tableOf", { name: this.caption }) };
+    return scrolledTable(this.caption, this.heads, this.rows, scroll);
+  }
+}
 
 export class SeriesPanel {
   /** @param {(compare: import("./state.js").Compare) => void} onCompare */

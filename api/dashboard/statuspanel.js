@@ -30,46 +30,33 @@ export async function showStatus(me, locale, signal) {
 }
 
 function parts(status, days, locale) {
-  const age = days?.last_day_date ? Date.now() - Date.parse(`${days.last_day_date}T00:00:00Z`) : 0;
-  const state = status.state === "ok" && age > OLD_MS ? "degraded" : status.state;
-  const shown = [h("p", { class: `state ${state}` }, locale.t(`state_${state}`))];
-  if (age > OLD_MS) shown.push(old(days, locale));
-  if (status.running) shown.push(running(status.running, locale));
-  if (status.last_failure) shown.push(failure(status.last_failure, status.failures_in_a_row, locale));
-  if (status.degraded_by.includes("missed_refreshes")) shown.push(missed(status.refreshes, locale));
+  const { running, last_failure: failure, failures_in_a_row: failures, refreshes } = status;
+  const line = (kind, name, values) => h("p", { class: kind }, locale.t(name, values));
+  const run = ({ run_id: id }) => locale.digits(String(id));
+  const lastDay = days?.last_day_date && `${days.last_day_date}T00:00:00Z`;
+  const isOld = Boolean(lastDay) && Date.now() - Date.parse(lastDay) > OLD_MS;
+  const state = status.state === "ok" && isOld ? "degraded" : status.state;
+  const shown = [line(`state ${state}`, `state_${state}`)];
+  if (isOld) {
+    shown.push(line("small warning", "oldData", { day: locale.date(days.last_day_date), ago: locale.ago(lastDay) }));
+  }
+  if (running) {
+    const counted = locale.integer(running.counted ?? 0n);
+    shown.push(line("small", "running", { run: run(running), phase: locale.t(`phase_${running.phase}`), counted }));
+  }
+  if (failure) {
+    const ago = failure.ended_at ? locale.ago(failure.ended_at) : "";
+    const values = { run: run(failure), ago, error: locale.apart(failure.error ?? ""), n: locale.integer(failures) };
+    shown.push(line("small warning", failures > 1n ? "lastFailures" : "lastFailure", values));
+  }
+  if (status.degraded_by.includes("missed_refreshes")) {
+    const values = { missed: locale.integer(refreshes.missed), ago: locale.ago(refreshes.due_at) };
+    shown.push(line("small warning", "missedRefreshes", values));
+  }
   if (status.published) shown.push(published(status.published, days, locale));
   if (status.conservation) shown.push(...conservation(status.conservation, locale));
   if (status.rejects) shown.push(...rejects(status.rejects, locale));
   return shown;
-}
-
-function running(run, locale) {
-  const counted = locale.integer(run.counted ?? 0n);
-  return h(
-    "p",
-    { class: "small" },
-    locale.t("running", { run: locale.digits(String(run.run_id)), phase: locale.t(`phase_${run.phase}`), counted }),
-  );
-}
-
-function failure(run, inARow, locale) {
-  const values = {
-    run: locale.digits(String(run.run_id)),
-    ago: run.ended_at ? locale.ago(run.ended_at) : "",
-    error: locale.apart(run.error ?? ""),
-    n: locale.integer(inARow),
-  };
-  return h("p", { class: "small warning" }, locale.t(inARow > 1n ? "lastFailures" : "lastFailure", values));
-}
-
-function missed(refreshes, locale) {
-  const values = { missed: locale.integer(refreshes.missed), ago: locale.ago(refreshes.due_at) };
-  return h("p", { class: "small warning" }, locale.t("missedRefreshes", values));
-}
-
-function old({ last_day_date: date }, locale) {
-  const values = { day: locale.date(date), ago: locale.ago(`${date}T00:00:00Z`) };
-  return h("p", { class: "small warning" }, locale.t("oldData", values));
 }
 
 function published(one, days, locale) {
@@ -87,8 +74,8 @@ function published(one, days, locale) {
 
 function conservation(numbers, locale) {
   const facts = Object.entries(PARTS).map(([name, text]) => [locale.t(text), locale.integer(numbers[name])]);
-  const verdict = numbers.holds ? ["small holds", "holds"] : ["small warning", "broken"];
-  return [factList(facts), h("p", { class: verdict[0] }, locale.t(verdict[1]))];
+  const [kind, text] = numbers.holds ? ["small holds", "holds"] : ["small warning", "broken"];
+  return [factList(facts), h("p", { class: kind }, locale.t(text))];
 }
 
 function rejects({ count, by_reason: byReason }, locale) {

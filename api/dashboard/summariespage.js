@@ -8,7 +8,7 @@ import { csvAddress, download, Series } from "./data.js";
 import { announce, byId } from "./dom.js";
 import { called, remember } from "./merchantnames.js";
 import { showMerchants } from "./merchantspanel.js";
-import { hideEmpty, hideNotice, RETRY_S, showEmpty } from "./notices.js";
+import { RETRY_S, showEmpty } from "./notices.js";
 import { DaysPanel, SeriesPanel } from "./panels.js";
 import { Days, positions } from "./periods.js";
 import { language } from "./preferences.js";
@@ -71,7 +71,7 @@ class SummariesPage extends BasePage {
 
   async show(merchant, data, signal) {
     const { me } = this;
-    hideNotice();
+    byId("notice").hidden = true;
     if (data === null || data.days.length === 0) {
       this.showNothing(merchant === undefined ? "noAccess" : me.published === null ? "empty" : "noTransactions");
       return;
@@ -88,7 +88,7 @@ class SummariesPage extends BasePage {
     this.shown = makeReport(data, this.state, days, (label) => this.locale.t("incomplete", { label }));
     this.exported = { state: this.state, merchant };
     this.choices.show(this.state, { keys, days, report: this.shown });
-    hideEmpty();
+    byId("empty").hidden = true;
     this.view("figures");
     this.lastDay = data.days.at(-1).label;
     this.showPublished();
@@ -163,12 +163,12 @@ class SummariesPage extends BasePage {
 
   fail(error) {
     if (error.slug === "not-built-yet" && this.shown === null) {
-      hideNotice();
+      byId("notice").hidden = true;
       this.showNothing("empty");
       this.loadAfter(RETRY_S * 1000);
       return;
     }
-    hideEmpty();
+    byId("empty").hidden = true;
     super.fail(error);
     if (error.status === 401) this.series.forget();
   }

@@ -1,6 +1,6 @@
 /** The tools in the head of every page: the language, the theme, and forgetting the key or signing out. */
 
-import { key, signOut } from "./api.js";
+import { key, send } from "./api.js";
 import { byId } from "./dom.js";
 import { language, switchLanguage, switchTheme, theme } from "./preferences.js";
 
@@ -16,7 +16,7 @@ export class Tools {
       this.showTheme();
     });
     byId("forget").addEventListener("click", async () => {
-      if (this.signedIn) await signOut();
+      if (this.signedIn) await send("DELETE", "/api/session");
       key.forget();
       location.reload(); // so that nothing remains that was shown with the previous key
     });
