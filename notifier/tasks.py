@@ -6,6 +6,7 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -88,7 +89,8 @@ def _services(task: str) -> Iterator[Services]:
     try:
         with _lock:
             if not _made:
-                _made.append(make_services(read_settings(), _queue, _queue_capacity))
+                queue = partial(queue_delivery, app, swept=True)
+                _made.append(make_services(read_settings(), queue, lambda: QUEUE_LIMIT - queue_length(app)))
         yield _made[0]
     except ServiceError as error:
         if isinstance(error, StoreUnavailable) and not isinstance(error, (StoreBusy, StoreUnwritable)):
@@ -98,14 +100,6 @@ def _services(task: str) -> Iterator[Services]:
         # Without its text, which may have the URL and so a password.
         name = type(error.__cause__ or error).__name__
         log_event("task-failed", "error", task=task, error=f"the broker does not answer ({name})")
-
-
-def _queue(notification_id: str) -> None:
-    queue_delivery(app, notification_id, swept=True)
-
-
-def _queue_capacity() -> int:
-    return QUEUE_LIMIT - queue_length(app)
 
 
 def _take_over_logging(loglevel: int | str, **_: Any) -> None:

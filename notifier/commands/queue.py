@@ -12,33 +12,27 @@ from notifier.worker_settings import WorkerSettings, ask
 
 
 class Queue:
-    """The queue of `settings`; connects at the first call."""
+    """The queue of `settings`; connects at the first call.
+
+    Each method raises `ServiceError` if the broker does not answer.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._celery = make_celery(settings)
 
     def put(self, notification_id: str) -> None:
-        """Queue a notification that is due.
-
-        :raises ServiceError: the broker does not accept it.
-        """
+        """Queue a notification that is due."""
         with _explained():
             queue_delivery(self._celery, notification_id, swept=True)
 
     def length(self) -> int:
-        """The number of notifications in the queue.
-
-        :raises ServiceError: the broker does not answer.
-        """
+        """The number of notifications in the queue."""
         with _explained():
             return queue_length(self._celery)
 
     def workers(self) -> list[WorkerSettings]:
-        """The workers that consume deliveries, with the settings that differ from this process.
-
-        :raises ServiceError: the broker does not answer.
-        """
+        """The workers that consume deliveries, with the settings that differ from this process."""
         with _explained():
             return ask(self._celery, self._settings)
 

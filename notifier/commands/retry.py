@@ -11,13 +11,7 @@ import typer
 from core.command_line import opened, print_json, print_message
 from core.errors import ServiceError, UsageError
 from core.instants import parse_instant
-from core.notifications.actions import (
-    RetryResult,
-    retry,
-    retry_all,
-    statuses_in_words,
-    unknown_channels,
-)
+from core.notifications.actions import RetryResult, retry, retry_all, statuses_in_words, unknown_channels
 from core.notifications.events import RETRIABLE, LogStatus
 from core.notifications.values import is_channel_name
 from core.stores import Stores, wall_clock_ms

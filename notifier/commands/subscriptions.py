@@ -19,14 +19,7 @@ from core.notifications.values import MerchantId, UserId
 from core.stores import wall_clock_ms
 from core.stores.subscriptions import Subscription
 from core.tenants import OPERATOR
-from notifier.commands.arguments import (
-    require_channels,
-    require_tenant,
-    tenant_of,
-    text,
-    warn,
-    warnings_view,
-)
+from notifier.commands.arguments import require_channels, require_tenant, tenant_of, text, warn, warnings_view
 
 
 def add(
@@ -103,8 +96,7 @@ def _sentence(subscription: Subscription) -> str:
     whose = "all merchants" if subscription.merchant_id is None else f"merchant {subscription.merchant_id}"
     return (
         f"User {subscription.user_id}{_of_tenant(subscription)} receives {', '.join(subscription.modes)} summaries of "
-        f"{whose} "
-        f"over {', '.join(subscription.channels)} ({subscription.locale}), "
+        f"{whose} over {', '.join(subscription.channels)} ({subscription.locale}), "
         f"since {to_the_second(subscription.created_at_ms)}."
     )
 
