@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 import test_runs_conformance as conformance
 import test_runs_pruning as pruning
-from delivery_parts import station
+from delivery_parts import delivery_harness
 from pages import ROOT, Block, blocks, commands
 
 from core.calendar import Mode
@@ -140,7 +140,7 @@ def test_the_example_channel_delivers(
     monkeypatch.setenv("PAGER_SPOOL", str(tmp_path))
     monkeypatch.delitem(sys.modules, "pager", raising=False)
     senders = senders_from(Settings(notify_senders="pager=pager.PagerSender"))
-    with station(store_url, senders) as here:
+    with delivery_harness(store_url, senders) as here:
         here.stores.contacts.replace("u1", {"pager": "4711"})
         sent = here.add("pager", body="Come")
         here.delivery().deliver(sent)

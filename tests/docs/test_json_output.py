@@ -98,7 +98,7 @@ RULES: Final[dict[Words, Rule]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandOutput:
     """The exit code and output of a command."""
 
     code: int
@@ -144,15 +144,15 @@ class Everything:
         self.places["subscription"] = made.objects()[0]["id"]
         self.places["key"] = self(("api", "keys", "add"), ("old", "--summaries")).objects()[0]["id"]
 
-    def __call__(self, command: Words, arguments: Words) -> Said:
+    def __call__(self, command: Words, arguments: Words) -> CommandOutput:
         """Call a command with ``--json``."""
         program, *words = command
         words += ["--json", *(argument.format(**self.places) for argument in arguments)]
         if program == "jobs":
             result = self.jobs(*words)
-            return Said(result.code, result.out, result.err)
+            return CommandOutput(result.code, result.out, result.err)
         ended = CliRunner().invoke(APPS[program], words, env=self.notifier.settings, prog_name=program)
-        return Said(ended.exit_code, ended.stdout, ended.stderr)
+        return CommandOutput(ended.exit_code, ended.stdout, ended.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ READING_THE_STORE: Final = [
 def test_a_job_stopped_by_a_signal_prints_an_error_object(everything: Everything, command: Words) -> None:
     arguments = [argument.format(**everything.places) for argument in RULES[command].works]
     result = everything.jobs(*command[1:], "--json", *arguments, signal_after=1, number=signal.SIGTERM)
-    assert Said(result.code, result.out, result.err).problem()["exit_code"] == 128 + signal.SIGTERM
+    assert CommandOutput(result.code, result.out, result.err).problem()["exit_code"] == 128 + signal.SIGTERM
 
 
 def test_an_interrupted_command_prints_an_error_object(everything: Everything) -> None:
@@ -244,6 +244,6 @@ def test_an_interrupted_command_prints_an_error_object(everything: Everything) -
             silent.settimeout(60)
             with silent.accept()[0]:  # it waits for an answer now
                 process.send_signal(signal.SIGINT)
-                result = Said(0, *process.communicate(timeout=60))
+                result = CommandOutput(0, *process.communicate(timeout=60))
     problem = replace(result, code=process.returncode).problem()
     assert (problem["exit_code"], problem["message"]) == (130, "stopped by SIGINT")

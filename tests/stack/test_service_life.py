@@ -23,7 +23,7 @@ REQUEST_ID = "from-the-client-1"
 
 
 @dataclass
-class Life:
+class RecordedRun:
     """The recorded output and results."""
 
     service: Service
@@ -37,8 +37,8 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """A sample is rebuilt into the store of the service, a message about it is sent, and Ctrl-C is pressed."""
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedRun]:
+    """The service during a rebuild of a sample, a message about it, and Ctrl-C."""
     service = Service(tmp_path_factory.mktemp("service"))
     try:
         service.wait_until_ready()
@@ -59,10 +59,10 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         [variables] = re.findall(r"(?m)^In another terminal, first run: \. (.*)$", service.said)
         status = json.loads(service.shell(f". {variables} && {shlex.quote(sys.executable)} -m notifier status --json"))
         mode = stat.S_IMODE((ROOT / shlex.split(variables)[0]).stat().st_mode)
-        family = service.family()
+        processes = service.processes()
         code = service.stop()
-        _, left = psutil.wait_procs(family, timeout=60)
-        yield Life(service, first["value"], notification, output, status, mode, code, left)
+        _, left = psutil.wait_procs(processes, timeout=60)
+        yield RecordedRun(service, first["value"], notification, output, status, mode, code, left)
     finally:
         service.end()
 
@@ -72,76 +72,80 @@ def test_a_killed_supervisor_stops_all_programs_before_a_new_start(
     tmp_path: Path,
 ) -> None:
     service = Service(tmp_path)
-    family: list[psutil.Process] = []
+    processes: list[psutil.Process] = []
     try:
         service.wait_until_ready()
         # This one, Redis, the API and its worker, the worker and its two children, beat.
-        service.wait_until(lambda: len(service.family()) >= 8)
-        family = service.family()
-        [redis] = [one for one in family if "redis-server" in one.name()]
+        service.wait_until(lambda: len(service.processes()) >= 8)
+        processes = service.processes()
+        [redis] = [one for one in processes if "redis-server" in one.name()]
         redis.suspend()  # so that it lives until the second one has checked
         service.process.kill()
-        assert "or programs of a service that was killed" in service.started_again()
+        assert "or programs of a service that was killed" in service.error_of_second_service()
         redis.resume()
-        _, left = psutil.wait_procs(family, timeout=60)
+        _, left = psutil.wait_procs(processes, timeout=60)
         assert left == []
     finally:
         service.end()
-        for one in family:
+        for one in processes:
             with suppress(psutil.NoSuchProcess):
                 one.kill()
 
 
-def test_a_summary_message_is_delivered_over_each_channel(life: Life) -> None:
-    assert life.total > 0
-    assert [log["status"] for log in life.notification["logs"]] == ["printed", "printed"]
-    assert {log["history"][0]["sender"] for log in life.notification["logs"]} == {"print"}
-    printed = [line for line in life.service.lines_of("worker") if line["event"] == "notification"]
+def test_a_summary_message_is_delivered_over_each_channel(recorded: RecordedRun) -> None:
+    assert recorded.total > 0
+    assert [log["status"] for log in recorded.notification["logs"]] == ["printed", "printed"]
+    assert {log["history"][0]["sender"] for log in recorded.notification["logs"]} == {"print"}
+    printed = [line for line in recorded.service.lines_of("worker") if line["event"] == "notification"]
     assert {line["channel"] for line in printed} == {"sms", "email"}
-    assert {line["body"].rpartition(": ")[2] for line in printed} == {str(life.total)}
+    assert {line["body"].rpartition(": ")[2] for line in printed} == {str(recorded.total)}
 
 
-def test_worker_log_lines_have_the_request_id(life: Life) -> None:
-    [request] = [line for line in life.service.lines_of("web") if line.get("request_id") == REQUEST_ID]
+def test_worker_log_lines_have_the_request_id(recorded: RecordedRun) -> None:
+    [request] = [line for line in recorded.service.lines_of("web") if line.get("request_id") == REQUEST_ID]
     assert request["status"] == 201
-    about = [line for line in life.service.lines_of("worker") if line.get("notification_id") == life.notification["id"]]
+    about = [
+        line
+        for line in recorded.service.lines_of("worker")
+        if line.get("notification_id") == recorded.notification["id"]
+    ]
     assert {line["event"] for line in about} == {"attempt", "notification", "printed"}
     assert {line.get("request_id") for line in about} == {REQUEST_ID}
 
 
-def test_every_metric_of_alerts_and_dashboard_is_exposed(life: Life) -> None:
-    assert metrics_named() - life.output == set()
+def test_every_metric_of_alerts_and_dashboard_is_exposed(recorded: RecordedRun) -> None:
+    assert metrics_named() - recorded.output == set()
 
 
-def test_the_printed_commands_can_be_run(life: Life) -> None:
-    [shown] = re.findall(r"(?m)^Build summaries: (.*)$", life.service.said)
+def test_the_printed_commands_can_be_run(recorded: RecordedRun) -> None:
+    [shown] = re.findall(r"(?m)^Build summaries: (.*)$", recorded.service.said)
     program, *arguments = shlex.split(shown)
     assert os.access(ROOT / program, os.X_OK)
     assert arguments[:4] == ["-m", "jobs", "rebuild", "SOURCE"]
 
 
-def test_the_exported_variables_select_the_same_store_and_queue(life: Life) -> None:
-    assert life.status["queue"]["error"] is None
-    printed = {channel["channel"]: channel["printed"] for channel in life.status["channels"]}
+def test_the_exported_variables_select_the_same_store_and_queue(recorded: RecordedRun) -> None:
+    assert recorded.status["queue"]["error"] is None
+    printed = {channel["channel"]: channel["printed"] for channel in recorded.status["channels"]}
     assert (printed["sms"], printed["email"]) == (1, 1)
-    assert [worker["differing_settings"] for worker in life.status["workers"]] == [[]]
+    assert [worker["differing_settings"] for worker in recorded.status["workers"]] == [[]]
 
 
-def test_without_configured_senders_no_worker_warns(life: Life) -> None:
-    assert "print-senders" not in {line["event"] for line in life.service.lines_of("worker")}
+def test_without_configured_senders_no_worker_warns(recorded: RecordedRun) -> None:
+    assert "print-senders" not in {line["event"] for line in recorded.service.lines_of("worker")}
 
 
-def test_the_variables_file_is_private_and_removed_at_the_end(life: Life) -> None:
-    assert life.mode == 0o600
-    assert stat.S_IMODE((life.service.folder / "data").stat().st_mode) == 0o700
-    assert not (life.service.folder / "data" / "environment").exists()
+def test_the_variables_file_is_private_and_removed_at_the_end(recorded: RecordedRun) -> None:
+    assert recorded.mode == 0o600
+    assert stat.S_IMODE((recorded.service.folder / "data").stat().st_mode) == 0o700
+    assert not (recorded.service.folder / "data" / "environment").exists()
 
 
-def test_ctrl_c_stops_all_programs_with_exit_code_0(life: Life) -> None:
-    assert life.exit_code == 0
-    assert life.left == []
-    assert life.service.said.endswith("Stopped.\n")
-    assert "Traceback" not in life.service.said
+def test_ctrl_c_stops_all_programs_with_exit_code_0(recorded: RecordedRun) -> None:
+    assert recorded.exit_code == 0
+    assert recorded.left == []
+    assert recorded.service.said.endswith("Stopped.\n")
+    assert "Traceback" not in recorded.service.said
     assert [
-        line for name in ("web", "worker") for line in life.service.lines_of(name) if line["level"] == "error"
+        line for name in ("web", "worker") for line in recorded.service.lines_of(name) if line["level"] == "error"
     ] == []

@@ -32,7 +32,7 @@ def _program(name: str, script: str, is_ready: Callable[[], bool] = lambda: True
     return Program(name, (sys.executable, "-S", "-c", script), dict(os.environ), is_ready, stdin)
 
 
-class _Shown:
+class _RecordedLines:
     """The shown lines; stops `supervisor` at a line that asks for it."""
 
     def __init__(self) -> None:
@@ -43,8 +43,8 @@ class _Shown:
 
 
 @pytest.fixture
-def shown() -> _Shown:
-    return _Shown()
+def shown() -> _RecordedLines:
+    return _RecordedLines()
 
 
 def _run(
@@ -61,7 +61,7 @@ def _run(
 
 
 def test_when_one_program_exits_the_others_are_stopped(
-    shown: _Shown,
+    shown: _RecordedLines,
 ) -> None:
     pids = "import os, time; print(os.getpid(), flush=True);"
     long = _program("long", f"{pids} {_FOR_LONG}".replace("; while", "\nwhile"))
@@ -71,19 +71,19 @@ def test_when_one_program_exits_the_others_are_stopped(
     assert not any(psutil.pid_exists(int(pid)) for _, pid in shown.lines)
 
 
-def test_a_program_killed_by_a_signal_has_a_negative_exit_code(shown: _Shown) -> None:
+def test_a_program_killed_by_a_signal_has_a_negative_exit_code(shown: _RecordedLines) -> None:
     killed = _program("killed", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert _run(shown, [killed]) == Ended("killed", -9)
 
 
-def test_a_program_that_exits_before_it_is_ready_stops_all(shown: _Shown) -> None:
+def test_a_program_that_exits_before_it_is_ready_stops_all(shown: _RecordedLines) -> None:
     began: list[str] = []
     early = _program("early", "raise SystemExit(3)", lambda: False)
     assert _run(shown, [early], [], when_ready=lambda _: began.append("ready")) == Ended("early", 3)
     assert began == []
 
 
-def test_stages_start_in_order_and_stop_in_reverse(shown: _Shown, tmp_path: Path) -> None:
+def test_stages_start_in_order_and_stop_in_reverse(shown: _RecordedLines, tmp_path: Path) -> None:
     ended = tmp_path / "ended"
     stages = []
     for name in ("queue", "worker"):
@@ -97,7 +97,7 @@ def test_stages_start_in_order_and_stop_in_reverse(shown: _Shown, tmp_path: Path
     assert shown.lines == []
 
 
-def test_a_program_that_does_not_stop_is_killed_with_its_children(shown: _Shown, tmp_path: Path) -> None:
+def test_a_program_that_does_not_stop_is_killed_with_its_children(shown: _RecordedLines, tmp_path: Path) -> None:
     began = tmp_path / "began"
     script = (
         "import signal, subprocess, sys, time\n"
@@ -111,7 +111,7 @@ def test_a_program_that_does_not_stop_is_killed_with_its_children(shown: _Shown,
     assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_second_signal_kills_immediately(shown: _Shown, tmp_path: Path) -> None:
+def test_a_second_signal_kills_immediately(shown: _RecordedLines, tmp_path: Path) -> None:
     began = tmp_path / "began"
     script = (
         f"import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen({str(began)!r}, 'w').close()\n"
@@ -125,7 +125,7 @@ def test_a_second_signal_kills_immediately(shown: _Shown, tmp_path: Path) -> Non
     assert _run(shown, [_program("stubborn", script, began.exists)], grace_s=600, when_ready=twice) is None
 
 
-def test_a_program_receives_its_standard_input(shown: _Shown) -> None:
+def test_a_program_receives_its_standard_input(shown: _RecordedLines) -> None:
     _run(shown, [_program("reader", "print(input(), flush=True)", stdin=b"port 1\n")])
     assert shown.lines == [("reader", b"port 1")]
 

@@ -67,10 +67,10 @@ def test_last_use_is_recorded_at_once_then_every_five_minutes_at_most(api: Api, 
         api.ask(SUMMARY, SERIES, key=token)
     assert _last_used(url) == {id_in(key): NOW_MS, id_in(other): NOW_MS}
     api.clock = lambda: NOW_MS + 5000
-    api.moment.pass_by(FIVE_MINUTES_S - 1)
+    api.moment.advance(FIVE_MINUTES_S - 1)
     api.ask(SUMMARY, SERIES, key=key)
     assert set(_last_used(url).values()) == {NOW_MS}
-    api.moment.pass_by(1)
+    api.moment.advance(1)
     api.ask(SUMMARY, SERIES, key=key)
     assert _last_used(url) == {id_in(key): NOW_MS + 5000, id_in(other): NOW_MS}
     assert id_in(unused) not in _last_used(url)
@@ -90,7 +90,7 @@ def test_neither_requests_nor_key_lookups_wait_for_recording_last_use(url: str, 
         writer.execute("BEGIN IMMEDIATE")
         for key in keys:  # each lookup happens while recording the last use waits for a lock
             assert api.ask(SUMMARY, SERIES, key=key).status_code == 200
-            api.moment.pass_by(FRESHNESS_S)
+            api.moment.advance(FRESHNESS_S)
         assert _last_used_by_others(tmp_path) == []
         writer.execute("ROLLBACK")
     noted = threading.Event()
@@ -118,4 +118,4 @@ def test_a_key_whose_use_cannot_be_recorded_still_works(url: str) -> None:
     key = add_key(url, [Scope.SUMMARIES])
     for _ in range(2):
         assert api.ask(SUMMARY, SERIES, key=key).status_code == 200
-        api.moment.pass_by(FIVE_MINUTES_S)
+        api.moment.advance(FIVE_MINUTES_S)

@@ -92,7 +92,7 @@ def test_no_part_of_a_key_is_returned_or_logged(api: Api, url: str, key: str) ->
 def test_a_revoked_key_is_refused_within_the_cache_lifetime(api: Api, url: str, key: str) -> None:
     assert api.ask("/api/me", key=key).status_code == 200
     revoke(url, key)
-    api.moment.pass_by()
+    api.moment.advance()
     assert problem(api.ask("/api/me", key=key)) == (401, "bad-key")
 
 
@@ -126,12 +126,12 @@ def test_while_the_store_is_down_cached_keys_are_accepted_for_a_limited_time(
     (tmp_path / "summaries.db").unlink()
     api.stores[0].close()
     assert api.ask("/api/me", key=unread).status_code == 503
-    api.moment.pass_by(FRESHNESS_S + stale_s - 0.25)
+    api.moment.advance(FRESHNESS_S + stale_s - 0.25)
     for known in (key, expiring):
         assert api.ask("/api/me", key=known).status_code == 200
     api.clock = lambda: NOW_MS + 1000
     assert problem(api.ask("/api/me", key=expiring)) == (401, "bad-key")
-    api.moment.pass_by(0.25)
+    api.moment.advance(0.25)
     for known in (key, expiring):
         answer = api.ask("/api/me", key=known)
         assert answer.status_code == 503

@@ -201,7 +201,7 @@ def test_with_open_loopback_a_given_key_still_limits_the_scopes(url: str) -> Non
     token = add_key(url, [Scope.OPERATE])
     assert api.ask("/api/me", key=token).json["scopes"] == ["operate"]
     revoke(url, token)
-    api.moment.pass_by()
+    api.moment.advance()
     assert problem(api.ask("/api/me", key=token)) == (401, "bad-key")
     assert api.ask("/api/me").json["open"] is True
 
@@ -217,7 +217,7 @@ class TestByDefault:
                 assert problem(api.ask(where)) == (401, "no-key")
                 assert problem(api.ask(where, headers={"X-Forwarded-For": "127.0.0.1"})) == (401, "no-key")
             add_key(url)
-            api.moment.pass_by()
+            api.moment.advance()
 
     def test_pages_and_health_need_no_key(self, url: str) -> None:
         api = Api(url, KEYS_ONLY)
@@ -233,7 +233,7 @@ class TestByDefault:
         assert problem(api.ask(MERCHANTS, key=token)) == (503, "not-built-yet")
         assert api.ask("/").status_code == 200
         away.rename(path)
-        api.moment.pass_by()
+        api.moment.advance()
         assert problem(api.ask(MERCHANTS)) == (401, "no-key")
         assert api.ask(MERCHANTS, key=token).status_code == 200
         path.write_bytes(b"damaged" * 1000)

@@ -51,7 +51,7 @@ def signed_in(api: Api) -> dict[str, str]:
 def go_on(api: Api, seconds: int) -> None:
     at_ms = api.clock() + seconds * 1000
     api.clock = lambda: at_ms
-    api.moment.pass_by(seconds)
+    api.moment.advance(seconds)
 
 
 def test_a_sign_in_link_starts_a_session_with_every_scope(api: Api) -> None:
@@ -136,7 +136,7 @@ def test_signing_out_ends_the_session_in_other_workers_within_the_cache_lifetime
     assert answer.json == {"signed_in": False, "expires_at": None}
     assert answer.cookies[COOKIE].value == ""
     assert problem(api.ask("/api/me", headers=cookie)) == (401, "no-key")
-    other.moment.pass_by()
+    other.moment.advance()
     assert problem(other.ask("/api/me", headers=cookie)) == (401, "no-key")
 
 
@@ -223,7 +223,7 @@ def test_a_signed_in_user_is_served_while_others_guess_tokens(url: str) -> None:
     person = signed_in(api)
     for _ in range(12):
         api.ask("/api/me", headers={"Cookie": f"{COOKIE}={new_token()[1]}"})
-    api.moment.pass_by()
+    api.moment.advance()
     assert api.ask("/api/me").status_code == 429
     assert api.ask("/api/me", headers=person).status_code == 200
 
@@ -233,10 +233,10 @@ def test_during_a_store_outage_a_session_can_only_read_for_a_minute(api: Api, tm
     assert api.ask("/api/me", headers=person).status_code == 200
     (tmp_path / "summaries.db").unlink()
     api.stores[-1].close()
-    api.moment.pass_by(FRESHNESS_S + 59.9)
+    api.moment.advance(FRESHNESS_S + 59.9)
     assert api.ask("/api/me", headers=person).status_code == 200
     assert api.ask(NOTIFICATIONS, method="POST", headers=SAME_ORIGIN | person, body=MESSAGE).status_code == 503
-    api.moment.pass_by(0.1)
+    api.moment.advance(0.1)
     assert api.ask("/api/me", headers=person).status_code == 503
 
 
@@ -244,6 +244,6 @@ def test_all_sessions_and_links_can_be_ended_together(api: Api) -> None:
     person, link = signed_in(api), link_token(api)
     with open_stores(api.store_url, timeout_s=10) as stores:
         assert stores.sessions.end_all(api.clock()) == 3  # the link that was used, too
-    api.moment.pass_by()
+    api.moment.advance()
     assert problem(api.ask("/api/me", headers=person)) == (401, "no-key")
     assert problem(sign_in(api, link)) == (403, "bad-link")

@@ -22,7 +22,7 @@ from examples import NOW_MS
 from falcon import inspect
 from falcon.testing import Result
 from sales import published_in
-from sending import NEW, NOTIFICATIONS, SUBSCRIPTIONS, happen, subscription
+from sending import NEW, NOTIFICATIONS, SUBSCRIPTIONS, append_events, subscription
 
 from api.auth.api_keys import digest_of, new_token
 from api.auth.sessions import SESSION_COOKIE, SESSION_LIFETIME_S
@@ -230,9 +230,9 @@ def _add_things(url: str, owner: str, tenant: str) -> None:
                 tenant=tenant,
             )
             stores.notifications.add(notification, NOW_MS)
-    happen(url, _id("dead", owner), "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+    append_events(url, _id("dead", owner), "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
     for what in ("unknown", "of another merchant"):  # the second of which few may read
-        happen(url, _id(what, owner), "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
+        append_events(url, _id(what, owner), "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
 
 
 def _id(what: str, owner: str) -> str:

@@ -55,9 +55,9 @@ def test_the_terminal_shows_the_url_and_ctrl_c_stops_without_traceback(tmp_path:
 
 
 def test_without_a_store_the_server_starts_and_prints_how_to_build_one(tmp_path: Path) -> None:
-    elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    with serving(tmp_path, "--store", elsewhere, command=("api", "serve")) as server:
-        assert f"{elsewhere}: nothing was built there yet" in server.err
+    other_store = f"sqlite:///{tmp_path / 'other.db'}"
+    with serving(tmp_path, "--store", other_store, command=("api", "serve")) as server:
+        assert f"{other_store}: nothing was built there yet" in server.err
         assert "python -m jobs rebuild SOURCE" in server.err
         assert server.ask("/api/transactions/summary?mode=daily&type=amount").status == 503
         assert not (tmp_path / "elsewhere.db").exists()

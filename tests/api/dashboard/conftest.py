@@ -9,17 +9,17 @@ from typing import NoReturn
 import pytest
 from dashboard_sales import fill
 from dashboard_server import running_server
-from dashboard_tabs import NAMES, People, Tabs, installed, running_browser
+from dashboard_tabs import NAMES, BrowserProfiles, Tabs, installed, running_browser
 
 
 @pytest.fixture(scope="package")
-def people(missing: Callable[[str], NoReturn]) -> Iterator[People]:
+def profiles(missing: Callable[[str], NoReturn]) -> Iterator[BrowserProfiles]:
     """Browser profiles for this folder, whose event loop would disturb other tests."""
     program = installed()
     if program is None:
         missing(f"None of {', '.join(NAMES)} is installed, which the tests of the dashboard need")
     with running_browser(program) as running:
-        yield People(running)
+        yield BrowserProfiles(running)
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def origin(store_file: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def tabs(people: People, origin: str) -> Iterator[Tabs]:
+def tabs(profiles: BrowserProfiles, origin: str) -> Iterator[Tabs]:
     """Opens tabs; the test fails if one had an error or sent a request to another server."""
-    opened = Tabs(people, origin)
+    opened = Tabs(profiles, origin)
     try:
         yield opened
         assert [fault for tab in opened.opened for fault in tab.faults] == []
-        assert [url for tab in opened.opened for url in tab.elsewhere()] == []
+        assert [url for tab in opened.opened for url in tab.foreign_requests()] == []
     finally:
         opened.close()

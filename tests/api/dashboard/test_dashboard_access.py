@@ -46,13 +46,13 @@ def test_a_sign_in_link_works_for_every_page_until_signing_out(tabs: Tabs, store
     tab.loaded()
     assert tab.page.url == f"{tabs.origin}/" or tab.page.url.startswith(f"{tabs.origin}/#")
     assert tab.page.evaluate("document.cookie") == ""
-    beside = tabs.beside(tab.page.context)
-    beside.page.goto(f"{tabs.origin}/notifications")
-    expect(beside.at("#list-panel")).to_be_visible()
+    second_tab = tabs.second_tab(tab.page.context)
+    second_tab.page.goto(f"{tabs.origin}/notifications")
+    expect(second_tab.at("#list-panel")).to_be_visible()
     tab.page.get_by_role("button", name="Sign out").click()
     expect(tab.at("dialog")).to_be_visible()
-    beside.page.reload()
-    expect(beside.at("#key-dialog")).to_be_visible()
+    second_tab.page.reload()
+    expect(second_tab.at("#key-dialog")).to_be_visible()
     assert not any(token in url for url in tab.requested)
 
 
@@ -102,8 +102,8 @@ def test_an_api_key_is_requested_validated_and_stored_for_the_tab_only(tabs: Tab
     tab.loaded()
     assert not any(token in url for url in tab.requested)
     assert token not in tab.page.url
-    beside = tabs.beside(tab.page.context).open()
-    expect(beside.at("dialog")).to_be_visible()
+    second_tab = tabs.second_tab(tab.page.context).open()
+    expect(second_tab.at("dialog")).to_be_visible()
     tab.page.get_by_role("button", name="Forget key “books”").click()
     expect(tab.at("dialog")).to_be_visible()
     expect(tab.at("#panels")).to_be_hidden()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dashboard_sales import DAYS, SHOP_SALES, fill, total
 from dashboard_server import FRESHNESS_S, running_server
-from dashboard_tabs import People, Tab, Tabs
+from dashboard_tabs import BrowserProfiles, Tab, Tabs
 from playwright.sync_api import Route, expect
 from sales import publish
 
@@ -20,12 +20,12 @@ TRIED_AGAIN_MS = 20_000
 @contextmanager
 def gone(store_file: Path) -> Iterator[None]:
     """Move the store's file away, and wait until the server has detected it."""
-    elsewhere = store_file.rename(store_file.with_suffix(".away"))
+    moved = store_file.rename(store_file.with_suffix(".away"))
     try:
         time.sleep(2 * FRESHNESS_S)
         yield
     finally:
-        elsewhere.rename(store_file)
+        moved.rename(store_file)
     time.sleep(2 * FRESHNESS_S)
 
 
@@ -97,10 +97,12 @@ def test_an_unknown_merchant_is_reported_and_another_chosen(tabs: Tabs) -> None:
     expect(tab.at("#notice")).to_be_hidden()
 
 
-def test_a_missing_or_empty_store_is_reported_until_the_first_figures_appear(people: People, tmp_path: Path) -> None:
+def test_a_missing_or_empty_store_is_reported_until_the_first_figures_appear(
+    profiles: BrowserProfiles, tmp_path: Path
+) -> None:
     store = tmp_path / "new.db"
     with running_server(f"sqlite:///{store}", tmp_path) as origin:
-        tabs = Tabs(people, origin)
+        tabs = Tabs(profiles, origin)
         try:
             notifications = tabs(language="fa")
             notifications.page.goto(f"{origin}/notifications?lang=en")

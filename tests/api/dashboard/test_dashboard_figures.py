@@ -12,7 +12,7 @@ import pytest
 from dashboard_legibility import found_by_axe
 from dashboard_sales import DAYS, FAILURE, LARGEST, PERSIAN, REASON, SHOP_SALES, total
 from dashboard_server import running_server
-from dashboard_tabs import Language, People, Tab, Tabs
+from dashboard_tabs import BrowserProfiles, Language, Tab, Tabs
 from effort import THOROUGH
 from examples import FINGERPRINT
 from playwright.sync_api import expect
@@ -42,12 +42,12 @@ def test_a_sum_beyond_two_to_the_53_is_shown_exactly(tabs: Tabs) -> None:
 
 
 @pytest.fixture
-def in_cents(people: People, tmp_path: Path) -> Iterator[Tabs]:
+def in_cents(profiles: BrowserProfiles, tmp_path: Path) -> Iterator[Tabs]:
     """Tabs of a server on a store whose amounts have two decimals."""
     store_url = f"sqlite:///{tmp_path / 'summaries.db'}"
     publish(store_url, SHOP_SALES, fingerprint=replace(FINGERPRINT, currency="USD", amount_scale=2))
     with running_server(store_url, tmp_path) as origin:
-        opened = Tabs(people, origin)
+        opened = Tabs(profiles, origin)
         try:
             yield opened
         finally:
@@ -137,7 +137,7 @@ def test_mode_figure_and_range_are_stored_in_the_url(tabs: Tabs) -> None:
     tab.page.get_by_label("Range").select_option(label="Everything")
     expect(tab.at("#series-title")).to_have_text("Count per month")
     expect(tab.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
-    other = tabs.beside(tab.page.context)
+    other = tabs.second_tab(tab.page.context)
     other.page.goto(tab.page.url)
     expect(other.at("#series-note")).to_have_text("Esfand 1402 – Tir 1403 (incomplete)")
     tab.page.go_back()
@@ -287,11 +287,11 @@ def test_the_incomplete_day_is_marked_everywhere_and_left_out_of_the_change(
     expect(tab.at("#series-chart svg .incomplete")).to_have_count(1)
 
 
-def test_constant_sales_show_no_change_by_month_and_by_days(people: People, tmp_path: Path) -> None:
+def test_constant_sales_show_no_change_by_month_and_by_days(profiles: BrowserProfiles, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'constant.db'}"
     publish(store, {"shop": dict.fromkeys(CONSTANT, (1_000, 1))}, complete_days=(DayRange(CONSTANT[0], CONSTANT[-2]),))
     with running_server(store, tmp_path) as origin:
-        tabs = Tabs(people, origin)
+        tabs = Tabs(profiles, origin)
         try:
             tab = tabs().figures("range=last-30")
             expect(tab.at(".change")).to_have_text("0.0%")

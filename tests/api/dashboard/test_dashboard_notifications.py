@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from api_client import Api, add_key
-from dashboard_legibility import found_by_axe, nameless, too_pale
+from dashboard_legibility import found_by_axe, low_contrast, without_accessible_name
 from dashboard_messages import (
     CANCELLED,
     DEAD,
@@ -24,13 +24,13 @@ from dashboard_messages import (
     UNDER_WAY,
     UNKNOWN,
     Story,
-    happen,
+    append_events,
     notify_all,
     sent_in,
     tell,
 )
 from dashboard_server import running_server
-from dashboard_tabs import Language, People, Tab, Tabs, Theme
+from dashboard_tabs import BrowserProfiles, Language, Tab, Tabs, Theme
 from playwright.sync_api import Locator, Route, expect
 from sales import publish
 
@@ -276,8 +276,8 @@ def test_a_refused_action_shows_the_reason_and_the_current_status(tabs: Tabs, st
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         notification = kept(store_file, story).notification
         now_ms = int(time.time() * 1000)
-        happen(stores, notification, "sms", EventKind.ATTEMPT, now_ms)
-        happen(stores, notification, "sms", EventKind.SUCCESS, now_ms, "1")
+        append_events(stores, notification, "sms", EventKind.ATTEMPT, now_ms)
+        append_events(stores, notification, "sms", EventKind.SUCCESS, now_ms, "1")
     tab.page.get_by_role("button", name="Cancel the message").click()
     expect(tab.at("#question-error")).to_have_text("This is no longer possible. Check the current status.")
     expect(tab.at("#question-yes")).to_be_disabled()
@@ -294,8 +294,8 @@ def test_a_message_in_progress_is_updated_without_a_reload(tabs: Tabs, store_fil
     close.focus()
     with open_stores(f"sqlite:///{store_file}", timeout_s=10) as stores:
         now_ms = int(time.time() * 1000)
-        happen(stores, kept(store_file, story).notification, "sms", EventKind.ATTEMPT, now_ms)
-        happen(stores, kept(store_file, story).notification, "sms", EventKind.SUCCESS, now_ms, "77")
+        append_events(stores, kept(store_file, story).notification, "sms", EventKind.ATTEMPT, now_ms)
+        append_events(stores, kept(store_file, story).notification, "sms", EventKind.SUCCESS, now_ms, "77")
     expect(rows(tab).locator(".badge")).to_have_text("Sent", timeout=FOLLOWED_MS)
     expect(log(tab, "SMS").locator(".event-name")).to_have_text(["Attempt 1", "The gateway accepted it"])
     expect(tab.at("#follows")).to_have_text("This page updates automatically.")
@@ -357,11 +357,11 @@ def test_the_detail_view_opens_and_closes_with_the_keyboard(tabs: Tabs) -> None:
 @pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.thorough), "dark"])
 def test_every_control_has_a_name_and_text_has_enough_contrast(tabs: Tabs, theme: Theme) -> None:
     tab = opened(tabs(theme=theme), UNDER_WAY)
-    assert nameless(tab) == []
-    assert too_pale(tab) == []
+    assert without_accessible_name(tab) == []
+    assert low_contrast(tab) == []
     for story in (UNKNOWN, CANCELLED):
         opened(tab, story)
-        assert too_pale(tab) == []
+        assert low_contrast(tab) == []
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ def test_counts_by_channel_and_status_link_to_the_filtered_list(tabs: Tabs) -> N
     expect(rows(tab).locator(".row-title")).to_have_text([EXPIRED.title])
     expect(tab.page.get_by_label("Channel", exact=True)).to_have_value("telegram")
     expect(tab.at("#counts a[aria-current]")).to_have_count(1)
-    assert (nameless(tab), too_pale(tab)) == ([], [])
+    assert (without_accessible_name(tab), low_contrast(tab)) == ([], [])
     tab.page.get_by_role("button", name="فارسی").click()
     expect(tab.at("#counts-note")).to_have_text("۵ پیام از ۴ اعلان")
     expect(tab.at("#counts tbody tr").first).to_have_text("همهٔ کانال‌ها۵۲۲۱")
@@ -525,7 +525,7 @@ def test_a_bulk_retry_asks_for_confirmation_with_the_number_of_messages(tabs: Ta
     dialog.get_by_role("checkbox", name="Unknown: 1").check()
     expect(dialog.get_by_role("button", name="Send 3 messages again")).to_be_enabled()
     expect(dialog).to_contain_text("the user may receive it twice")
-    assert nameless(tab) == []
+    assert without_accessible_name(tab) == []
     dialog.get_by_role("checkbox", name="Unknown: 1").uncheck()
     dialog.get_by_role("button", name="Send 2 messages again").click()
     expect(tab.at("#said-text")).to_have_text("Messages that will be sent again: 2.")
@@ -588,7 +588,7 @@ def test_a_subscription_is_created_with_errors_shown_per_field_and_ended(tabs: T
     ):
         expect(tab.at(f"#form-{name}-error")).to_have_text(output)
     expect(dialog.get_by_label("User")).to_be_focused()
-    assert (nameless(tab), too_pale(tab)) == ([], [])
+    assert (without_accessible_name(tab), low_contrast(tab)) == ([], [])
     dialog.get_by_label("User").fill("sara")
     dialog.get_by_label("Tenant (empty: the operator)").fill("nobody")
     dialog.get_by_label("All merchants together").check()
@@ -695,7 +695,7 @@ def test_contact_addresses_are_added_edited_and_removed_in_persian_on_a_phone(ta
     expect(tab.at("[data-error='contacts.sms']")).to_have_text("در کشور این شماره چنین شماره‌ای نیست.")
     expect(dialog.get_by_label("پیامک")).to_have_attribute("aria-invalid", "true")
     expect(dialog.get_by_label("پیامک")).to_be_focused()
-    assert (nameless(tab), too_pale(tab)) == ([], [])
+    assert (without_accessible_name(tab), low_contrast(tab)) == ([], [])
     dialog.get_by_label("پیامک").fill("۰۹۱۲ ۱۲۳ ۴۵۶۷")
     save.click()
     item = tab.at("#list li").filter(has_text="رضا/۱")
@@ -715,11 +715,11 @@ def test_contact_addresses_are_added_edited_and_removed_in_persian_on_a_phone(ta
 
 
 @pytest.fixture
-def closed(people: People, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
+def closed(profiles: BrowserProfiles, tmp_path: Path) -> Iterator[tuple[Tabs, Path]]:
     """Opens tabs at a server that needs keys, over a store without notifications; its file."""
     file = tmp_path / "closed.db"
     with running_server(f"sqlite:///{file}", tmp_path, "keys") as origin:
-        opened_tabs = Tabs(people, origin)
+        opened_tabs = Tabs(profiles, origin)
         try:
             yield opened_tabs, file
         finally:

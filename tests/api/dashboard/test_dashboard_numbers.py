@@ -18,8 +18,8 @@ from dashboard_years import (
     MERCHANTS,
     SPANS,
     STEADY,
+    ExpectedFigures,
     Figure,
-    Known,
     change,
     fill,
     ranked,
@@ -187,7 +187,7 @@ def _check(case: Case, read: dict[str, Any], language: Language) -> None:
     complete = [point.value for point in points if point.complete]
     average = money(rounded(Fraction(sum(complete), len(complete))))
     assert [entry for entry in read["legend"] if average in entry], (case, average, read["legend"])
-    references: dict[str, Sequence[Known | None] | None] = {"before": before, "year": year, "none": None}
+    references: dict[str, Sequence[ExpectedFigures | None] | None] = {"before": before, "year": year, "none": None}
     reference = references[case.compare]
     if reference is not None and not any(reference):
         reference = None

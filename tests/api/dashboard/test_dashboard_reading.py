@@ -106,7 +106,7 @@ def test_a_first_load_takes_few_requests_to_this_server_only(tabs: Tabs) -> None
     expect(tab.at("#series-chart svg")).to_be_visible()
     expect(tab.at("#status-body h3")).to_be_visible()
     assert 8 <= len(tab.requested) <= 12
-    assert tab.elsewhere() == []
+    assert tab.foreign_requests() == []
     assert tab.faults == []
 
 

@@ -10,7 +10,7 @@ from api_client import add_key
 from dashboard_legibility import found_by_axe
 from dashboard_sales import LARGEST, SHOP_SALES
 from dashboard_server import running_server
-from dashboard_tabs import People, Tab, Tabs, Theme
+from dashboard_tabs import BrowserProfiles, Tab, Tabs, Theme
 from playwright.sync_api import Locator, expect
 
 from api.auth.sessions import new_link_token
@@ -128,9 +128,11 @@ def test_a_write_is_tried_with_the_session_of_a_signed_in_person(tabs: Tabs, sto
 
 
 @pytest.mark.thorough
-def test_an_open_server_shows_every_operation_and_accepts_a_bodyless_write(people: People, store_file: Path) -> None:
+def test_an_open_server_shows_every_operation_and_accepts_a_bodyless_write(
+    profiles: BrowserProfiles, store_file: Path
+) -> None:
     with running_server(f"sqlite:///{store_file}", store_file.parent) as origin:
-        tabs = Tabs(people, origin)
+        tabs = Tabs(profiles, origin)
         tab = tabs()
         status, body = executed(shown(tab, "Account/signOut"))
         document = tab.page.request.get(f"{origin}/openapi.json").json()
@@ -138,6 +140,6 @@ def test_an_open_server_shows_every_operation_and_accepts_a_bodyless_write(peopl
         tabs.close()
 
     described = [operation for item in document["paths"].values() for operation in item.values()]
-    assert (status, tab.faults, tab.elsewhere()) == ("200", [], [])
+    assert (status, tab.faults, tab.foreign_requests()) == ("200", [], [])
     assert '"signed_in": false' in body
     assert shown_ids == {f"operations-{found['tags'][0]}-{found['operationId']}" for found in described}

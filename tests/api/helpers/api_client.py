@@ -54,8 +54,8 @@ async def at_once(work: Work) -> None:
 
 
 @dataclass
-class Moment:
-    """A clock in seconds that is moved by the test.
+class ManualClock:
+    """A clock in seconds that only the test advances.
 
     :param step_s: seconds that each call adds.
     """
@@ -68,7 +68,7 @@ class Moment:
         self.now_s += self.step_s
         return self.now_s
 
-    def pass_by(self, seconds: float = FRESHNESS_S) -> None:
+    def advance(self, seconds: float = FRESHNESS_S) -> None:
         """Move the clock."""
         self.now_s += seconds
 
@@ -88,7 +88,7 @@ class Api:
 
     store_url: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    moment: Moment = field(default_factory=Moment)
+    moment: ManualClock = field(default_factory=ManualClock)
     lines: list[bytes] = field(default_factory=list, repr=False)
     stores: list[Stores] = field(default_factory=list)
     clock: Callable[[], int] = lambda: NOW_MS
@@ -194,7 +194,7 @@ _apis: list[Api] = []
 
 
 def close_all() -> None:
-    """End every `Api`, and close its stores."""
+    """Close every `Api` and its stores."""
     while _apis:
         on_the_loop(_ended(_apis.pop()))
     while _opened:

@@ -49,13 +49,13 @@ def found_by_axe(tab: Tab, *, left_out: str | None = None, rules_left_out: Itera
     return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in violations]
 
 
-def nameless(tab: Tab) -> list[str]:
+def without_accessible_name(tab: Tab) -> list[str]:
     """The controls and drawings without an accessible name."""
     snapshot = tab.at("body").aria_snapshot()
     return [line for line in snapshot.splitlines() if _NAMELESS.match(line) and not line.endswith(":")]
 
 
-def too_pale(tab: Tab) -> list[tuple[float, str]]:
+def low_contrast(tab: Tab) -> list[tuple[float, str]]:
     """The texts with too little contrast to their background, with that contrast."""
     found: list[tuple[float, str]] = tab.page.evaluate(_TOO_PALE, LEAST_CONTRAST)
     return found

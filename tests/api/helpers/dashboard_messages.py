@@ -168,14 +168,14 @@ def tell(stores: Stores, story: Story) -> Notification:
     stores.notifications.add(notification, created_at_ms)
     for channel, history in story.histories.items():
         for after_ms, kind, output in history:
-            happen(stores, notification, channel, kind, created_at_ms + after_ms, output)
+            append_events(stores, notification, channel, kind, created_at_ms + after_ms, output)
     return notification
 
 
-def happen(
+def append_events(
     stores: Stores, notification: Notification, channel: str, kind: EventKind, at_ms: int, output: str = ""
 ) -> None:
-    """Let the next event happen to the log of `channel`."""
+    """Append the next event to the log of `channel`."""
     kept = stores.notifications.get(notification.id)
     assert kept is not None
     state = kept.log(channel).state

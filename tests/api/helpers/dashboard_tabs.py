@@ -96,7 +96,7 @@ class Tab:
         """The headline figure of that number, from 0."""
         return self.at(".card-value").nth(number)
 
-    def elsewhere(self) -> list[str]:
+    def foreign_requests(self) -> list[str]:
         """The requested URLs of other servers."""
         return [url for url in self.requested if _origin(url) != self.origin and not url.startswith("blob:")]
 
@@ -107,7 +107,7 @@ class Tab:
             self.faults.append(text)
 
 
-class People:
+class BrowserProfiles:
     """Browser profiles, each with its own cache and storage; the browser closes them.
 
     Opening a tab in a used profile is quicker, because the files of the page are in its cache.
@@ -133,10 +133,10 @@ class People:
 class Tabs:
     """Opens tabs at `origin`, and closes them."""
 
-    def __init__(self, people: People, origin: str) -> None:
+    def __init__(self, profiles: BrowserProfiles, origin: str) -> None:
         self.origin = origin
         self.opened: list[Tab] = []
-        self._people = people
+        self._profiles = profiles
 
     def __call__(
         self, *, language: Language = "en", theme: Theme = "light", width: int = 1280, key: str | None = None
@@ -145,12 +145,12 @@ class Tabs:
 
         :param key: the key that the tab has already been given.
         """
-        tab = self.beside(self._people.known(language, theme, width))
+        tab = self.second_tab(self._profiles.known(language, theme, width))
         if key is not None:
             tab.page.add_init_script(f"sessionStorage.setItem('key', {json.dumps(key)})")
         return tab
 
-    def beside(self, person: BrowserContext) -> Tab:
+    def second_tab(self, person: BrowserContext) -> Tab:
         """Another tab of the same profile."""
         tab = Tab(person.new_page(), self.origin)
         self.opened.append(tab)

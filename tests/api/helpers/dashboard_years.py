@@ -63,7 +63,7 @@ def fill(store_url: str) -> None:
 
 
 @dataclass(frozen=True)
-class Known:
+class ExpectedFigures:
     """The expected figures of a period."""
 
     key: str
@@ -71,7 +71,7 @@ class Known:
     complete: bool
 
 
-def series(mode: Mode, figure: Figure, merchant: str | None) -> list[Known]:
+def series(mode: Mode, figure: Figure, merchant: str | None) -> list[ExpectedFigures]:
     """Every published period of one merchant or of all."""
     days = [sales for name, sales in YEARS_SALES.items() if merchant in (None, name)]
     found = []
@@ -79,7 +79,7 @@ def series(mode: Mode, figure: Figure, merchant: str | None) -> list[Known]:
         within = DAYS[DAYS.index(span.first) : DAYS.index(span.last) + 1]
         value = sum(sales.get(day, (0, 0))[figure == "count"] for sales in days for day in within)
         complete = span.first >= DAYS[1] and span.last <= DAYS[-2] and len(within) == span.length
-        found.append(Known(span.key, value, complete))
+        found.append(ExpectedFigures(span.key, value, complete))
     return found
 
 
@@ -100,7 +100,7 @@ def rounded(number: Fraction) -> int:
     return size if number >= 0 else -size
 
 
-def change(pairs: Sequence[tuple[Known, Known | None]]) -> tuple[int, int, int] | None:
+def change(pairs: Sequence[tuple[ExpectedFigures, ExpectedFigures | None]]) -> tuple[int, int, int] | None:
     """For pairs of complete periods: their number, the earlier total, and the change in permille."""
     both = [(now, then) for now, then in pairs if then is not None and now.complete and then.complete]
     before = sum(then.value for _, then in both)

@@ -44,7 +44,7 @@ SALES: Sales = {
 }
 
 
-def by_hand(
+def expected_series(
     sales: Sales, mode: Mode, measure: Literal["amount", "count"], merchant_id: str | None
 ) -> list[dict[str, object]]:
     """The array that a series of `sales` is."""
@@ -67,8 +67,8 @@ def rows_of(sales: Sales) -> list[Row]:
     rows = []
     for merchant in [None, *sales]:
         for mode in Mode:
-            amounts = by_hand(sales, mode, "amount", merchant)
-            counts = by_hand(sales, mode, "count", merchant)
+            amounts = expected_series(sales, mode, "amount", merchant)
+            counts = expected_series(sales, mode, "count", merchant)
             for amount, count in zip(amounts, counts, strict=True):
                 rows.append(
                     row(mode, str(amount["key"]), merchant, int(str(amount["value"])), int(str(count["value"])))

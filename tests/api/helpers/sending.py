@@ -68,7 +68,7 @@ def made(api: Api, **changes: Any) -> str:
     return str(answer.json["id"])
 
 
-def happen(url: str, notification_id: str, channel: str, *kinds: EventKind, at_ms: int) -> None:
+def append_events(url: str, notification_id: str, channel: str, *kinds: EventKind, at_ms: int) -> None:
     """Append delivery events as a worker does."""
     with open_stores(url, timeout_s=10) as stores:
         for kind in kinds:

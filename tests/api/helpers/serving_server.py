@@ -33,7 +33,7 @@ GUNICORN: Final = ("gunicorn", "--config", "api/gunicorn_conf.py")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, as it was sent."""
+    """A response as it was received."""
 
     status: int
     head: str
@@ -116,7 +116,7 @@ class Server:
         return Client(self.port, receive_buffer=receive_buffer)
 
     def ask(self, path: str = "/healthz", *headers: str, method: str = "GET") -> Answer:
-        """The answer to a request over a connection of its own."""
+        """The response to a request over a new connection."""
         with self.client() as client:
             return client.send(request(path, *headers, "Connection: close", method=method)).answer(method)
 
@@ -140,12 +140,12 @@ class Server:
         return (self.folder / "err").read_text()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code."""
+        """Send the signal `number`; returns the exit code."""
         self.process.send_signal(number)
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait until it ends; returns the exit code."""
         return self.process.wait(_STOP_TIMEOUT_S)
 
 

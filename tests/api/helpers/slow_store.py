@@ -48,7 +48,7 @@ class SlowStore:
             yield [threads.submit(self._api.ask, **question) for question in questions]
 
     def wait_for(self, count: int) -> None:
-        """Return when `count` calls wait."""
+        """Wait until `count` calls are blocked."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.waiting >= count, WAIT_S)
 

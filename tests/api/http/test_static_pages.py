@@ -17,7 +17,7 @@ from api.threads import ThreadPool
 _TIMEOUT_S = 60
 
 
-class Press:
+class GatedRenderer:
     """Renders pages; those named ``slow…`` only when released."""
 
     def __init__(self) -> None:
@@ -37,9 +37,9 @@ class Press:
         return response.data
 
 
-def scenario(steps: Callable[[Press], Awaitable[None]]) -> Press:
+def scenario(steps: Callable[[GatedRenderer], Awaitable[None]]) -> GatedRenderer:
     """Run `steps`, and release every page at the end."""
-    press = Press()
+    press = GatedRenderer()
 
     async def run() -> None:
         async with asyncio.timeout(_TIMEOUT_S):
@@ -53,7 +53,7 @@ def scenario(steps: Callable[[Press], Awaitable[None]]) -> Press:
 
 
 def test_with_a_full_render_queue_only_cached_pages_are_served() -> None:
-    async def steps(press: Press) -> None:
+    async def steps(press: GatedRenderer) -> None:
         assert await press.get("known") == b"known"
         slow = [asyncio.create_task(press.get(name)) for name in ("slow 1", "slow 2")]
         while len(press.begun) < 2:
@@ -70,7 +70,7 @@ def test_with_a_full_render_queue_only_cached_pages_are_served() -> None:
 
 
 def test_concurrent_requests_render_a_page_once() -> None:
-    async def steps(press: Press) -> None:
+    async def steps(press: GatedRenderer) -> None:
         many = [asyncio.create_task(press.get("slow")) for _ in range(20)]
         while not press.begun:
             await asyncio.sleep(0)

@@ -24,7 +24,7 @@ def url(tmp_path: Path) -> str:
     return published_in(tmp_path)
 
 
-class Unused:
+class UnreachableMiddleware:
     """Middleware that fails if Falcon handles a request."""
 
     async def process_request(self, req: Any, resp: Any) -> None:
@@ -44,7 +44,7 @@ def warm(api: Api, **more: Any) -> Result:
 
 def without_falcon(api: Api) -> None:
     """Fail every request that reaches Falcon from now on."""
-    api.app.add_middleware(Unused())
+    api.app.add_middleware(UnreachableMiddleware())
 
 
 HEADERS = [{}, {"Accept-Encoding": "br"}, {"If-None-Match": "*"}, {"Origin": "https://shop.example"}]
@@ -220,7 +220,7 @@ def test_a_revoked_key_is_refused_on_the_fast_path(url: str) -> None:
     api = Api(url, KEYS_ONLY)
     assert warm(api, key=key).status_code == 200
     revoke(url, key)
-    api.moment.pass_by(FRESHNESS_S)
+    api.moment.advance(FRESHNESS_S)
     assert key in repr(vars(api.app.fast_path))
     assert problem(ask(api, key=key)) == (401, "bad-key")
     assert problem(ask(api, key=key)) == (401, "bad-key")
@@ -232,7 +232,7 @@ def test_the_fast_path_counts_against_the_rate_limit(url: str) -> None:
     api = Api(url, KEYS_ONLY | {"api_rate_limit": "5/minute"})
     assert [ask(api, key=one).status_code for _ in range(6)] == [200] * 5 + [429]
     assert ask(api, key=other).status_code == 200
-    api.moment.pass_by(60)
+    api.moment.advance(60)
     assert ask(api, key=one).status_code == 200
 
 
@@ -241,7 +241,7 @@ def test_a_new_publication_is_served_on_the_fast_path(url: str) -> None:
     before = warm(api)
     without_falcon(api)
     publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2, at_ms=NOW_MS + 1)
-    api.moment.pass_by()
+    api.moment.advance()
     after = [ask(api) for _ in range(3)]
     assert all(answer.headers["etag"] != before.headers["etag"] for answer in after)
     assert len({answer.content for answer in after}) == 1
@@ -255,10 +255,10 @@ def test_during_a_store_outage_cached_responses_are_served_for_a_limited_time(
     warm(api)
     (stores,) = api.stores
     stores.close()
-    api.moment.pass_by()
+    api.moment.advance()
     assert problem(api.series("weekly")) == (503, "store-unavailable")
     assert ask(api).status_code == status
-    api.moment.pass_by()
+    api.moment.advance()
     assert ask(api).status_code == 200
 
 

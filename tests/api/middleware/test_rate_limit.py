@@ -51,14 +51,14 @@ class TestRates:
         assert problem(answers[-1]) == (429, "too-many-requests")
         assert answers[-1].json["detail"] == "The limit of 3 per 1 minute is reached."
         assert 55 <= int(answers[-1].headers["retry-after"]) <= 60
-        api.moment.pass_by(20)
+        api.moment.advance(20)
         assert 35 <= int(api.ask(ME).headers["retry-after"]) <= 40
 
     def test_after_the_window_requests_are_served_again(self, url: str) -> None:
         api = limited(url)
         for _ in range(2):
             assert statuses([api.ask(ME) for _ in range(5)]) == [200, 200, 200, 429, 429]
-            api.moment.pass_by(WINDOW_S)
+            api.moment.advance(WINDOW_S)
 
     def test_each_key_has_its_own_rate_limit_from_any_address(self, url: str) -> None:
         one, other = add_key(url), add_key(url)
@@ -191,7 +191,7 @@ class TestCountingInRedis:
         again = subprocess.Popen(server.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(int(storage.rpartition(":")[2].partition("/")[0]))
-            api.moment.pass_by(10)
+            api.moment.advance(10)
             assert statuses([api.ask(ME) for _ in range(4)]) == [200, 200, 200, 429]
         finally:
             again.kill()

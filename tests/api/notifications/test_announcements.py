@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from api_client import Api, add_key, problem
 from examples import NOW_MS
-from sending import NOTIFICATIONS, SUBSCRIPTIONS, contacts_of, happen, send, subscription
+from sending import NOTIFICATIONS, SUBSCRIPTIONS, append_events, contacts_of, send, subscription
 
 from core.notifications.events import EventKind
 from core.notifications.model import Notification, new_id
@@ -87,7 +87,7 @@ def test_announcements_of_other_merchants_cannot_be_read_retried_or_cancelled(
         path = f"{NOTIFICATIONS}/{notification_id}"
         assert problem(api.ask(path, key=key)) == (403, "out-of-scope")
         assert problem(send(api, f"{path}/cancel", {}, key=key)) == (403, "out-of-scope")
-        happen(url, notification_id, "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+        append_events(url, notification_id, "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
         assert problem(send(api, f"{path}/retry", {}, key=key)) == (403, "out-of-scope")
         assert api.ask(path, key=everything).json["status"] == "failed"
     assert queued == []
@@ -97,7 +97,7 @@ def test_announcements_of_the_own_merchant_can_be_read_retried_and_cancelled(
     api: Api, url: str, announced: dict[str | None, str], key: str
 ) -> None:
     path = f"{NOTIFICATIONS}/{announced['tea-house']}"
-    happen(url, announced["tea-house"], "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+    append_events(url, announced["tea-house"], "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
 
     assert api.ask(path, key=key).json["status"] == "failed"
     assert send(api, f"{path}/retry", {}, key=key).json["status"] == "pending"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from delivery_plant import Plant, plant
 from effort import THOROUGH
 from gateway_channels import Gateways, gateways, short_messages
 from gateway_http import silent_port
+from notifier_services import NotifierServices, notifier_services
 from sending import NOTIFICATIONS
 from serving_server import Answer, Server, eventually, request, serving
 
@@ -36,16 +36,16 @@ def there() -> Iterator[Gateways]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, missing: Callable[[str], NoReturn], there: Gateways) -> Iterator[Plant]:
+def running(tmp_path: Path, missing: Callable[[str], NoReturn], there: Gateways) -> Iterator[NotifierServices]:
     """A store with an address, and Redis; nothing that delivers yet."""
-    folder = tmp_path / "plant"
+    folder = tmp_path / "notifier"
     folder.mkdir()
-    with plant(folder, missing) as made:
+    with notifier_services(folder, missing) as made:
         made.stores.contacts.replace("sara", there.addresses)
         yield made
 
 
-def _settings(running: Plant, broker_url: str | None = None) -> dict[str, str]:
+def _settings(running: NotifierServices, broker_url: str | None = None) -> dict[str, str]:
     url = broker_url or running.redis.url(0)
     return {
         "STORE_URL": running.environment["STORE_URL"],
@@ -75,7 +75,7 @@ def _has_another(server: Server, pid: int) -> bool:
     return server.workers() not in ([], [pid])
 
 
-def _delivered(running: Plant, there: Gateways, *notification_ids: str) -> Counter[str]:
+def _delivered(running: NotifierServices, there: Gateways, *notification_ids: str) -> Counter[str]:
     """What the gateway received after a worker and beat have delivered every open message."""
     running.run_worker(**there.variables, NOTIFY_LEASE_S="20", NOTIFY_SEND_TIMEOUT_S="5")
     running.run("beat")
@@ -84,7 +84,9 @@ def _delivered(running: Plant, there: Gateways, *notification_ids: str) -> Count
     return Counter(one.form["message"].removeprefix("سلام\n") for one in short_messages(there.kavenegar))
 
 
-def test_an_accepted_message_lost_before_queueing_is_sent_once(running: Plant, there: Gateways, tmp_path: Path) -> None:
+def test_an_accepted_message_lost_before_queueing_is_sent_once(
+    running: NotifierServices, there: Gateways, tmp_path: Path
+) -> None:
     with silent_port() as port, serving(tmp_path, **_settings(running, f"redis://127.0.0.1:{port}/0")) as server:
         taken = _post(server, "first", "order-1")
         assert taken.status == 201
@@ -101,7 +103,9 @@ def test_an_accepted_message_lost_before_queueing_is_sent_once(running: Plant, t
 
 
 @pytest.mark.thorough
-def test_retrying_an_interrupted_request_creates_one_message(running: Plant, there: Gateways, tmp_path: Path) -> None:
+def test_retrying_an_interrupted_request_creates_one_message(
+    running: NotifierServices, there: Gateways, tmp_path: Path
+) -> None:
     """The serving process is killed at a random moment, and the client sends the same request to the next one."""
     made: dict[str, str] = {}
     with serving(tmp_path, **_settings(running)) as server:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
-from sending import NOTIFICATIONS, happen, made, send
+from sending import NOTIFICATIONS, append_events, made, send
 
 from core.instants import iso_instant
 from core.notifications.events import EventKind
@@ -30,7 +30,7 @@ def ids(api: Api, url: str, queued: list[str]) -> list[str]:
         api.clock = lambda number=number: NOW_MS + number * _SECOND_MS  # type: ignore[misc]
         found.append(made(api))
         for channel, end in (("sms", _DEAD), ("email", _UNKNOWN)):
-            happen(url, found[-1], channel, _ATTEMPT, end, at_ms=NOW_MS)
+            append_events(url, found[-1], channel, _ATTEMPT, end, at_ms=NOW_MS)
     queued.clear()
     return found
 
@@ -72,7 +72,7 @@ def test_a_bulk_retry_can_be_limited_by_channel_and_interval(api: Api, ids: list
 
 def test_a_bulk_retry_can_be_limited_to_a_user_bound_to_the_cursor(api: Api, ids: list[str], url: str) -> None:
     other = made(api, user_id="رضا")
-    happen(url, other, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+    append_events(url, other, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     assert _retry(api, statuses=["dead"], user_id="nobody")["messages"] == 0
     assert _retry(api, statuses=["dead"], user_id="رضا")["messages"] == 1
     reported = _retry(api, statuses=["dead"], user_id="sara", limit=2)
@@ -85,7 +85,7 @@ def test_a_bulk_retry_can_be_limited_to_a_user_bound_to_the_cursor(api: Api, ids
 def test_a_page_of_a_bulk_retry_is_bounded_and_skips_expired_messages(api: Api, ids: list[str], url: str) -> None:
     api.clock = lambda: NOW_MS + 10 * _SECOND_MS
     expiring = made(api, expires_at=iso_instant(NOW_MS + 20 * _SECOND_MS))
-    happen(url, expiring, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+    append_events(url, expiring, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     api.clock = lambda: NOW_MS + 30 * _SECOND_MS
     requested: dict[str, Any] = {"statuses": ["dead"], "limit": 2}
     reported = []
@@ -151,7 +151,7 @@ def test_a_bulk_retry_excludes_other_tenants_and_merchants(api: Api, url: str) -
             )  # fmt: skip
             stores.notifications.add(one, NOW_MS)
     for number in range(5):
-        happen(url, derived_id(str(number)), "sms", _ATTEMPT, _PRINTED, at_ms=NOW_MS)
+        append_events(url, derived_id(str(number)), "sms", _ATTEMPT, _PRINTED, at_ms=NOW_MS)
 
     assert problem(send(api, RETRY, {"statuses": ["printed"]}, "tenant=other", key=token)) == (403, "out-of-scope")
     assert _retry(api, key=token, statuses=["printed"])["notifications"] == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
-from sending import NEW, NOTIFICATIONS, happen, send
+from sending import NEW, NOTIFICATIONS, append_events, send
 
 from core.instants import iso_instant
 from core.notifications.events import EventKind
@@ -157,7 +157,7 @@ def test_an_idempotent_retry_returns_the_current_status_and_queues_open_channels
     api: Api, url: str, queued: list[str]
 ) -> None:
     made = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1").json["id"]
-    happen(url, made, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
+    append_events(url, made, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
 
     again = send(api, body=NEW | {"channels": ["sms"]}, repeatable="order-1")
 
@@ -173,7 +173,7 @@ def test_idempotency_keys_belong_to_the_tenant_and_not_the_api_key(api: Api, url
         [add_key(url, allowed, ["m1", "m2"]), add_key(url, allowed, ["m2", "m1"])],
         [add_key(url, allowed, ["m1"])],
     )
-    api.moment.pass_by()
+    api.moment.advance()
 
     made: list[tuple[int, str]] = []
     for number, tokens in enumerate(tenants):

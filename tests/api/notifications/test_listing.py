@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from api_client import Api, add_key, problem, wrong
 from examples import NOW_MS
-from sending import NOTIFICATIONS, happen, made
+from sending import NOTIFICATIONS, append_events, made
 
 from api.http.pagination import cursor_after
 from api.notifications import listing
@@ -39,7 +39,7 @@ def _following(api: Api, query: str) -> tuple[list[str], str | None]:
 
 def test_a_list_can_be_filtered_by_user_and_status(api: Api, url: str) -> None:
     mine, sent, other = made(api, channels=["sms"]), made(api, channels=["sms"]), made(api, user_id="رضا/1")
-    happen(url, sent, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
+    append_events(url, sent, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
 
     assert set(_ids(api)) == {mine, sent, other}
     assert set(_ids(api, "user_id=sara")) == {mine, sent}
@@ -54,8 +54,8 @@ def test_a_list_can_be_filtered_by_channel_delivery_status_and_days(api: Api, ur
     api.clock = lambda: _ms("2024-06-23T20:30:00Z")
     dead, phoned = made(api), made(api, channels=["sms"])
     for one, channel, end in ((early, "sms", EventKind.DEAD), (dead, "email", EventKind.DEAD)):
-        happen(url, one, channel, EventKind.ATTEMPT, end, at_ms=NOW_MS)
-    happen(url, phoned, "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
+        append_events(url, one, channel, EventKind.ATTEMPT, end, at_ms=NOW_MS)
+    append_events(url, phoned, "sms", EventKind.ATTEMPT, EventKind.UNKNOWN, at_ms=NOW_MS)
 
     assert set(_ids(api, "channel=email")) == {early, dead}
     assert set(_ids(api, "log_status=dead&log_status=unknown")) == {early, dead, phoned}
@@ -98,8 +98,8 @@ def test_counts_by_channel_and_status_follow_the_filters_of_the_list(api: Api, u
     made(api, user_id="reza")
     api.clock = lambda: _ms("2024-06-23T20:30:00Z")
     dead, _ = made(api), made(api)
-    happen(url, dead, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
-    happen(url, dead, "email", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
+    append_events(url, dead, "sms", EventKind.ATTEMPT, EventKind.SUCCESS, at_ms=NOW_MS)
+    append_events(url, dead, "email", EventKind.ATTEMPT, EventKind.DEAD, at_ms=NOW_MS)
 
     def counts(query: str = "") -> list[tuple[str, dict[str, str], int]]:
         document = api.ask(f"{NOTIFICATIONS}/counts", query).json

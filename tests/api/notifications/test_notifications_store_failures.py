@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from api_client import Api, problem
-from sending import NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, contacts_of, happen, made, send
+from sending import NOTIFICATIONS, SUBSCRIPTION, SUBSCRIPTIONS, append_events, contacts_of, made, send
 
 from api.auth.api_keys import new_token
 from core.notifications.events import EventKind
@@ -20,7 +20,7 @@ pytest_plugins = ["notifications_fixtures"]
 _TIMEOUT_S = 0.2
 
 
-class _Impatient(Api):
+class _ShortTimeoutApi(Api):
     """An API with a short store time-out."""
 
     def open_stores(self) -> Stores:
@@ -30,9 +30,9 @@ class _Impatient(Api):
 
 
 @pytest.fixture
-def impatient(url: str) -> Iterator[_Impatient]:
+def impatient(url: str) -> Iterator[_ShortTimeoutApi]:
     """The API over `url`."""
-    api = _Impatient(url)
+    api = _ShortTimeoutApi(url)
     yield api
     for stores in api.stores:
         stores.close()
@@ -47,10 +47,10 @@ def _locked(url: str) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def test_a_request_that_failed_in_the_store_can_be_retried_safely(impatient: _Impatient, url: str) -> None:
+def test_a_request_that_failed_in_the_store_can_be_retried_safely(impatient: _ShortTimeoutApi, url: str) -> None:
     with _locked(url):
         failed = send(impatient, repeatable="order-1")
-    impatient.moment.pass_by()
+    impatient.moment.advance()
     answers = [send(impatient, repeatable="order-1") for _ in range(2)]
 
     assert problem(failed) == (503, "store-unavailable")
@@ -63,14 +63,16 @@ def test_a_request_that_failed_in_the_store_can_be_retried_safely(impatient: _Im
     ("path", "method"),
     [(SUBSCRIPTIONS, "POST"), (contacts_of("sara"), "PUT")],
 )
-def test_no_write_is_half_done_after_a_store_failure(impatient: _Impatient, url: str, path: str, method: str) -> None:
+def test_no_write_is_half_done_after_a_store_failure(
+    impatient: _ShortTimeoutApi, url: str, path: str, method: str
+) -> None:
     body = {
         SUBSCRIPTIONS: SUBSCRIPTION,
         contacts_of("sara"): {"contacts": {"sms": "09123456789"}},
     }[path]
     with _locked(url):
         failed = send(impatient, path, body, method=method)
-    impatient.moment.pass_by()
+    impatient.moment.advance()
 
     assert problem(failed) == (503, "store-unavailable")
     assert impatient.ask(path).json in (
@@ -80,18 +82,18 @@ def test_no_write_is_half_done_after_a_store_failure(impatient: _Impatient, url:
     assert send(impatient, path, body, method=method).status_code < 300
 
 
-def test_a_failed_retry_or_cancellation_succeeds_when_repeated(impatient: _Impatient, url: str) -> None:
+def test_a_failed_retry_or_cancellation_succeeds_when_repeated(impatient: _ShortTimeoutApi, url: str) -> None:
     path = f"{NOTIFICATIONS}/{made(impatient)}"
-    happen(url, path.rpartition("/")[2], "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=0)
+    append_events(url, path.rpartition("/")[2], "sms", EventKind.ATTEMPT, EventKind.DEAD, at_ms=0)
 
     for action, statuses in (("retry", ["pending", "pending"]), ("cancel", ["cancelled", "cancelled"])):
         with _locked(url):
             assert problem(send(impatient, f"{path}/{action}", {})) == (503, "store-unavailable")
-        impatient.moment.pass_by()
+        impatient.moment.advance()
         assert [log["status"] for log in send(impatient, f"{path}/{action}", {}).json["logs"]] == statuses
 
 
-def test_an_unreadable_store_gives_service_unavailable(impatient: _Impatient, url: str) -> None:
+def test_an_unreadable_store_gives_service_unavailable(impatient: _ShortTimeoutApi, url: str) -> None:
     Path(url.removeprefix("sqlite:///")).write_bytes(b"no database" * 1000)
 
     for path, method in (

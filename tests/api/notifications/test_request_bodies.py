@@ -159,7 +159,7 @@ def test_a_request_without_a_body_needs_no_content_type(api: Api, url: str, acti
     assert api.ask(path, method="POST").status_code == expected
     assert api.ask(path, method="POST", headers=JSON).status_code == expected
     token = add_key(url, [Scope.NOTIFICATIONS])
-    api.moment.pass_by()
+    api.moment.advance()
 
     assert api.ask(path, method="POST", key=token).status_code == expected
     assert problem(api.ask(path, method="POST", key=token, body=b"{}")) == (415, "unsupported-media-type")

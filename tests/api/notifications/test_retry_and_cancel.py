@@ -8,7 +8,7 @@ import orjson
 import pytest
 from api_client import Api, document, problem, wrong
 from examples import NOW_MS
-from sending import NEW, NOTIFICATIONS, happen, made, send
+from sending import NEW, NOTIFICATIONS, append_events, made, send
 
 from core.instants import iso_instant
 from core.notifications.events import EventKind
@@ -37,7 +37,7 @@ def _ids(api: Api, query: str = "") -> list[str]:
 
 def test_the_delivery_events_of_a_channel_are_returned(api: Api, url: str) -> None:
     notification_id = made(api)
-    happen(url, notification_id, "sms", _ATTEMPT, _FAILED, at_ms=NOW_MS + 1)
+    append_events(url, notification_id, "sms", _ATTEMPT, _FAILED, at_ms=NOW_MS + 1)
 
     log = _one(api, notification_id)["logs"][0]
 
@@ -91,8 +91,8 @@ def test_the_status_follows_from_the_deliveries_in_lists_too(
     api: Api, url: str, of_sms: tuple[EventKind, ...], of_email: tuple[EventKind, ...], status: str
 ) -> None:
     notification_id = made(api)
-    happen(url, notification_id, "sms", *of_sms, at_ms=NOW_MS)
-    happen(url, notification_id, "email", *of_email, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", *of_sms, at_ms=NOW_MS)
+    append_events(url, notification_id, "email", *of_email, at_ms=NOW_MS)
 
     assert _one(api, notification_id)["status"] == status
     assert _ids(api, f"status={status}") == [notification_id]
@@ -111,7 +111,7 @@ def test_a_retry_queues_dead_unknown_and_printed_channels(
     api: Api, url: str, queued: list[str], outcome: EventKind
 ) -> None:
     notification_id = made(api)
-    happen(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
     queued.clear()
 
     reported = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", b"").json
@@ -126,7 +126,7 @@ def test_a_retry_queues_dead_unknown_and_printed_channels(
 def test_a_retry_can_be_limited_to_some_channels(api: Api, url: str) -> None:
     notification_id = made(api)
     for channel in ("sms", "email"):
-        happen(url, notification_id, channel, _ATTEMPT, _DEAD, at_ms=NOW_MS)
+        append_events(url, notification_id, channel, _ATTEMPT, _DEAD, at_ms=NOW_MS)
 
     reported = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {"channels": ["email"]}).json
 
@@ -138,7 +138,7 @@ def test_open_sent_and_cancelled_channels_cannot_be_retried(
     api: Api, url: str, queued: list[str], kinds: tuple[EventKind, ...]
 ) -> None:
     notification_id = made(api, channels=["sms"])
-    happen(url, notification_id, "sms", *kinds, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", *kinds, at_ms=NOW_MS)
     queued.clear()
 
     answer = send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {})
@@ -151,7 +151,7 @@ def test_open_sent_and_cancelled_channels_cannot_be_retried(
 
 def test_an_expired_notification_is_not_retried(api: Api, url: str) -> None:
     notification_id = made(api, expires_at=iso_instant(NOW_MS + 1000))
-    happen(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
     api.clock = lambda: NOW_MS + 1000
 
     assert problem(send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {})) == (409, "not-possible")
@@ -167,7 +167,7 @@ def test_a_retry_of_unknown_channels_is_refused(api: Api) -> None:
 def test_a_retried_notification_can_be_retried_again(api: Api, url: str) -> None:
     notification_id = made(api, channels=["sms"])
     for _ in range(2):
-        happen(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
+        append_events(url, notification_id, "sms", _ATTEMPT, _DEAD, at_ms=NOW_MS)
         assert send(api, f"{NOTIFICATIONS}/{notification_id}/retry", {}).status_code == 200
 
     assert _one(api, notification_id)["logs"][0]["attempts"] == 2
@@ -175,7 +175,7 @@ def test_a_retried_notification_can_be_retried_again(api: Api, url: str) -> None
 
 def test_cancelling_ends_every_open_channel(api: Api, url: str, queued: list[str]) -> None:
     notification_id = made(api)
-    happen(url, notification_id, "sms", _ATTEMPT, _SUCCESS, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, _SUCCESS, at_ms=NOW_MS)
     queued.clear()
 
     reported = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
@@ -186,18 +186,18 @@ def test_cancelling_ends_every_open_channel(api: Api, url: str, queued: list[str
 
 def test_an_attempt_in_progress_is_completed(api: Api, url: str) -> None:
     notification_id = made(api, channels=["sms"])
-    happen(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
 
     reported = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {}).json
     assert (reported["logs"][0]["status"], reported["logs"][0]["cancelling"]) == ("sending", True)
 
-    happen(url, notification_id, "sms", _FAILED, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _FAILED, at_ms=NOW_MS)
     assert _one(api, notification_id)["status"] == "cancelled"
 
 
 def test_cancelling_again_changes_nothing(api: Api, url: str) -> None:
     notification_id = made(api)
-    happen(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, at_ms=NOW_MS)
     path = f"{NOTIFICATIONS}/{notification_id}/cancel"
 
     first, again = send(api, path, {}), send(api, path, {})
@@ -208,14 +208,14 @@ def test_cancelling_again_changes_nothing(api: Api, url: str) -> None:
 @pytest.mark.parametrize("outcome", [_SUCCESS, _DEAD, _UNKNOWN])
 def test_a_finished_channel_is_not_cancelled(api: Api, url: str, outcome: EventKind) -> None:
     notification_id = made(api, channels=["sms"])
-    happen(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
+    append_events(url, notification_id, "sms", _ATTEMPT, outcome, at_ms=NOW_MS)
 
     assert problem(send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {})) == (409, "not-possible")
 
 
 def test_cancelling_after_an_ambiguous_attempt_gives_unknown(api: Api, url: str) -> None:
     notification_id = made(api, channels=["webhook"], user_id="sara")
-    happen(url, notification_id, "webhook", _ATTEMPT, EventKind.MAYBE, at_ms=NOW_MS)
+    append_events(url, notification_id, "webhook", _ATTEMPT, EventKind.MAYBE, at_ms=NOW_MS)
 
     answer = send(api, f"{NOTIFICATIONS}/{notification_id}/cancel", {})
 

@@ -56,7 +56,7 @@ class TestReady:
         api = Api(url, KEYS_ONLY)
         assert api.ask("/readyz").status_code == 200
         path.unlink()
-        api.moment.pass_by()
+        api.moment.advance()
         answer = api.ask("/readyz")
         assert problem(answer) == (503, "store-unavailable")
         assert document(answer)["detail"] == "Not ready."
@@ -71,7 +71,7 @@ class TestReady:
         api = Api(url)
         assert api.ask("/readyz").status_code == 503
         publish(url)
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.ask("/readyz").status_code == 200
 
 

@@ -27,7 +27,7 @@ WAIT_S = 40.0
 
 def store_up(api: Api, key: str) -> float:
     """The value of the store metric in the next scrape."""
-    api.moment.pass_by(SCRAPED_EVERY_S)
+    api.moment.advance(SCRAPED_EVERY_S)
     answer = api.ask("/metrics", key=key)
     assert answer.status_code == 200, answer.text
     (found,) = re.findall(r"^transaction_summary_store_up (\S+)$", answer.text, re.MULTILINE)
@@ -48,13 +48,13 @@ def test_a_store_outage_and_its_recovery_appear_in_metrics(tmp_path: Path) -> No
     assert store_up(api, key) == 1
     away = path.rename(tmp_path / "away.db")
     assert [store_up(api, key) for _ in range(8)] == [0] * 8  # two minutes
-    api.moment.pass_by(DAY_S - 10 * SCRAPED_EVERY_S)
+    api.moment.advance(DAY_S - 10 * SCRAPED_EVERY_S)
     assert store_up(api, key) == 0
     away.rename(path)
     wait_until_up(api, key)
     path.unlink()
     api.stores[-1].close()
-    api.moment.pass_by(DAY_S + FRESHNESS_S)
+    api.moment.advance(DAY_S + FRESHNESS_S)
     assert api.ask("/metrics", key=key).status_code == 503
 
 

@@ -53,7 +53,7 @@ class TestEntityTags:
             api.series(**{"fill": "zero", **more}).headers["etag"] for more in ({"locale": "fa"}, {"limit": "366"})
         ]
         publish(url, generation=2, at_ms=NOW_MS + 1)
-        api.moment.pass_by()
+        api.moment.advance()
         tags.append(ask(api, "identity").headers["etag"])
         assert len(set(tags)) == len(tags)
         assert all(tag[0] == tag[-1] == '"' and '"' not in tag[1:-1] for tag in tags)
@@ -108,7 +108,7 @@ class TestEntityTags:
         tag = ask(api).headers["etag"]
         publish(url, generation=2, at_ms=NOW_MS + 1)
         assert ask(api, known=tag).status_code == 304  # cached for API_FRESHNESS_S
-        api.moment.pass_by()
+        api.moment.advance()
         assert ask(api, known=tag).status_code == 200
 
 
@@ -175,13 +175,13 @@ class TestCachedAnswers:
     def test_a_new_publication_empties_the_cache(self, api: Api, url: str) -> None:
         ask(api)
         publish(url, {"shop-1": {"1403/01/01": (1, 1)}}, generation=2)
-        api.moment.pass_by()
+        api.moment.advance()
         assert ask(api).json == [{"key": "1403/01/01", "value": 1}]
         assert cache_results(api) == ["miss", "miss"]
 
     def test_an_unchanged_publication_keeps_the_cache(self, api: Api) -> None:
         ask(api)
-        api.moment.pass_by(10)
+        api.moment.advance(10)
         ask(api)
         assert cache_results(api) == ["miss", "hit"]
 
@@ -202,5 +202,5 @@ class TestCachedAnswers:
         for _ in range(2):
             assert api.series(merchant_id="new").status_code == 404
         publish(url, {**SALES, "new": {"1403/01/01": (1, 1)}}, generation=2)
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.series(merchant_id="new").status_code == 200

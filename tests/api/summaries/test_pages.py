@@ -173,7 +173,7 @@ def test_a_cursor_of_an_earlier_publication_is_stale(tmp_path: Path) -> None:
     api = Api(url)
     addresses = [next_address(api.series(limit="1")), next_address(api.ask(MERCHANTS, {"limit": "1"}))]
     publish(url, generation=2, at_ms=NOW_MS + 1)
-    api.moment.pass_by()
+    api.moment.advance()
     for address in addresses:
         assert address
         assert problem(api.ask(*address)) == (409, "stale-cursor")

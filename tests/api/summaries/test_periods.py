@@ -191,7 +191,7 @@ def test_a_run_without_changes_completes_a_day(tmp_path: Path) -> None:
             days = (DayRange("1200/01/01", "1403/04/04"),)
             found = replace(begun, generation=1, complete_days=days).ended(RunStatus.UNCHANGED, NOW_MS + 1)
             stores.runs.update(found)
-    api.moment.pass_by()
+    api.moment.advance()
 
     later = api.ask(SUMMARY, query | {"include": "period"}, headers={"If-None-Match": reported.headers["etag"]})
     assert later.status_code == 200

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from api_client import SUMMARY, Api, problem, wrong
 from examples import FINGERPRINT
-from sales import EXACT, JALALI, ODD_IDS, SALES, by_hand, publish, published_in
+from sales import EXACT, JALALI, ODD_IDS, SALES, expected_series, publish, published_in
 
 from core.calendar import Mode
 from core.stores.summaries import Measure
@@ -37,7 +37,7 @@ def test_a_series_has_the_expected_sums(api: Api, mode: Mode, measure: Measure, 
     answer = api.series(mode, measure, **query)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json == by_hand(SALES, mode, measure, merchant)
+    assert answer.json == expected_series(SALES, mode, measure, merchant)
 
 
 def test_a_series_is_an_array_of_keys_and_values(api: Api) -> None:
@@ -52,7 +52,7 @@ def test_integers_beyond_2_to_the_53_are_exact(api: Api) -> None:
 
 @pytest.mark.parametrize("merchant", ODD_IDS)
 def test_a_merchant_id_may_be_any_text(api: Api, merchant: str) -> None:
-    assert api.series(merchant_id=merchant).json == by_hand(SALES, Mode.DAILY, "amount", merchant)
+    assert api.series(merchant_id=merchant).json == expected_series(SALES, Mode.DAILY, "amount", merchant)
 
 
 def test_spaces_around_a_merchant_id_are_significant(api: Api) -> None:
@@ -225,7 +225,7 @@ def test_every_backend_gives_the_same_series(store_url: str) -> None:
     api = Api(store_url)
     for merchant in (None, "shop-1", *ODD_IDS):
         query = {} if merchant is None else {"merchant_id": merchant}
-        assert api.series("weekly", **query).json == by_hand(SALES, Mode.WEEKLY, "amount", merchant)
+        assert api.series("weekly", **query).json == expected_series(SALES, Mode.WEEKLY, "amount", merchant)
     assert problem(api.series(merchant_id="nobody")) == (404, "unknown-merchant")
     totals = json.loads(api.ask("/api/merchants", {"sort": "merchant_id"}).content)
     assert [merchant["merchant_id"] for merchant in totals["merchants"]] == sorted(SALES)

@@ -11,7 +11,7 @@ import pytest
 from api_client import SUMMARY, Api, document, problem, wrong
 from api_client import add_key as add_key_to
 from examples import frame, publication, row
-from sales import SALES, by_hand, publish, published_in
+from sales import SALES, expected_series, publish, published_in
 
 from core.calendar import Mode
 from core.stores import open_stores
@@ -37,7 +37,7 @@ def expected(
     return [
         {"merchant_id": merchant, **point}
         for merchant in sorted(merchants)
-        for point in by_hand(SALES, mode, measure, merchant)
+        for point in expected_series(SALES, mode, measure, merchant)
     ]
 
 

@@ -45,7 +45,7 @@ def test_cached_responses_health_and_metrics_do_not_wait_for_the_store(url: str)
         store.wait_for(1)
         began = time.monotonic()
         for _ in range(8):  # for four times the freshness: the key and what is published are asked for in vain
-            api.moment.pass_by(FRESHNESS_S / 2)
+            api.moment.advance(FRESHNESS_S / 2)
             assert api.ask(**WARM, key=key).status_code == 200
             assert api.ask("/healthz").status_code == 200
         assert "store_up 1.0" in api.ask("/metrics", key=key).text
@@ -64,7 +64,7 @@ def test_a_key_that_was_idle_does_not_wait_for_the_store(url: str) -> None:
     with store.slow():
         ups = []
         for _ in range(4):
-            api.moment.pass_by(15)
+            api.moment.advance(15)
             assert api.ask(**WARM, key=till).status_code == 200
             ups.append("store_up 1.0" in api.ask("/metrics", key=prometheus).text)
         assert time.monotonic() - began < AT_ONCE_S
@@ -76,7 +76,7 @@ def test_a_key_revoked_during_an_outage_is_refused_after_it_and_writes_nothing(u
     api = Api(url, KEYS_ONLY, settles=False, patience_s=PATIENCE_S)
     store = SlowStore(api)
     assert api.ask(**WARM, key=key).status_code == 200
-    api.moment.pass_by(FRESHNESS_S * 1.5)
+    api.moment.advance(FRESHNESS_S * 1.5)
     with store.asked_by({"path": NOTIFICATIONS, "method": "POST", "key": key}) as (write,):
         store.wait_for(1)
         revoke(url, key)
@@ -92,13 +92,13 @@ def test_a_publication_during_an_outage_is_served_afterwards(url: str) -> None:
     with store.slow():
         publish(url, generation=2, at_ms=api.clock() + 1)
         for _ in range(8):
-            api.moment.pass_by(FRESHNESS_S / 2)
+            api.moment.advance(FRESHNESS_S / 2)
             assert api.ask(**WARM).headers["etag"] == before.headers["etag"]
-    api.moment.pass_by()
+    api.moment.advance()
     deadline = time.monotonic() + 40
     while api.ask(**WARM).headers["etag"] == before.headers["etag"]:
         assert time.monotonic() < deadline
-        api.moment.pass_by()
+        api.moment.advance()
 
 
 def test_with_a_full_queue_requests_are_refused_immediately(url: str) -> None:
@@ -136,7 +136,7 @@ def test_cached_responses_do_not_wait_for_readiness_checks(url: str) -> None:
     with store.asked_by(*[{"path": "/readyz"}] * 8) as ready:
         store.wait_for(1)
         for _ in range(2):
-            api.moment.pass_by(FRESHNESS_S * 0.4)
+            api.moment.advance(FRESHNESS_S * 0.4)
             assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
     assert {answer.result().status_code for answer in ready} == {200}
 
@@ -150,7 +150,7 @@ def test_readiness_reports_the_last_known_state(url: str) -> None:
     assert api.ask("/readyz").json["status"] == "degraded"
     with store.slow():
         for _ in range(3):
-            api.moment.pass_by(FRESHNESS_S * 0.6)
+            api.moment.advance(FRESHNESS_S * 0.6)
             assert api.ask("/readyz").json["status"] == "degraded"
         store.wait_for(1)
 
@@ -164,9 +164,9 @@ def test_with_a_full_queue_a_cached_key_works_for_a_minute(url: str) -> None:
         done = wait(answers, timeout=WAIT_S, return_when=FIRST_COMPLETED).done
         assert [problem(answer.result()) for answer in done] == [(503, "overloaded")]  # two are asked, one waits
         for seconds in (FRESHNESS_S * 0.6, 60):
-            api.moment.pass_by(seconds)
+            api.moment.advance(seconds)
             assert [api.ask(**WARM, key=key).status_code for _ in range(3)] == [200] * 3
-        api.moment.pass_by(FRESHNESS_S * 0.6)
+        api.moment.advance(FRESHNESS_S * 0.6)
         assert problem(api.ask(**WARM, key=key)) == (503, "overloaded")
     assert api.ask(**WARM, key=key).status_code == 200
 
@@ -210,5 +210,5 @@ def test_a_failure_reaches_every_waiting_request_and_is_not_cached(url: str) -> 
         store.wait_for(1)
     assert {problem(answer.result()) for answer in answers} == {(404, "unknown-merchant")}
     publish(url, {"nobody": {"1403/01/01": (1, 1)}}, generation=2)
-    api.moment.pass_by()
+    api.moment.advance()
     assert api.ask(**unknown).status_code == 200

@@ -68,7 +68,7 @@ class TestNothingBuilt:
         assert api.series().status_code == 503
         publish(url)
         assert api.series().status_code == 503  # it does not look again at once
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.series().status_code == 200
 
 
@@ -79,12 +79,12 @@ class TestDown:
         before = api.series()
         away = path.with_name("away.db")
         path.rename(away)
-        api.moment.pass_by()
+        api.moment.advance()
         answer = api.series("weekly")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
         away.rename(path)
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.series().content == before.content
 
     def test_cached_responses_are_served_for_a_minute_of_an_outage(self, url: str, path: Path) -> None:
@@ -93,13 +93,13 @@ class TestDown:
         before = api.series()
         away = path.rename(path.with_name("away.db"))
         for seconds in (FRESHNESS_S, 59.5):
-            api.moment.pass_by(seconds)
+            api.moment.advance(seconds)
             assert api.series().content == before.content
             assert [api.ask(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
-        api.moment.pass_by(0.5)
+        api.moment.advance(0.5)
         assert api.series().status_code == 503
         away.rename(path)
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.series().content == before.content
 
     def test_a_replaced_store_file_is_reopened(self, url: str, path: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ class TestDown:
         api.series()
         other.rename(path)
         for _ in range(2):
-            api.moment.pass_by()
+            api.moment.advance()
             api.series()
         assert api.series().json == [{"key": "1403/01/01", "value": 9}]
 
@@ -149,7 +149,7 @@ class TestDown:
         stores.close()
         assert problem(api.series("weekly")) == (503, "store-unavailable")
         assert problem(api.series("monthly")) == (503, "store-unavailable")
-        api.moment.pass_by()
+        api.moment.advance()
         assert api.series("weekly").status_code == 200
 
     def test_a_killed_mongodb_is_detected_quickly_and_used_again_when_back(
@@ -161,7 +161,7 @@ class TestDown:
         assert api.series().status_code == 200
         server.kill()
         server.wait(timeout=60)
-        api.moment.pass_by()
+        api.moment.advance()
         assert problem(api.series("weekly")) == (503, "store-unavailable")
         began = time.perf_counter()
         for _ in range(20):
@@ -173,7 +173,7 @@ class TestDown:
             deadline = time.monotonic() + 60
             while (answer := api.series("weekly")).status_code != 200:
                 assert time.monotonic() < deadline, f"not found again on port {port}: {answer.text}"
-                api.moment.pass_by()
+                api.moment.advance()
                 time.sleep(0.05)
         finally:
             again.kill()
@@ -221,7 +221,7 @@ class TestManyAtOnce:
         api.series()
         api.stores[0].close()
         assert api.series("weekly").status_code == 503
-        api.moment.pass_by()
+        api.moment.advance()
         opening, go_on, open_again = threading.Event(), threading.Event(), api.open_stores
 
         def open_slowly() -> Stores:
@@ -309,7 +309,7 @@ def test_a_publication_is_identified_by_its_time_too(url: str, path: Path) -> No
     path.unlink()
     publish(url, SALES, at_ms=NOW_MS + 1)
     for _ in range(3):  # the file is found to be another, then it is opened, then read
-        api.moment.pass_by()
+        api.moment.advance()
         answer = api.series()
     assert answer.status_code == 200
     assert answer.headers["etag"] != tag

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from delivery_plant import plant, wait_until
 from examples import run as run_of
+from notifier_services import notifier_services, wait_until
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from unmeasured import unmeasured
@@ -68,7 +68,7 @@ def test_beat_refreshes_the_summaries_from_the_collection(
     mongo_database_url: str,
     missing: Callable[[str], NoReturn],
 ) -> None:
-    with plant(tmp_path, missing) as made:
+    with notifier_services(tmp_path, missing) as made:
         variables = {
             "SOURCE_URL": mongo_database_url,
             "REFRESH_EVERY_S": "1",
@@ -103,7 +103,7 @@ def test_beat_refreshes_the_summaries_from_the_collection(
 def test_a_stop_signal_ends_the_refresh_and_the_worker(
     tmp_path: Path, silent_url: str, missing: Callable[[str], NoReturn]
 ) -> None:
-    with plant(tmp_path, missing) as made:
+    with notifier_services(tmp_path, missing) as made:
         worker = made.run_worker(1, SOURCE_URL=silent_url, QUARANTINE_DIR=str(tmp_path / "quarantine"))
         made.app.send_task(REFRESH)
         wait_until(lambda: bool(made.stores.runs.recent(1)), TIMEOUT_S, made.logs)

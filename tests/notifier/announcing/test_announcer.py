@@ -29,7 +29,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield Shop(stores)
 
 
-class Meddling:
+class HookedStore:
     """A part of a store that calls a function just before the method of that name."""
 
     def __init__(self, part: Any, method: str, happening: Any) -> None:
@@ -315,7 +315,7 @@ def test_a_subscription_that_ends_during_the_run_gets_no_announcement(shop: Shop
     subscription = shop.subscribe()
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.announcer = shop.another_announcer(
-        summaries=Meddling(
+        summaries=HookedStore(
             shop.stores.summaries, "series", lambda: shop.stores.subscriptions.end(subscription.id, shop.now_ms)
         )
     )
@@ -337,7 +337,7 @@ def test_an_announcement_never_mixes_two_publications(shop: Shop) -> None:
             shop.rebuild({"m1": {DAY: (2, 2)}}, end_ms + 2 * HOUR_MS)
 
     shop.announcer = shop.another_announcer(
-        summaries=Meddling(shop.stores.summaries, "series", publish_at_the_third_question)
+        summaries=HookedStore(shop.stores.summaries, "series", publish_at_the_third_question)
     )
     assert shop.announce_at(end_ms + 2 * HOUR_MS) == 1
     assert shop.announce_at(end_ms + 2 * HOUR_MS) == 2
@@ -359,7 +359,9 @@ def test_a_store_failure_loses_no_announcement(shop: Shop) -> None:
         if len(requested) == 3:
             raise StoreUnavailable("the disk is full")
 
-    shop.announcer = shop.another_announcer(notifications=Meddling(shop.stores.notifications, "add", fail_at_the_third))
+    shop.announcer = shop.another_announcer(
+        notifications=HookedStore(shop.stores.notifications, "add", fail_at_the_third)
+    )
     with pytest.raises(StoreUnavailable):
         shop.announce_at(shop.end_ms(DAY) + HOUR_MS)
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 3
@@ -381,7 +383,7 @@ def test_existing_announcements_are_not_looked_up_again(shop: Shop) -> None:
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     requested: list[None] = []
     shop.announcer = shop.another_announcer(
-        notifications=Meddling(shop.stores.notifications, "get", lambda: requested.append(None))
+        notifications=HookedStore(shop.stores.notifications, "get", lambda: requested.append(None))
     )
     assert shop.announce_at(shop.end_ms(DAY) + HOUR_MS) == 20
     before = len(requested)
@@ -395,7 +397,7 @@ def test_two_equal_subscriptions_give_one_announcement(shop: Shop) -> None:
     shop.subscribe(Mode.DAILY, Mode.WEEKLY, channels=("email", "sms"), created_ms=1)
     shop.rebuild(SALES, shop.end_ms(DAY) + HOUR_MS)
     shop.announcer = shop.another_announcer(
-        summaries=Meddling(
+        summaries=HookedStore(
             shop.stores.summaries, "series", lambda: shop.stores.subscriptions.end(first.id, shop.now_ms)
         )
     )
@@ -450,8 +452,8 @@ def test_concurrent_announcers_with_different_subscriptions_announce_once(store_
                 shop.subscribe(channels=("telegram", "sms"), created_ms=-1)
                 made[0] = other.run()
 
-        meddled = Meddling(stores.notifications, "add", subscribe_and_announce_elsewhere)
-        shop.announcer = shop.another_announcer(notifications=meddled)
+        hooked = HookedStore(stores.notifications, "add", subscribe_and_announce_elsewhere)
+        shop.announcer = shop.another_announcer(notifications=hooked)
         assert (shop.announce_at(settled_ms), made) == (0, [3])
         assert shop.channels() == ["email", "sms", "telegram"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from delivery_plant import CeleryProcess, Plant, plant, wait_until
 from effort import THOROUGH
 from gateway_channels import KAVENEGAR, Gateways, gateways, short_messages
+from notifier_services import CeleryProcess, NotifierServices, notifier_services, wait_until
 
 from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
@@ -35,18 +35,18 @@ def there() -> Iterator[Gateways]:
 
 
 @pytest.fixture
-def running(tmp_path: Path, missing: Callable[[str], NoReturn], there: Gateways) -> Iterator[Plant]:
-    with plant(tmp_path, missing) as made:
+def running(tmp_path: Path, missing: Callable[[str], NoReturn], there: Gateways) -> Iterator[NotifierServices]:
+    with notifier_services(tmp_path, missing) as made:
         made.stores.contacts.replace("u1", there.addresses)
         yield made
 
 
-def _add(running: Plant, count: int) -> dict[str, str]:
-    """So many notifications that nothing has queued; by id, the text that its receiver gets."""
+def _add(running: NotifierServices, count: int) -> dict[str, str]:
+    """Add so many notifications without queueing them; returns their texts by id."""
     return {running.add("sms", body=f"no. {number}", queued=0): f"title\nno. {number}" for number in range(count)}
 
 
-def _run_two_workers(running: Plant, there: Gateways, lease_s: float) -> list[CeleryProcess]:
+def _run_two_workers(running: NotifierServices, there: Gateways, lease_s: float) -> list[CeleryProcess]:
     settings = {
         "NOTIFY_LEASE_S": str(lease_s),
         "NOTIFY_SEND_TIMEOUT_S": str(lease_s / 4),
@@ -57,7 +57,7 @@ def _run_two_workers(running: Plant, there: Gateways, lease_s: float) -> list[Ce
     return workers
 
 
-def _queue(running: Plant, texts: dict[str, str]) -> None:
+def _queue(running: NotifierServices, texts: dict[str, str]) -> None:
     """Queue all; what is queued twice in a row meets in two processes at the same moment, the rest some time later."""
     for one in texts:
         for _ in range(_TIMES_QUEUED):
@@ -67,7 +67,7 @@ def _queue(running: Plant, texts: dict[str, str]) -> None:
 
 
 @pytest.mark.skipif(not THOROUGH, reason="make test THOROUGH=1 sends a thousand")
-def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plant, there: Gateways) -> None:
+def test_each_notification_is_sent_once_however_often_it_is_queued(running: NotifierServices, there: Gateways) -> None:
     texts = _add(running, _NOTIFICATIONS)
     _run_two_workers(running, there, lease_s=240)
     meeting = threading.Barrier(_TOGETHER)
@@ -92,7 +92,9 @@ def test_each_notification_is_sent_once_however_often_it_is_queued(running: Plan
     assert len({log.events[0].worker for log in logs}) >= _TOGETHER
 
 
-def test_each_notification_is_sent_once_when_half_of_the_workers_are_killed(running: Plant, there: Gateways) -> None:
+def test_each_notification_is_sent_once_when_half_of_the_workers_are_killed(
+    running: NotifierServices, there: Gateways
+) -> None:
     texts = _add(running, _KILLED_WITHIN)
     killed, _ = _run_two_workers(running, there, lease_s=8)
 

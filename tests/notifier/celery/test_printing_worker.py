@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 from announcing_cli import Notifier
-from delivery_plant import Plant, plant
+from notifier_services import NotifierServices, notifier_services
 
 from core.notifications.broker import JOBS, make_celery
 from core.notifications.events import EventKind, LogStatus
@@ -31,9 +31,9 @@ VARIABLES = {
 
 @dataclass
 class Running:
-    """The worker, and commands that know of the same store and queue."""
+    """The worker, and commands on the same store and queue."""
 
-    plant: Plant
+    notifier_services: NotifierServices
     notifier: Notifier
     log: Path
 
@@ -47,7 +47,7 @@ class Running:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn]) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("printing")
-    with plant(folder, missing) as made:
+    with notifier_services(folder, missing) as made:
         worker = made.run_worker(1, **VARIABLES)
         notifier = Notifier(folder, CELERY_BROKER_URL=made.redis.url(0), STORE_URL=made.environment["STORE_URL"])
         notifier.settings["NOTIFY_SEND_TIMEOUT_S"] = made.environment["NOTIFY_SEND_TIMEOUT_S"]
@@ -62,14 +62,14 @@ def test_a_worker_warns_at_start_up_about_print_senders(running: Running) -> Non
 
 
 def test_a_printed_message_never_counts_as_delivered(running: Running) -> None:
-    one = running.plant.add("sms")
-    [log] = running.plant.ended(one)
+    one = running.notifier_services.add("sms")
+    [log] = running.notifier_services.ended(one)
     assert log.state.status is LogStatus.PRINTED
     assert [(event.kind, event.sender) for event in log.events] == [
         (EventKind.ATTEMPT, "print"),
         (EventKind.PRINTED, None),
     ]
-    assert running.plant.stored(one).status is NotificationStatus.PRINTED
+    assert running.notifier_services.stored(one).status is NotificationStatus.PRINTED
     assert "attempt, by print" in running.command("status", one)
 
 

@@ -15,9 +15,9 @@ from typing import NoReturn
 import pytest
 from celery import Celery
 from delivery_broker import RedisProcess
-from delivery_plant import wait_until
 from kombu.exceptions import OperationalError
 from kombu.message import Message
+from notifier_services import wait_until
 
 from core.notifications import background_queue
 from core.notifications.background_queue import BackgroundQueue

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
-from delivery_plant import Plant, plant, wait_until
 from gateway_channels import (
     CHAT,
     KAVENEGAR,
@@ -20,6 +19,7 @@ from gateway_channels import (
 )
 from gateway_http import Behaviour, Gateway, Request, hangs
 from gateway_messages import PERSIAN_BODY, PERSIAN_TITLE
+from notifier_services import NotifierServices, notifier_services, wait_until
 from redis import Redis
 
 from core.notifications.broker import DELIVERIES, queue_delivery
@@ -43,14 +43,14 @@ def there() -> Iterator[Gateways]:
 @pytest.fixture(scope="module")
 def running(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], there: Gateways
-) -> Iterator[Plant]:
-    with plant(tmp_path_factory.mktemp("plant"), missing) as made:
+) -> Iterator[NotifierServices]:
+    with notifier_services(tmp_path_factory.mktemp("notifier"), missing) as made:
         made.stores.contacts.replace("u1", there.addresses)
         yield made
 
 
 @pytest.fixture(scope="module")
-def killed(running: Plant, there: Gateways) -> dict[str, str]:
+def killed(running: NotifierServices, there: Gateways) -> dict[str, str]:
     """By channel, the notification whose gateway had it, and had not answered, when the worker was killed.
 
     Another worker, and beat, run from then on.
@@ -80,7 +80,7 @@ def killed(running: Plant, there: Gateways) -> dict[str, str]:
 
 
 def test_the_status_of_an_sms_of_a_dead_worker_is_looked_up(
-    running: Plant, there: Gateways, killed: dict[str, str]
+    running: NotifierServices, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["sms"])
     sent = _only([one for one in there.kavenegar.requests if b"held-sms" in one.body])
@@ -93,7 +93,7 @@ def test_the_status_of_an_sms_of_a_dead_worker_is_looked_up(
 
 
 def test_a_mail_of_a_dead_worker_is_unknown_and_not_sent_again(
-    running: Plant, there: Gateways, killed: dict[str, str]
+    running: NotifierServices, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["email"])
     assert _kinds(log) == [EventKind.ATTEMPT, EventKind.UNKNOWN]
@@ -102,7 +102,7 @@ def test_a_mail_of_a_dead_worker_is_unknown_and_not_sent_again(
 
 
 def test_a_telegram_message_of_a_dead_worker_is_unknown_and_not_sent_again(
-    running: Plant, there: Gateways, killed: dict[str, str]
+    running: NotifierServices, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["telegram"])
     assert _kinds(log) == [EventKind.ATTEMPT, EventKind.UNKNOWN]
@@ -110,7 +110,7 @@ def test_a_telegram_message_of_a_dead_worker_is_unknown_and_not_sent_again(
 
 
 def test_a_webhook_of_a_dead_worker_is_retried_with_its_idempotency_key(
-    running: Plant, there: Gateways, killed: dict[str, str]
+    running: NotifierServices, there: Gateways, killed: dict[str, str]
 ) -> None:
     log = _settled(running, killed["webhook"])
     assert _kinds(log) == [EventKind.ATTEMPT, EventKind.MAYBE, EventKind.ATTEMPT, EventKind.SUCCESS]
@@ -120,7 +120,9 @@ def test_a_webhook_of_a_dead_worker_is_retried_with_its_idempotency_key(
 
 
 @pytest.mark.usefixtures("killed")
-def test_one_notification_arrives_over_all_channels_with_its_persian_text(running: Plant, there: Gateways) -> None:
+def test_one_notification_arrives_over_all_channels_with_its_persian_text(
+    running: NotifierServices, there: Gateways
+) -> None:
     _settle_all(running)
     made = Notification(new_id(), "u1", PERSIAN_TITLE, PERSIAN_BODY, _CHANNELS, "fa", wall_clock_ms())
     running.stores.notifications.add(made, made.created_at_ms + 60_000)
@@ -142,7 +144,7 @@ def test_one_notification_arrives_over_all_channels_with_its_persian_text(runnin
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_gateway_that_hangs_does_not_stop_the_sweep(running: Plant, there: Gateways) -> None:
+def test_a_gateway_that_hangs_does_not_stop_the_sweep(running: NotifierServices, there: Gateways) -> None:
     _settle_all(running)
     there.webhook.behaviours[:] = [hangs]
     try:
@@ -165,11 +167,11 @@ def test_a_gateway_that_hangs_does_not_stop_the_sweep(running: Plant, there: Gat
     assert _settled(running, found).state.status is LogStatus.SUCCESS
 
 
-def _settled(running: Plant, notification_id: str) -> Log:
+def _settled(running: NotifierServices, notification_id: str) -> Log:
     return running.ended(notification_id, timeout_s=_TIMEOUT_S)[0]
 
 
-def _settle_all(running: Plant) -> None:
+def _settle_all(running: NotifierServices) -> None:
     """Wait until every earlier delivery has ended."""
     stores = running.stores.notifications
     wait_until(

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import psutil
 import pytest
-from delivery_plant import Plant, plant, wait_until
+from notifier_services import NotifierServices, notifier_services, wait_until
 from redis import Redis
 from redis.exceptions import ResponseError
 
@@ -24,7 +24,7 @@ _SKEWED = Path(__file__).parents[1] / "helpers" / "skewed"
 
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
-    """A folder with four megabytes of room, or None where none can be mounted."""
+    """A folder on a file system of four megabytes, or None if none can be mounted."""
     folder = tmp_path_factory.mktemp("disk")
     command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     try:
@@ -41,9 +41,9 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None
 @pytest.fixture(scope="module")
 def running(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], small_disk: Path | None
-) -> Iterator[Plant]:
-    folder = tmp_path_factory.mktemp("plant")
-    with plant(folder, missing, redis_folder=small_disk) as made:
+) -> Iterator[NotifierServices]:
+    folder = tmp_path_factory.mktemp("notifier")
+    with notifier_services(folder, missing, redis_folder=small_disk) as made:
         path = f"{_SKEWED}:{made.environment['PYTHONPATH']}"
         made.run_cold(*made.worker(), PYTHONPATH=path, TEST_CLOCK_FILE=str(folder / "ahead"))
         made.run("beat")
@@ -52,17 +52,19 @@ def running(
 
 
 @pytest.fixture
-def redis(running: Plant) -> Iterator[Redis]:
+def redis(running: NotifierServices) -> Iterator[Redis]:
     with Redis(port=running.redis.port, socket_timeout=10) as client:
         yield client
 
 
-def _said(running: Plant, words: str) -> Callable[[], int]:
+def _said(running: NotifierServices, words: str) -> Callable[[], int]:
     """Counts how often the worker has logged `words`."""
     return lambda: running.running[0].log.read_text().count(words)
 
 
-def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object], allow: Callable[[], object]) -> None:
+def _waits_and_goes_on(
+    running: NotifierServices, words: str, refuse: Callable[[], object], allow: Callable[[], object]
+) -> None:
     output = _said(running, words)
     before = output()
     refuse()
@@ -77,7 +79,7 @@ def _waits_and_goes_on(running: Plant, words: str, refuse: Callable[[], object],
 
 
 @pytest.mark.thorough
-def test_the_worker_waits_while_redis_is_a_replica(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_is_a_replica(running: NotifierServices, redis: Redis) -> None:
     _waits_and_goes_on(
         running,
         "You can't write against a read only replica",
@@ -86,7 +88,7 @@ def test_the_worker_waits_while_redis_is_a_replica(running: Plant, redis: Redis)
     )
 
 
-def test_the_worker_waits_while_redis_loads_its_file(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_loads_its_file(running: NotifierServices, redis: Redis) -> None:
     # It answers after each thousand commands that it has loaded: these take ten seconds and more, unless it is hurried.
     redis.eval("for _ = 1, 100000 do redis.call('incr', 'x') end", 0)
 
@@ -99,7 +101,7 @@ def test_the_worker_waits_while_redis_loads_its_file(running: Plant, redis: Redi
     )
 
 
-def test_the_worker_waits_while_redis_is_out_of_memory(running: Plant, redis: Redis) -> None:
+def test_the_worker_waits_while_redis_is_out_of_memory(running: NotifierServices, redis: Redis) -> None:
     _waits_and_goes_on(
         running,
         "command not allowed when used memory > 'maxmemory'",
@@ -109,7 +111,7 @@ def test_the_worker_waits_while_redis_is_out_of_memory(running: Plant, redis: Re
 
 
 def test_the_worker_waits_while_the_disk_of_redis_is_full(
-    running: Plant, redis: Redis, small_disk: Path | None, missing: Callable[[str], NoReturn]
+    running: NotifierServices, redis: Redis, small_disk: Path | None, missing: Callable[[str], NoReturn]
 ) -> None:
     if small_disk is None:
         missing("a small file system cannot be mounted: it needs root")
@@ -133,7 +135,7 @@ def test_the_worker_waits_while_the_disk_of_redis_is_full(
     _waits_and_goes_on(running, "MISCONF", fill, filler.unlink)
 
 
-def test_a_changed_redis_password_is_retried_and_reported(running: Plant) -> None:
+def test_a_changed_redis_password_is_retried_and_reported(running: NotifierServices) -> None:
     with Redis(port=running.redis.port, single_connection_client=True, socket_timeout=10) as inside:
 
         def change() -> None:
@@ -144,7 +146,7 @@ def test_a_changed_redis_password_is_retried_and_reported(running: Plant) -> Non
         _waits_and_goes_on(running, "Authentication required", change, lambda: inside.config_set("requirepass", ""))
 
 
-def test_a_worker_with_clock_skew_sends_nothing(running: Plant) -> None:
+def test_a_worker_with_clock_skew_sends_nothing(running: NotifierServices) -> None:
     ahead = running.folder / "ahead"
     output = _said(running, "the clock of this host is 3,600 s ahead of that of Redis")
     ahead.write_text("3600")
@@ -163,7 +165,10 @@ def test_a_wrong_password_or_clock_skew_at_start_up_is_reported(
     tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     (tmp_path / "ahead").write_text("-3600")
-    with plant(tmp_path, missing) as idle, Redis(port=idle.redis.port, single_connection_client=True) as inside:
+    with (
+        notifier_services(tmp_path, missing) as idle,
+        Redis(port=idle.redis.port, single_connection_client=True) as inside,
+    ):
         inside.config_set("requirepass", "right")
         right, wrong = (
             {
@@ -188,7 +193,7 @@ def test_a_wrong_password_or_clock_skew_at_start_up_is_reported(
             assert "s3cret" not in output
 
 
-def test_a_worker_survives_child_processes_killed_at_start_up(running: Plant) -> None:
+def test_a_worker_survives_child_processes_killed_at_start_up(running: NotifierServices) -> None:
     worker = running.run_worker()
     born: list[psutil.Process] = []
 

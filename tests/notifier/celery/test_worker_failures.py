@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
-from delivery_plant import MAX_ATTEMPTS, Plant, plant, wait_until
+from notifier_services import MAX_ATTEMPTS, NotifierServices, notifier_services, wait_until
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.notifications.background_queue import BackgroundQueue
@@ -33,8 +33,8 @@ def metrics_port() -> int:
 @pytest.fixture(scope="module")
 def running(
     tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoReturn], metrics_port: int
-) -> Iterator[Plant]:
-    with plant(tmp_path_factory.mktemp("plant"), missing) as made:
+) -> Iterator[NotifierServices]:
+    with notifier_services(tmp_path_factory.mktemp("notifier"), missing) as made:
         made.run_worker(
             NOTIFY_METRICS_HOST=_METRICS_HOST,
             NOTIFY_METRICS_PORT=str(metrics_port),
@@ -45,7 +45,7 @@ def running(
         yield made
 
 
-def _by_kind(running: Plant, added: dict[str, str]) -> dict[str, tuple[str, int, int]]:
+def _by_kind(running: NotifierServices, added: dict[str, str]) -> dict[str, tuple[str, int, int]]:
     """By the kind of sender, when all have ended: status, attempts, and how many times it was taken."""
     return {
         kind: (log.state.status.value, log.state.attempts, running.gateway.taken(f"{one}:{kind}"))
@@ -54,18 +54,18 @@ def _by_kind(running: Plant, added: dict[str, str]) -> dict[str, tuple[str, int,
     }
 
 
-def test_a_queued_notification_is_delivered_over_each_channel(running: Plant) -> None:
+def test_a_queued_notification_is_delivered_over_each_channel(running: NotifierServices) -> None:
     one = running.add(*KINDS)
     assert [log.state.status for log in running.ended(one)] == [LogStatus.SUCCESS] * 3
     assert [running.gateway.taken(f"{one}:{kind}") for kind in KINDS] == [1, 1, 1]
 
 
-def test_the_sweep_finds_a_notification_that_was_never_queued(running: Plant) -> None:
+def test_the_sweep_finds_a_notification_that_was_never_queued(running: NotifierServices) -> None:
     one = running.add("plain", queued=0)
     assert running.ended(one)[0].state.status is LogStatus.SUCCESS
 
 
-def test_a_message_of_a_killed_child_process_is_recovered(running: Plant) -> None:
+def test_a_message_of_a_killed_child_process_is_recovered(running: NotifierServices) -> None:
     added = {kind: running.add(kind, body="slow 1.5") for kind in KINDS}
     for kind, one in added.items():
         os.kill(running.sender_of(f"{one}:{kind}"), signal.SIGKILL)
@@ -77,7 +77,7 @@ def test_a_message_of_a_killed_child_process_is_recovered(running: Plant) -> Non
     }
 
 
-def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(running: Plant) -> None:
+def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(running: NotifierServices) -> None:
     added = {kind: running.add(kind, body="exit") for kind in KINDS}
     assert _by_kind(running, added) == {
         "plain": ("unknown", 1, 0),
@@ -90,14 +90,14 @@ def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(runni
     assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
 
 
-def test_hanging_senders_are_stopped_by_the_time_limits(running: Plant) -> None:
+def test_hanging_senders_are_stopped_by_the_time_limits(running: NotifierServices) -> None:
     added = {"plain": running.add("plain", body="late 60"), "askable": running.add("askable", body="stuck")}
     assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "askable": ("success", 1, 1)}
     error = running.ended(added["plain"])[0].state.error_message
     assert (error or "").startswith("the sender failed with SoftTimeLimitExceeded")
 
 
-def test_a_redis_restart_during_delivery_loses_nothing(running: Plant) -> None:
+def test_a_redis_restart_during_delivery_loses_nothing(running: NotifierServices) -> None:
     before = {kind: running.add(kind, body="slow 1") for kind in KINDS}
     running.sender_of(f"{before['plain']}:plain")
     running.redis.kill()
@@ -115,7 +115,7 @@ def test_a_redis_restart_during_delivery_loses_nothing(running: Plant) -> None:
     assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
 
 
-def test_metrics_of_all_processes_of_a_worker_are_exposed(running: Plant, metrics_port: int) -> None:
+def test_metrics_of_all_processes_of_a_worker_are_exposed(running: NotifierServices, metrics_port: int) -> None:
     def reported() -> dict[tuple[str, ...], float]:
         with urllib.request.urlopen(f"http://{_METRICS_HOST}:{metrics_port}/metrics", timeout=60) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))

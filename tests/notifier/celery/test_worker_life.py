@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from delivery_plant import Plant, plant
+from notifier_services import NotifierServices, notifier_services
 
 from core.notifications.events import LogStatus
 
@@ -16,13 +16,13 @@ _MESSAGES = 200
 
 
 @pytest.fixture
-def idle(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[Plant]:
-    with plant(tmp_path, missing) as made:
+def idle(tmp_path: Path, missing: Callable[[str], NoReturn]) -> Iterator[NotifierServices]:
+    with notifier_services(tmp_path, missing) as made:
         yield made
 
 
 @pytest.mark.thorough
-def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
+def test_two_workers_on_the_same_messages_send_each_once(idle: NotifierServices) -> None:
     added = [idle.add("plain", queued=2) for _ in range(_MESSAGES)]
     idle.run_worker()
     idle.run_worker()
@@ -33,7 +33,7 @@ def test_two_workers_on_the_same_messages_send_each_once(idle: Plant) -> None:
     assert len({pid for _, pid in taken}) > 2
 
 
-def test_the_messages_of_a_killed_worker_are_taken_over(idle: Plant) -> None:
+def test_the_messages_of_a_killed_worker_are_taken_over(idle: NotifierServices) -> None:
     killed = idle.run_worker()
     added = [idle.add("askable", "recognising", body="slow 1"), idle.add("plain", body="slow 1")]
     for channel, one in zip(("askable", "plain"), added, strict=True):
@@ -48,7 +48,7 @@ def test_the_messages_of_a_killed_worker_are_taken_over(idle: Plant) -> None:
     assert len(counts) == 3
 
 
-def test_a_stopped_worker_finishes_its_running_deliveries(idle: Plant) -> None:
+def test_a_stopped_worker_finishes_its_running_deliveries(idle: NotifierServices) -> None:
     worker = idle.run_cold(*idle.worker())
     last = idle.add("plain", body="slow 1")
     idle.sender_of(f"{last}:plain")
@@ -59,11 +59,13 @@ def test_a_stopped_worker_finishes_its_running_deliveries(idle: Plant) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("NOTIFY_SENDERS", "sms=delivery_senders.NeedySender", "SMS_TEST_KEY is not set. "),
+        ("NOTIFY_SENDERS", "sms=delivery_senders.UnconfiguredSender", "SMS_TEST_KEY is not set. "),
         ("NOTIFY_LEASE_S", "1.9", "NOTIFY_LEASE_S is '1.9': it must be at least four times NOTIFY_SEND_TIMEOUT_S"),
     ],
 )
-def test_a_worker_with_invalid_settings_does_not_start(idle: Plant, variable: str, value: str, sentence: str) -> None:
+def test_a_worker_with_invalid_settings_does_not_start(
+    idle: NotifierServices, variable: str, value: str, sentence: str
+) -> None:
     worker = idle.run("worker", **{variable: value})
     assert worker.process.wait(timeout=60) == 1
     assert worker.log.read_text().startswith(sentence)

@@ -14,10 +14,10 @@ from typing import NoReturn
 import pytest
 from announcing_cli import Notifier, key_of
 from delivery_broker import RedisProcess
-from delivery_parts import Recorder
-from delivery_plant import wait_until
+from delivery_parts import RecordingObserver
 from gateway_http import closed_port, silent_port
 from notification_examples import NOW_MS, happen, notification
+from notifier_services import wait_until
 
 from core.notifications.events import EventKind
 from core.stores import wall_clock_ms
@@ -89,7 +89,7 @@ def test_paused_gateways_are_listed_with_the_reason(
     redis.start()
     try:
         states = RedisBreakerStates(redis.url(1))
-        breaker = CircuitBreaker(10.0, Recorder(), chance=lambda: 1.0, shared=states)
+        breaker = CircuitBreaker(10.0, RecordingObserver(), chance=lambda: 1.0, shared=states)
         for gateway, refusal in (
             (Gateway("sms"), Refused("Kavenegar 418: no credit", 1.0)),
             (Gateway("email"), Refused("SMTP: AUTH answered 535", 600.0)),

@@ -13,14 +13,14 @@ from delivery_parts import (
     NOW_MS,
     RETRY_POLICY,
     SEND_TIMEOUT_S,
-    MovedClock,
-    Recorder,
-    ScriptedRecognisingSender,
+    DeliveryHarness,
+    ManualClock,
+    RecordingObserver,
+    ScriptedIdempotentSender,
+    ScriptedRateLimiter,
     ScriptedSender,
-    ScriptedThrottle,
-    Station,
+    delivery_harness,
     raising,
-    station,
 )
 from prometheus_client import CollectorRegistry
 
@@ -47,7 +47,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 3 * SEND_TIMEOUT_S, 30 * SEND_TIMEOUT_S
 
 
 @dataclass
-class CountingThrottle(ScriptedThrottle):
+class CountingRateLimiter(ScriptedRateLimiter):
     asked: list[str] = field(default_factory=list)
 
     def wait_s(self, channel: str) -> float:
@@ -57,8 +57,8 @@ class CountingThrottle(ScriptedThrottle):
 
 @dataclass
 class Parts:
-    clock: MovedClock
-    recorder: Recorder
+    clock: ManualClock
+    recorder: RecordingObserver
     breaker: CircuitBreaker
     chance: float = 1.0
 
@@ -69,7 +69,7 @@ class Parts:
 
 @pytest.fixture
 def parts() -> Parts:
-    clock, recorder = MovedClock(), Recorder()
+    clock, recorder = ManualClock(), RecordingObserver()
     made = Parts(
         clock,
         recorder,
@@ -116,7 +116,7 @@ def test_an_unused_probe_is_given_to_the_next_message(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     parts.breaker.release(SMS)  # no message had a probe
     assert parts.breaker.wait_s(SMS) == FIRST_PAUSE_S
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0
     parts.breaker.release(SMS)
     assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, FIRST_PAUSE_S]
@@ -128,44 +128,44 @@ def test_an_unused_probe_is_given_to_the_next_message(parts: Parts) -> None:
 def test_an_outage_starts_at_the_first_unanswered_send(parts: Parts) -> None:
     assert parts.breaker.silent_s(SMS) == 0
     parts.fails(Unreachable("x"))
-    parts.clock.move_s(100)
+    parts.clock.advance_s(100)
     parts.fails(Ambiguous("x"), times=2)
     assert (parts.breaker.silent_s(SMS), parts.breaker.silent_s(EMAIL)) == (100, 0)
     parts.fails(PermanentFailure("no such number"))  # an answer to a probe
     assert parts.breaker.silent_s(SMS) == 0
     parts.fails(Unreachable("x"))
-    parts.clock.move_s(7)
+    parts.clock.advance_s(7)
     assert parts.breaker.silent_s(SMS) == 7
 
 
 def test_while_a_probe_runs_other_messages_wait(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
     for pause_s in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
-        parts.clock.move_s(pause_s)
+        parts.clock.advance_s(pause_s)
         parts.fails(Unreachable("x"))
-    parts.clock.move_s(4 * FIRST_PAUSE_S)
+    parts.clock.advance_s(4 * FIRST_PAUSE_S)
     assert [parts.breaker.wait_s(SMS) for _ in range(2)] == [0, 4 * FIRST_PAUSE_S]
 
 
 def test_a_half_open_circuit_allows_one_probe(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
-    parts.clock.move_s(FIRST_PAUSE_S - 1)
+    parts.clock.advance_s(FIRST_PAUSE_S - 1)
     assert parts.breaker.wait_s(SMS) == 1
-    parts.clock.move_s(1)
+    parts.clock.advance_s(1)
     assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, FIRST_PAUSE_S, FIRST_PAUSE_S]
 
 
 def test_a_lost_probe_is_followed_by_another(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0
 
 
 def test_a_successful_probe_closes_the_circuit(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     parts.breaker.wait_s(SMS)
     parts.breaker.answered(SMS)
     assert [parts.breaker.wait_s(SMS) for _ in range(3)] == [0, 0, 0]
@@ -176,7 +176,7 @@ def test_a_failure_before_reaching_the_gateway_does_not_count(parts: Parts) -> N
     parts.fails(Unreachable("x"), times=2)
     parts.fails(NotSent("the text is too long"))  # which is no answer between two silences
     parts.fails(Unreachable("x"))
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     assert parts.breaker.wait_s(SMS) == 0
     parts.fails(NotSent("the text is too long"))
     assert parts.breaker.wait_s(SMS) > 0
@@ -187,7 +187,7 @@ def test_a_failure_before_reaching_the_gateway_does_not_count(parts: Parts) -> N
 
 def test_a_refused_probe_closes_the_circuit(parts: Parts) -> None:
     parts.fails(Unreachable("x"), times=3)
-    parts.clock.move_s(FIRST_PAUSE_S)
+    parts.clock.advance_s(FIRST_PAUSE_S)
     parts.breaker.wait_s(SMS)
     parts.fails(PermanentFailure("no such number"))
     assert parts.breaker.wait_s(SMS) == 0
@@ -201,7 +201,7 @@ def test_pauses_back_off_to_a_maximum_and_reset_after_a_success(parts: Parts) ->
     for _ in range(6):
         parts.fails(Unreachable("x"))
         pauses.append(parts.breaker.wait_s(SMS))
-        parts.clock.move_s(pauses[-1])
+        parts.clock.advance_s(pauses[-1])
         assert parts.breaker.wait_s(SMS) == 0
     assert pauses == [FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S, 8 * FIRST_PAUSE_S, *[LONGEST_PAUSE_S] * 2]
     parts.breaker.answered(SMS)
@@ -230,173 +230,175 @@ def test_each_webhook_host_has_its_own_circuit(address: str, host: str) -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Station]:
-    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with delivery_harness(
+        f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}
+    ) as made:
         yield made
 
 
-def test_messages_wait_without_an_attempt_while_the_circuit_is_open(here: Station) -> None:
-    silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("no answer in time"))] * 3)
-    delivery = here.delivery()
-    added = [here.add() for _ in range(5)]
+def test_messages_wait_without_an_attempt_while_the_circuit_is_open(harness: DeliveryHarness) -> None:
+    silent = harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("no answer in time"))] * 3)
+    delivery = harness.delivery()
+    added = [harness.add() for _ in range(5)]
     for one in added:
         delivery.deliver(one)
     assert len(silent.sent) == 3
-    assert [here.log(one).state.attempts for one in added] == [1, 1, 1, 0, 0]
-    assert {here.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
-    here.clock.move_s(FIRST_PAUSE_S - 1)
-    assert set(here.due()) == set(added[:3])  # which failed, and are tried again after their own time
-    here.clock.move_s(1)
-    assert set(here.due()) == set(added)
+    assert [harness.log(one).state.attempts for one in added] == [1, 1, 1, 0, 0]
+    assert {harness.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
+    harness.clock.advance_s(FIRST_PAUSE_S - 1)
+    assert set(harness.due()) == set(added[:3])  # which failed, and are tried again after their own time
+    harness.clock.advance_s(1)
+    assert set(harness.due()) == set(added)
     delivery.deliver(added[4])
-    assert here.log(added[4]).state.status is LogStatus.SUCCESS
-    assert here.recorder.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
+    assert harness.log(added[4]).state.status is LogStatus.SUCCESS
+    assert harness.recorder.gateways == [("sms", FIRST_PAUSE_S), ("sms", None)]
 
 
-def test_an_open_circuit_sends_no_requests(here: Station) -> None:
-    silent = here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
-    delivery = here.delivery()
-    added = [here.add("sms") for _ in range(3)]
+def test_an_open_circuit_sends_no_requests(harness: DeliveryHarness) -> None:
+    silent = harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = harness.delivery()
+    added = [harness.add("sms") for _ in range(3)]
     for one in added:
         delivery.deliver(one)
-    here.clock.move_s(FIRST_PAUSE_S - 0.5)
+    harness.clock.advance_s(FIRST_PAUSE_S - 0.5)
     delivery.deliver(added[0])
     assert len(silent.sent) == 3
 
 
-def test_held_back_messages_do_not_count_towards_the_rate_limit(here: Station) -> None:
-    here.throttle = throttle = CountingThrottle()
-    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
-    delivery = here.delivery()
+def test_held_back_messages_do_not_count_towards_the_rate_limit(harness: DeliveryHarness) -> None:
+    harness.rate_limiter = rate_limiter = CountingRateLimiter()
+    harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = harness.delivery()
     for _ in range(3):
-        delivery.deliver(here.add("sms"))
-    before = len(throttle.asked)
-    delivery.deliver(here.add("sms"))
-    assert (before, len(throttle.asked)) == (3, 3)
+        delivery.deliver(harness.add("sms"))
+    before = len(rate_limiter.asked)
+    delivery.deliver(harness.add("sms"))
+    assert (before, len(rate_limiter.asked)) == (3, 3)
 
 
 PATIENT = RetryPolicy(max_attempts=15, lease_s=120.0, backoff_s=10.0, backoff_max_s=3600.0)
 
 
-def test_messages_for_a_dead_gateway_end_when_retries_would_have(here: Station) -> None:
+def test_messages_for_a_dead_gateway_end_when_retries_would_have(harness: DeliveryHarness) -> None:
     class Gone(ScriptedSender):
         def send(self, message: Message) -> Receipt:
             raise Unreachable("no connection")
 
-    here.senders["sms"] = Gone()
-    delivery = here.delivery(retry_policy=PATIENT)
-    added = [here.add("sms") for _ in range(20)]
+    harness.senders["sms"] = Gone()
+    delivery = harness.delivery(retry_policy=PATIENT)
+    added = [harness.add("sms") for _ in range(20)]
     looks = 0
-    while here.clock() - NOW_MS < (PATIENT.patience_s + 3600) * 1000:
-        for one in here.due():
+    while harness.clock() - NOW_MS < (PATIENT.patience_s + 3600) * 1000:
+        for one in harness.due():
             delivery.deliver(one)
             looks += 1
-        here.clock.move_s(60)
-        if here.clock() - NOW_MS < PATIENT.patience_s * 1000:
-            assert {here.log(one).state.is_open for one in added} == {True}
-    ends = [here.log(one).state for one in added]
+        harness.clock.advance_s(60)
+        if harness.clock() - NOW_MS < PATIENT.patience_s * 1000:
+            assert {harness.log(one).state.is_open for one in added} == {True}
+    ends = [harness.log(one).state for one in added]
     assert {state.status for state in ends} == {LogStatus.DEAD}
     assert "given up: the gateway has not answered for 6 h" in {state.error_message for state in ends}
     assert looks < 50 * len(added)
 
 
-def test_a_manual_retry_during_an_outage_restarts_the_wait(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 100)
-    delivery = here.delivery()
+def test_a_manual_retry_during_an_outage_restarts_the_wait(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 100)
+    delivery = harness.delivery()
     for _ in range(3):
-        delivery.deliver(here.add("sms"))
-    one = here.add("sms")
+        delivery.deliver(harness.add("sms"))
+    one = harness.add("sms")
     for _ in range(10):
-        here.clock.move_s(RETRY_POLICY.patience_s / 10)
+        harness.clock.advance_s(RETRY_POLICY.patience_s / 10)
         delivery._breaker.failed(SMS, Unreachable("x"))
     delivery.deliver(one)
-    assert here.log(one).state.error_message == "given up: the gateway has not answered for 1 h"
-    assert retry(here.stores.notifications, here.stored(one), ["sms"], here.clock) == ["sms"]
+    assert harness.log(one).state.error_message == "given up: the gateway has not answered for 1 h"
+    assert retry(harness.stores.notifications, harness.stored(one), ["sms"], harness.clock) == ["sms"]
     delivery.deliver(one)
-    assert here.log(one).state.status is LogStatus.PENDING
+    assert harness.log(one).state.status is LogStatus.PENDING
 
 
 def test_a_short_outage_does_not_end_a_long_waiting_message(
-    here: Station,
+    harness: DeliveryHarness,
 ) -> None:
-    old = here.add("sms")
-    here.clock.move_s(100 * RETRY_POLICY.patience_s)
-    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
-    delivery = here.delivery()
+    old = harness.add("sms")
+    harness.clock.advance_s(100 * RETRY_POLICY.patience_s)
+    harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = harness.delivery()
     for _ in range(3):
-        delivery.deliver(here.add("sms"))
+        delivery.deliver(harness.add("sms"))
     delivery.deliver(old)
-    assert here.log(old).state.status is LogStatus.PENDING
+    assert harness.log(old).state.status is LogStatus.PENDING
 
 
-def test_an_ambiguous_message_of_a_dead_gateway_is_unknown(here: Station) -> None:
-    here.senders["sms"] = ScriptedRecognisingSender(*[raising(Ambiguous("x"))] * 100)
-    delivery = here.delivery()
-    ones = [here.add("sms") for _ in range(3)]
+def test_an_ambiguous_message_of_a_dead_gateway_is_unknown(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedIdempotentSender(*[raising(Ambiguous("x"))] * 100)
+    delivery = harness.delivery()
+    ones = [harness.add("sms") for _ in range(3)]
     for one in ones:
         delivery.deliver(one)
-    here.clock.move_s(RETRY_POLICY.patience_s)
+    harness.clock.advance_s(RETRY_POLICY.patience_s)
     delivery._breaker.failed(SMS, Unreachable("x"))
     delivery.deliver(ones[0])
-    assert here.log(ones[0]).state.status is LogStatus.UNKNOWN
+    assert harness.log(ones[0]).state.status is LogStatus.UNKNOWN
 
 
-def test_a_probe_prevented_by_rate_limit_or_claim_is_not_lost(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
-    delivery = here.delivery()
+def test_a_probe_prevented_by_rate_limit_or_claim_is_not_lost(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(*[raising(Unreachable("x"))] * 3)
+    delivery = harness.delivery()
     for _ in range(3):
-        delivery.deliver(here.add("sms"))
-    here.clock.move_s(FIRST_PAUSE_S)
-    limited, overtaken, sent = (here.add("sms") for _ in range(3))
-    here.throttle.waits["sms"] = 1.0
+        delivery.deliver(harness.add("sms"))
+    harness.clock.advance_s(FIRST_PAUSE_S)
+    limited, overtaken, sent = (harness.add("sms") for _ in range(3))
+    harness.rate_limiter.waits["sms"] = 1.0
     delivery.deliver(limited)
-    here.throttle.waits.clear()
+    harness.rate_limiter.waits.clear()
 
     class Overtaken:
         def __getattr__(self, name: str) -> Any:
             if name == "append":
-                here.append(overtaken, EventKind.ATTEMPT, here.clock() + 1000)
-            return getattr(here.stores.notifications, name)
+                harness.append(overtaken, EventKind.ATTEMPT, harness.clock() + 1000)
+            return getattr(harness.stores.notifications, name)
 
     delivery._recorder._store = cast(NotificationStore, Overtaken())
     delivery.deliver(overtaken)
-    delivery._recorder._store = here.stores.notifications
+    delivery._recorder._store = harness.stores.notifications
     delivery.deliver(sent)
-    assert here.log(sent).state.status is LogStatus.SUCCESS
+    assert harness.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_an_open_circuit_sends_no_status_lookups(here: Station) -> None:
+def test_an_open_circuit_sends_no_status_lookups(harness: DeliveryHarness) -> None:
     sender = ScriptedSender(*[raising(Unreachable("x"))] * 3, answers=[lambda _: None])
-    here.senders["sms"] = sender
-    delivery = here.delivery()
+    harness.senders["sms"] = sender
+    delivery = harness.delivery()
     for _ in range(3):
-        delivery.deliver(here.add("sms"))
-    left_off = here.add("sms")
-    here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
-    here.clock.move_s(1)
+        delivery.deliver(harness.add("sms"))
+    left_off = harness.add("sms")
+    harness.append(left_off, EventKind.ATTEMPT, harness.clock() + 1)
+    harness.clock.advance_s(1)
     delivery.deliver(left_off)
     assert sender.asked == []
-    here.clock.move_s(LEASE_S)
+    harness.clock.advance_s(LEASE_S)
     delivery.deliver(left_off)
     assert len(sender.asked) == 1
-    assert here.recorder.gateways[-1] == ("sms", None)
+    assert harness.recorder.gateways[-1] == ("sms", None)
 
 
-def test_unanswered_status_lookups_count_as_timeouts(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(answers=[raising(Unreachable("x"))])
-    delivery = here.delivery()
-    left_off = [here.add("sms") for _ in range(3)]
+def test_unanswered_status_lookups_count_as_timeouts(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(answers=[raising(Unreachable("x"))])
+    delivery = harness.delivery()
+    left_off = [harness.add("sms") for _ in range(3)]
     for one in left_off:
-        here.append(one, EventKind.ATTEMPT, here.clock() + 1)
-    here.clock.move_s(1)
+        harness.append(one, EventKind.ATTEMPT, harness.clock() + 1)
+    harness.clock.advance_s(1)
     for one in left_off:
         delivery.deliver(one)
-    assert here.recorder.gateways == [("sms", FIRST_PAUSE_S)]
+    assert harness.recorder.gateways == [("sms", FIRST_PAUSE_S)]
 
 
 def test_circuit_breaker_pauses_are_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     registry = CollectorRegistry()
-    observer = WorkerObserver(["webhook"], MovedClock(), registry)
+    observer = WorkerObserver(["webhook"], ManualClock(), registry)
     observer.paused(Gateway("webhook", "shop.example"), 1.5, refused=True)
     observer.resumed(Gateway("webhook", "shop.example"))
     paused, resumed = capsys.readouterr().out.splitlines()

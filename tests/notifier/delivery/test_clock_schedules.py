@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from delivery_parts import LEASE_S, NOW_MS, RETRY_POLICY, ScriptedSender, Station, station
+from delivery_parts import LEASE_S, NOW_MS, RETRY_POLICY, DeliveryHarness, ScriptedSender, delivery_harness
 from effort import tries
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,11 +21,11 @@ _ROUNDS = RETRY_POLICY.max_attempts * 3
 
 
 @dataclass(frozen=True)
-class Turn:
-    """`host` handles the message after so many seconds; before it is sent, the `meanwhile` hosts handle it too.
+class ScheduledDelivery:
+    """`host` delivers the message after so many seconds; while it is sent, the `meanwhile` hosts deliver it too.
 
-    :param lasts_s: how long the gateway takes until then.
-    :param ends: taken, or taken without an answer, or refused.
+    :param lasts_s: seconds until the others deliver it.
+    :param ends: accepted, accepted without a response, or refused.
     """
 
     after_s: float
@@ -35,10 +35,10 @@ class Turn:
     ends: str
 
 
-def _turns() -> st.SearchStrategy[list[Turn]]:
+def _schedules() -> st.SearchStrategy[list[ScheduledDelivery]]:
     return st.lists(
         st.builds(
-            Turn,
+            ScheduledDelivery,
             after_s=st.sampled_from([0.0, 1.0, LEASE_S / 2, LEASE_S]),
             host=st.integers(0, 1),
             lasts_s=st.sampled_from([0.0, LEASE_S / 4]),
@@ -54,58 +54,58 @@ def _turns() -> st.SearchStrategy[list[Turn]]:
 class Hosts:
     """Two hosts over one store, and one gateway, with status lookup if `askable`."""
 
-    hosts: list[Station]
+    hosts: list[DeliveryHarness]
     sender: ScriptedSender
-    askable: bool
+    has_status_lookup: bool
     now_s: float = NOW_MS / 1000
     skews_s: tuple[float, float] = (0, 0)
     taken: list[str] = field(default_factory=list)
 
     def begin(self, *skews_s: float) -> str:
-        """A new notification, long after all that was; its id."""
+        """Add a notification, long after the previous ones; returns its id."""
         self.skews_s = (skews_s[0], skews_s[1])
         self.taken.clear()
         self.sender.sent.clear()
-        self.sender.answers = [self._asked] if self.askable else None
-        self.pass_by(_EXAMPLE_S)
+        self.sender.answers = [self._asked] if self.has_status_lookup else None
+        self.advance_s(_EXAMPLE_S)
         return self.hosts[0].add()
 
-    def pass_by(self, seconds: float) -> None:
-        """Move the clocks of both."""
+    def advance_s(self, seconds: float) -> None:
+        """Advance both clocks."""
         self.now_s += seconds
         for host, skew_s in zip(self.hosts, self.skews_s, strict=True):
             host.clock.now_ms = round((self.now_s + skew_s) * 1000)
 
-    def look(self, host: int, notification_id: str) -> None:
-        """A worker of the host gets the notification from the queue."""
+    def deliver(self, host: int, notification_id: str) -> None:
+        """Deliver with a worker of the host."""
         self.hosts[host].delivery(worker=f"host{host}:1").deliver(notification_id)
 
-    def take(self, turn: Turn, notification_id: str) -> None:
+    def run(self, scheduled: ScheduledDelivery, notification_id: str) -> None:
         """One turn; whatever else is sent during it is taken."""
-        self.pass_by(turn.after_s)
+        self.advance_s(scheduled.after_s)
 
         def first(message: Message) -> Receipt | None:
-            self.pass_by(turn.lasts_s)
-            self.sender.steps = [self._taken] * len(turn.meanwhile)
-            for other in turn.meanwhile:
-                self.look(other, notification_id)
-            if turn.ends == "refused":
+            self.advance_s(scheduled.lasts_s)
+            self.sender.steps = [self._taken] * len(scheduled.meanwhile)
+            for other in scheduled.meanwhile:
+                self.deliver(other, notification_id)
+            if scheduled.ends == "refused":
                 raise TemporaryFailure("busy")
             self.taken.append(message.id)
-            if turn.ends == "lost":
+            if scheduled.ends == "lost":
                 raise Ambiguous("no answer")
             return None
 
         self.sender.steps = [first]
-        self.look(turn.host, notification_id)
+        self.deliver(scheduled.host, notification_id)
 
     def settle(self, notification_id: str) -> None:
         """Both handle it until it has ended; the gateway accepts everything."""
         for _ in range(_ROUNDS):
-            self.pass_by(LEASE_S * 20)
+            self.advance_s(LEASE_S * 20)
             self.sender.steps = [self._taken] * 2
             for host in (0, 1):
-                self.look(host, notification_id)
+                self.deliver(host, notification_id)
 
     def _taken(self, message: Message) -> None:
         self.taken.append(message.id)
@@ -119,19 +119,21 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     folder: Path = tmp_path_factory.mktemp("hosts")
     sender = ScriptedSender()
     with ExitStack() as stack:
-        hosts = [stack.enter_context(station(f"sqlite:///{folder / 's.db'}", {"sms": sender})) for _ in range(2)]
-        yield Hosts(hosts, sender, askable=False)
+        hosts = [
+            stack.enter_context(delivery_harness(f"sqlite:///{folder / 's.db'}", {"sms": sender})) for _ in range(2)
+        ]
+        yield Hosts(hosts, sender, has_status_lookup=False)
 
 
-@given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_turns())
+@given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_schedules())
 @tries(200)
 def test_with_any_clock_skew_an_ambiguous_message_is_never_sent_again(
-    opened: Hosts, skew_s: float, turns: list[Turn]
+    opened: Hosts, skew_s: float, turns: list[ScheduledDelivery]
 ) -> None:
-    opened.askable = False
+    opened.has_status_lookup = False
     sent = opened.begin(0, skew_s)
-    for turn in turns:
-        opened.take(turn, sent)
+    for scheduled in turns:
+        opened.run(scheduled, sent)
     opened.settle(sent)
 
     log = opened.hosts[0].log(sent)
@@ -142,15 +144,15 @@ def test_with_any_clock_skew_an_ambiguous_message_is_never_sent_again(
         assert len(opened.taken) == (log.state.status is LogStatus.SUCCESS)
 
 
-@given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), turns=_turns())
+@given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), turns=_schedules())
 @tries(200)
 def test_with_clock_skew_of_half_a_lease_nothing_is_claimed_twice(
-    opened: Hosts, skew_s: float, turns: list[Turn]
+    opened: Hosts, skew_s: float, turns: list[ScheduledDelivery]
 ) -> None:
-    opened.askable = True
+    opened.has_status_lookup = True
     sent = opened.begin(0, skew_s)
-    for turn in turns:
-        opened.take(turn, sent)
+    for scheduled in turns:
+        opened.run(scheduled, sent)
     opened.settle(sent)
 
     log = opened.hosts[0].log(sent)

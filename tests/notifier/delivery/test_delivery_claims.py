@@ -11,11 +11,11 @@ from delivery_parts import (
     LEASE_S,
     NOW_MS,
     RETRY_POLICY,
-    ScriptedRecognisingSender,
+    DeliveryHarness,
+    ScriptedIdempotentSender,
     ScriptedSender,
-    Station,
+    delivery_harness,
     raising,
-    station,
 )
 
 from core.errors import StoreUnavailable
@@ -26,13 +26,13 @@ from notifier.senders.base import Ambiguous, Message, PermanentFailure, Receipt,
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Station]:
-    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with delivery_harness(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
         yield made
 
 
-class Interposed:
-    """A store that lets the test act before or after some of its calls."""
+class InterceptedStore:
+    """A store with hooks before or after some of its calls."""
 
     def __init__(self, store: NotificationStore, **acts: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Interposed:
 def _failing(
     times: int, *, after: bool, error: Exception | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Calls that fail so many times, before or `after` they have done what they were asked for."""
+    """Calls that fail so many times, before or `after` the store has executed them."""
     left = [times]
 
     def wrap(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,175 +73,177 @@ def _during(act: Callable[[], object]) -> Callable[[Message], Receipt | None]:
     return step
 
 
-def test_a_claim_of_another_worker_is_respected(here: Station) -> None:
+def test_a_claim_of_another_worker_is_respected(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
-    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
-    here.clock.move_s(99.9)
-    here.delivery().deliver(sent)
-    assert (sender.sent, here.log(sent).state.status) == ([], LogStatus.SENDING)
+    harness.senders["sms"] = sender
+    sent = harness.add()
+    harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
+    harness.clock.advance_s(99.9)
+    harness.delivery().deliver(sent)
+    assert (sender.sent, harness.log(sent).state.status) == ([], LogStatus.SENDING)
 
 
-def test_of_two_concurrent_claims_one_sends(here: Station) -> None:
+def test_of_two_concurrent_claims_one_sends(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
 
     def other_first(append: Callable[..., Any]) -> Callable[..., Any]:
         def late(*arguments: Any) -> Any:
             if not sender.sent:
-                here.delivery(worker="else:2").deliver(sent)
+                harness.delivery(worker="else:2").deliver(sent)
             return append(*arguments)
 
         return late
 
-    here.delivery(store=Interposed(here.stores.notifications, append=other_first)).deliver(sent)
+    harness.delivery(store=InterceptedStore(harness.stores.notifications, append=other_first)).deliver(sent)
     assert len(sender.sent) == 1
-    assert [event.worker for event in here.log(sent).events] == ["else:2", None]
+    assert [event.worker for event in harness.log(sent).events] == ["else:2", None]
 
 
-def test_a_worker_delayed_past_its_lease_does_not_send(here: Station) -> None:
+def test_a_worker_delayed_past_its_lease_does_not_send(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def late(*arguments: Any) -> Any:
             state = append(*arguments)
-            here.clock.move_s(LEASE_S / 2)
+            harness.clock.advance_s(LEASE_S / 2)
             return state
 
         return late
 
-    here.delivery(store=Interposed(here.stores.notifications, append=slow)).deliver(sent)
-    state = here.log(sent).state
+    harness.delivery(store=InterceptedStore(harness.stores.notifications, append=slow)).deliver(sent)
+    state = harness.log(sent).state
     assert (sender.sent, state.status) == ([], LogStatus.RETRYING)
     assert (state.error_message or "").endswith("nothing was sent")
 
 
-def test_a_delayed_worker_accepts_the_outcome_that_others_recorded(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender()
-    sent = here.add()
+def test_a_delayed_worker_accepts_the_outcome_that_others_recorded(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender()
+    sent = harness.add()
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def late(*arguments: Any) -> Any:
             state = append(*arguments)
-            if here.clock() == NOW_MS:
-                here.clock.move_s(LEASE_S * 2)
-                here.delivery(worker="else:2").deliver(sent)
+            if harness.clock() == NOW_MS:
+                harness.clock.advance_s(LEASE_S * 2)
+                harness.delivery(worker="else:2").deliver(sent)
             return state
 
         return late
 
-    here.delivery(store=Interposed(here.stores.notifications, append=slow)).deliver(sent)
-    assert [event.kind for event in here.log(sent).events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
+    harness.delivery(store=InterceptedStore(harness.stores.notifications, append=slow)).deliver(sent)
+    assert [event.kind for event in harness.log(sent).events] == [EventKind.ATTEMPT, EventKind.UNKNOWN]
 
 
-def test_no_channel_is_started_after_the_task_time_limit(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(LEASE_S * 0.3)))
-    here.senders["email"] = ScriptedSender()
-    sent = here.add("sms", "email")
-    here.delivery().deliver(sent)
-    assert here.log(sent, "email").state.status is LogStatus.PENDING
-    assert here.due() == [sent]
-    here.delivery().deliver(sent)
-    assert here.stored(sent).status is NotificationStatus.SENT
+def test_no_channel_is_started_after_the_task_time_limit(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(_during(lambda: harness.clock.advance_s(LEASE_S * 0.3)))
+    harness.senders["email"] = ScriptedSender()
+    sent = harness.add("sms", "email")
+    harness.delivery().deliver(sent)
+    assert harness.log(sent, "email").state.status is LogStatus.PENDING
+    assert harness.due() == [sent]
+    harness.delivery().deliver(sent)
+    assert harness.stored(sent).status is NotificationStatus.SENT
 
 
-def test_a_channel_is_started_up_to_the_last_safe_moment(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(_during(lambda: here.clock.move_s(RETRY_POLICY.begin_within_ms / 1000)))
-    here.senders["email"] = ScriptedSender()
-    sent = here.add("sms", "email")
-    here.delivery().deliver(sent)
-    assert here.stored(sent).status is NotificationStatus.SENT
+def test_a_channel_is_started_up_to_the_last_safe_moment(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(
+        _during(lambda: harness.clock.advance_s(RETRY_POLICY.begin_within_ms / 1000))
+    )
+    harness.senders["email"] = ScriptedSender()
+    sent = harness.add("sms", "email")
+    harness.delivery().deliver(sent)
+    assert harness.stored(sent).status is NotificationStatus.SENT
 
 
-def test_an_abandoned_attempt_is_unknown_after_its_lease(here: Station) -> None:
+def test_an_abandoned_attempt_is_unknown_after_its_lease(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
-    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
-    here.clock.move_s(1)
-    here.delivery().deliver(sent)
-    state = here.log(sent).state
+    harness.senders["sms"] = sender
+    sent = harness.add()
+    harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    harness.clock.advance_s(1)
+    harness.delivery().deliver(sent)
+    state = harness.log(sent).state
     assert (state.status, state.attempts, sender.sent) == (LogStatus.UNKNOWN, 1, [])
     assert (state.error_message or "").startswith("the worker died")
 
 
-def test_the_status_of_an_abandoned_attempt_is_looked_up_where_the_gateway_can(here: Station) -> None:
+def test_the_status_of_an_abandoned_attempt_is_looked_up_where_the_gateway_can(harness: DeliveryHarness) -> None:
     sender = ScriptedSender(answers=[lambda _: Receipt("g7")])
-    here.senders["sms"] = sender
-    sent = here.add()
-    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
-    here.clock.move_s(1)
-    here.delivery().deliver(sent)
-    state = here.log(sent).state
+    harness.senders["sms"] = sender
+    sent = harness.add()
+    harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    harness.clock.advance_s(1)
+    harness.delivery().deliver(sent)
+    state = harness.log(sent).state
     assert (state.status, state.reference, sender.sent) == (LogStatus.SUCCESS, "g7", [])
     assert [message.attempted_at_ms for message in sender.asked] == [NOW_MS]
 
 
-def test_an_abandoned_attempt_is_retried_at_an_idempotent_gateway(here: Station) -> None:
-    sender = ScriptedRecognisingSender()
-    here.senders["sms"] = sender
-    sent = here.add()
-    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
-    here.clock.move_s(1)
-    here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.RETRYING
-    here.clock.move_s(10)
-    here.delivery().deliver(sent)
-    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
+def test_an_abandoned_attempt_is_retried_at_an_idempotent_gateway(harness: DeliveryHarness) -> None:
+    sender = ScriptedIdempotentSender()
+    harness.senders["sms"] = sender
+    sent = harness.add()
+    harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    harness.clock.advance_s(1)
+    harness.delivery().deliver(sent)
+    assert harness.log(sent).state.status is LogStatus.RETRYING
+    harness.clock.advance_s(10)
+    harness.delivery().deliver(sent)
+    assert (harness.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
 
 
-def test_an_unanswered_status_lookup_is_retried_without_delaying_other_channels(here: Station) -> None:
+def test_an_unanswered_status_lookup_is_retried_without_delaying_other_channels(harness: DeliveryHarness) -> None:
     sender = ScriptedSender(answers=[raising(TemporaryFailure("down"))])
-    here.senders["sms"] = sender
-    here.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy", 2.0)))
-    sent = here.add("sms", "email")
-    here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
-    here.clock.move_s(1)
-    here.delivery().deliver(sent)
-    assert here.due() == []
-    here.clock.move_s(10)
-    assert here.due() == [sent]
-    here.delivery().deliver(sent)
-    assert here.log(sent, "email").state.status is LogStatus.SUCCESS
-    assert (len(sender.asked), here.log(sent).state.status) == (2, LogStatus.SENDING)
+    harness.senders["sms"] = sender
+    harness.senders["email"] = ScriptedSender(raising(TemporaryFailure("busy", 2.0)))
+    sent = harness.add("sms", "email")
+    harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 1000)
+    harness.clock.advance_s(1)
+    harness.delivery().deliver(sent)
+    assert harness.due() == []
+    harness.clock.advance_s(10)
+    assert harness.due() == [sent]
+    harness.delivery().deliver(sent)
+    assert harness.log(sent, "email").state.status is LogStatus.SUCCESS
+    assert (len(sender.asked), harness.log(sent).state.status) == (2, LogStatus.SENDING)
 
 
-def test_a_message_cancelled_while_it_is_sent_is_a_success_if_it_arrived(here: Station) -> None:
-    sent = here.add()
-    here.senders["sms"] = ScriptedSender(_during(lambda: here.append(sent, EventKind.CANCEL)))
-    here.delivery().deliver(sent)
-    kinds = [event.kind for event in here.log(sent).events]
+def test_a_message_cancelled_while_it_is_sent_is_a_success_if_it_arrived(harness: DeliveryHarness) -> None:
+    sent = harness.add()
+    harness.senders["sms"] = ScriptedSender(_during(lambda: harness.append(sent, EventKind.CANCEL)))
+    harness.delivery().deliver(sent)
+    kinds = [event.kind for event in harness.log(sent).events]
     assert kinds == [EventKind.ATTEMPT, EventKind.CANCEL, EventKind.SUCCESS]
-    assert here.log(sent).state.status is LogStatus.SUCCESS
+    assert harness.log(sent).state.status is LogStatus.SUCCESS
 
 
-def test_a_message_cancelled_while_it_is_sent_is_not_retried(here: Station) -> None:
-    sent = here.add()
+def test_a_message_cancelled_while_it_is_sent_is_not_retried(harness: DeliveryHarness) -> None:
+    sent = harness.add()
 
     def cancelled(message: Message) -> Receipt | None:
-        here.append(sent, EventKind.CANCEL)
+        harness.append(sent, EventKind.CANCEL)
         raise TemporaryFailure("busy")
 
-    here.senders["sms"] = ScriptedSender(cancelled)
-    here.delivery().deliver(sent)
-    state = here.log(sent).state
+    harness.senders["sms"] = ScriptedSender(cancelled)
+    harness.delivery().deliver(sent)
+    state = harness.log(sent).state
     assert (state.status, state.error_message) == (LogStatus.CANCELLED, "busy")
 
 
-def test_a_message_cancelled_while_it_may_have_arrived_is_unknown(here: Station) -> None:
-    sent = here.add()
+def test_a_message_cancelled_while_it_may_have_arrived_is_unknown(harness: DeliveryHarness) -> None:
+    sent = harness.add()
 
     def cancelled(message: Message) -> Receipt | None:
-        here.append(sent, EventKind.CANCEL)
+        harness.append(sent, EventKind.CANCEL)
         raise Ambiguous("no answer")
 
-    here.senders["sms"] = ScriptedRecognisingSender(cancelled)
-    here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.UNKNOWN
+    harness.senders["sms"] = ScriptedIdempotentSender(cancelled)
+    harness.delivery().deliver(sent)
+    assert harness.log(sent).state.status is LogStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -249,64 +251,64 @@ def test_a_message_cancelled_while_it_may_have_arrived_is_unknown(here: Station)
     [(None, LogStatus.SUCCESS), (raising(PermanentFailure("no")), LogStatus.DEAD)],
 )
 def test_a_late_outcome_replaces_unknown(
-    here: Station, step: Callable[[Message], Receipt | None] | None, status: LogStatus
+    harness: DeliveryHarness, step: Callable[[Message], Receipt | None] | None, status: LogStatus
 ) -> None:
-    sent = here.add()
+    sent = harness.add()
 
     def overtaken(message: Message) -> Receipt | None:
-        here.clock.move_s(LEASE_S * 2)
-        here.delivery(worker="else:2").deliver(sent)
-        assert here.log(sent).state.status is LogStatus.UNKNOWN
+        harness.clock.advance_s(LEASE_S * 2)
+        harness.delivery(worker="else:2").deliver(sent)
+        assert harness.log(sent).state.status is LogStatus.UNKNOWN
         return step(message) if step else None
 
-    here.senders["sms"] = ScriptedSender(overtaken)
-    here.delivery().deliver(sent)
-    assert here.log(sent).state.status is status
+    harness.senders["sms"] = ScriptedSender(overtaken)
+    harness.delivery().deliver(sent)
+    assert harness.log(sent).state.status is status
 
 
-def test_a_late_outcome_of_a_retried_attempt_changes_nothing(here: Station) -> None:
-    sent = here.add()
-
-    def overtaken(_: Message) -> Receipt | None:
-        here.append(sent, EventKind.UNKNOWN)
-        here.append(sent, EventKind.RETRY)
-        raise PermanentFailure("no")
-
-    here.senders["sms"] = ScriptedSender(overtaken)
-    here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.PENDING
-
-
-def test_a_late_outcome_is_not_assigned_to_a_later_attempt(here: Station) -> None:
-    sent = here.add()
+def test_a_late_outcome_of_a_retried_attempt_changes_nothing(harness: DeliveryHarness) -> None:
+    sent = harness.add()
 
     def overtaken(_: Message) -> Receipt | None:
-        here.append(sent, EventKind.UNKNOWN)
-        here.append(sent, EventKind.RETRY)
-        here.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
+        harness.append(sent, EventKind.UNKNOWN)
+        harness.append(sent, EventKind.RETRY)
         raise PermanentFailure("no")
 
-    here.senders["sms"] = ScriptedSender(overtaken)
-    here.delivery().deliver(sent)
-    assert here.log(sent).state.status is LogStatus.SENDING
+    harness.senders["sms"] = ScriptedSender(overtaken)
+    harness.delivery().deliver(sent)
+    assert harness.log(sent).state.status is LogStatus.PENDING
+
+
+def test_a_late_outcome_is_not_assigned_to_a_later_attempt(harness: DeliveryHarness) -> None:
+    sent = harness.add()
+
+    def overtaken(_: Message) -> Receipt | None:
+        harness.append(sent, EventKind.UNKNOWN)
+        harness.append(sent, EventKind.RETRY)
+        harness.append(sent, EventKind.ATTEMPT, until_ms=NOW_MS + 100_000)
+        raise PermanentFailure("no")
+
+    harness.senders["sms"] = ScriptedSender(overtaken)
+    harness.delivery().deliver(sent)
+    assert harness.log(sent).state.status is LogStatus.SENDING
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_an_outcome_is_recorded_after_a_store_outage(here: Station, after: bool) -> None:
+def test_an_outcome_is_recorded_after_a_store_outage(harness: DeliveryHarness, after: bool) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
     fail = _failing(3, after=after)
 
     def only_outcomes(append: Callable[..., Any]) -> Callable[..., Any]:
         failing = fail(append)
         return lambda *arguments: (failing if sender.sent else append)(*arguments)
 
-    here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
-    log = here.log(sent)
+    harness.delivery(store=InterceptedStore(harness.stores.notifications, append=only_outcomes)).deliver(sent)
+    log = harness.log(sent)
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
-    assert here.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
-    assert here.slept_s == ([0.1] if after else [0.1, 0.2, 0.4])
+    assert harness.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+    assert harness.slept_s == ([0.1] if after else [0.1, 0.2, 0.4])
 
 
 class SoftTimeLimit(Exception):
@@ -314,10 +316,10 @@ class SoftTimeLimit(Exception):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_success_is_recorded_even_if_the_task_times_out(here: Station, after: bool) -> None:
+def test_a_success_is_recorded_even_if_the_task_times_out(harness: DeliveryHarness, after: bool) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
     fail = _failing(1, after=after, error=SoftTimeLimit())
 
     def only_outcomes(append: Callable[..., Any]) -> Callable[..., Any]:
@@ -325,16 +327,16 @@ def test_a_success_is_recorded_even_if_the_task_times_out(here: Station, after: 
         return lambda *arguments: (failing if sender.sent else append)(*arguments)
 
     with pytest.raises(SoftTimeLimit):
-        here.delivery(store=Interposed(here.stores.notifications, append=only_outcomes)).deliver(sent)
-    log = here.log(sent)
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, append=only_outcomes)).deliver(sent)
+    log = harness.log(sent)
     assert [event.kind for event in log.events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
-    assert here.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
+    assert harness.recorder.events[-1] == ("sms", EventKind.SUCCESS, LogStatus.SUCCESS)
 
 
-def test_a_task_cancelled_during_a_store_outage_ends(here: Station) -> None:
+def test_a_task_cancelled_during_a_store_outage_ends(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
     tries = 0
 
     def away(append: Callable[..., Any]) -> Callable[..., Any]:
@@ -348,67 +350,71 @@ def test_a_task_cancelled_during_a_store_outage_ends(here: Station) -> None:
         return failing
 
     with pytest.raises(SoftTimeLimit):
-        here.delivery(store=Interposed(here.stores.notifications, append=away)).deliver(sent)
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, append=away)).deliver(sent)
     assert tries == 4
-    assert here.log(sent).state.status is LogStatus.SENDING
+    assert harness.log(sent).state.status is LogStatus.SENDING
 
 
-def test_a_lost_outcome_is_resolved_after_the_lease(here: Station) -> None:
+def test_a_lost_outcome_is_resolved_after_the_lease(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
 
     def down(call: Callable[..., Any]) -> Callable[..., Any]:
         failing = _failing(10_000, after=False)(call)
         return lambda *arguments: (failing if sender.sent else call)(*arguments)
 
     with pytest.raises(StoreUnavailable):
-        here.delivery(store=Interposed(here.stores.notifications, append=down, get=down)).deliver(sent)
-    assert here.log(sent).state.status is LogStatus.SENDING
-    assert sum(here.slept_s) <= LEASE_S
-    here.clock.move_s(LEASE_S)
-    here.delivery().deliver(sent)
-    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.UNKNOWN, 1)
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, append=down, get=down)).deliver(sent)
+    assert harness.log(sent).state.status is LogStatus.SENDING
+    assert sum(harness.slept_s) <= LEASE_S
+    harness.clock.advance_s(LEASE_S)
+    harness.delivery().deliver(sent)
+    assert (harness.log(sent).state.status, len(sender.sent)) == (LogStatus.UNKNOWN, 1)
 
 
-def test_a_claim_whose_response_was_lost_is_valid(here: Station) -> None:
+def test_a_claim_whose_response_was_lost_is_valid(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
-    here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=True))).deliver(sent)
-    assert (here.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
+    harness.senders["sms"] = sender
+    sent = harness.add()
+    harness.delivery(store=InterceptedStore(harness.stores.notifications, append=_failing(1, after=True))).deliver(sent)
+    assert (harness.log(sent).state.status, len(sender.sent)) == (LogStatus.SUCCESS, 1)
 
 
-def test_without_a_claim_nothing_is_sent(here: Station) -> None:
+def test_without_a_claim_nothing_is_sent(harness: DeliveryHarness) -> None:
     sender = ScriptedSender()
-    here.senders["sms"] = sender
-    sent = here.add()
+    harness.senders["sms"] = sender
+    sent = harness.add()
     with pytest.raises(StoreUnavailable):
-        here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=False))).deliver(sent)
-    assert (sender.sent, here.due()) == ([], [sent])
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, append=_failing(1, after=False))).deliver(
+            sent
+        )
+    assert (sender.sent, harness.due()) == ([], [sent])
 
 
-def test_a_store_failure_stops_one_channel_only(here: Station) -> None:
-    here.senders["email"] = ScriptedSender()
-    sent = here.add("sms", "email")
+def test_a_store_failure_stops_one_channel_only(harness: DeliveryHarness) -> None:
+    harness.senders["email"] = ScriptedSender()
+    sent = harness.add("sms", "email")
     with pytest.raises(StoreUnavailable):
-        here.delivery(store=Interposed(here.stores.notifications, append=_failing(1, after=False))).deliver(sent)
-    assert here.log(sent, "email").state.status is LogStatus.SUCCESS
-    assert here.due() == [sent]
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, append=_failing(1, after=False))).deliver(
+            sent
+        )
+    assert harness.log(sent, "email").state.status is LogStatus.SUCCESS
+    assert harness.due() == [sent]
 
 
-def test_lowering_the_retry_limit_ends_messages_over_it(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
-    sent = here.add()
+def test_lowering_the_retry_limit_ends_messages_over_it(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(*[raising(TemporaryFailure("busy"))] * 2)
+    sent = harness.add()
     for _ in range(2):
-        here.delivery().deliver(sent)
-        here.clock.move_s(60)
+        harness.delivery().deliver(sent)
+        harness.clock.advance_s(60)
     fewer = type(RETRY_POLICY)(max_attempts=1, lease_s=LEASE_S, backoff_s=1.0, backoff_max_s=1.0)
-    here.delivery(retry_policy=fewer).deliver(sent)
-    assert here.log(sent).state.error_message == "given up after 2 attempts: busy"
+    harness.delivery(retry_policy=fewer).deliver(sent)
+    assert harness.log(sent).state.error_message == "given up after 2 attempts: busy"
 
 
-def test_delivering_with_nothing_due_repairs_the_copies(here: Station) -> None:
+def test_delivering_with_nothing_due_repairs_the_copies(harness: DeliveryHarness) -> None:
     repaired: list[str] = []
 
     def noting(repair_copies: Callable[..., Any]) -> Callable[..., Any]:
@@ -418,17 +424,17 @@ def test_delivering_with_nothing_due_repairs_the_copies(here: Station) -> None:
 
         return noted
 
-    sent = here.add()
+    sent = harness.add()
     for expected in ([], [sent]):
-        here.delivery(store=Interposed(here.stores.notifications, repair_copies=noting)).deliver(sent)
+        harness.delivery(store=InterceptedStore(harness.stores.notifications, repair_copies=noting)).deliver(sent)
         assert repaired == expected
 
 
-def test_every_event_reaches_the_observer(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
-    sent = here.add()
-    here.delivery().deliver(sent)
-    assert here.recorder.events == [
+def test_every_event_reaches_the_observer(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    sent = harness.add()
+    harness.delivery().deliver(sent)
+    assert harness.recorder.events == [
         ("sms", EventKind.ATTEMPT, LogStatus.SENDING),
         ("sms", EventKind.FAILED, LogStatus.RETRYING),
     ]

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from delivery_parts import NOW_MS, ScriptedSender, Station, raising, station
+from delivery_parts import NOW_MS, DeliveryHarness, ScriptedSender, delivery_harness, raising
 from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 
@@ -34,8 +34,8 @@ PAUSED = [
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Station]:
-    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with delivery_harness(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender()}) as made:
         yield made
 
 
@@ -44,18 +44,18 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def _deliver(here: Station, observer: WorkerObserver, one: str) -> None:
-    here.recorder = observer  # type: ignore[assignment]
-    delivery: Delivery = here.delivery()
+def _deliver(harness: DeliveryHarness, observer: WorkerObserver, one: str) -> None:
+    harness.recorder = observer  # type: ignore[assignment]
+    delivery: Delivery = harness.delivery()
     delivery.deliver(one)
 
 
 def test_each_event_is_logged_as_one_line(
-    here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
+    harness: DeliveryHarness, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
-    one = here.add()
-    _deliver(here, WorkerObserver(["sms"], here.clock, registry), one)
+    harness.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    one = harness.add()
+    _deliver(harness, WorkerObserver(["sms"], harness.clock, registry), one)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["event"], line["level"], line["status"], line["error"]) for line in lines] == [
         ("attempt", "info", "sending", None),
@@ -66,48 +66,48 @@ def test_each_event_is_logged_as_one_line(
 
 
 def test_a_closed_log_pipe_does_not_prevent_sending(
-    here: Station, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+    harness: DeliveryHarness, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(StringIO):
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stdout", Broken())
-    one = here.add()
-    _deliver(here, WorkerObserver(["sms"], here.clock, registry), one)
-    assert here.log(one).state.status == "success"
+    one = harness.add()
+    _deliver(harness, WorkerObserver(["sms"], harness.clock, registry), one)
+    assert harness.log(one).state.status == "success"
 
 
-def test_metrics_count_events_and_durations_by_channel(here: Station, registry: CollectorRegistry) -> None:
-    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: here.clock.move_s(2))
-    observer = WorkerObserver(["sms"], here.clock, registry)
-    one = here.add()
-    _deliver(here, observer, one)
-    here.clock.move_s(10)
-    _deliver(here, observer, one)
+def test_metrics_count_events_and_durations_by_channel(harness: DeliveryHarness, registry: CollectorRegistry) -> None:
+    harness.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")), lambda _: harness.clock.advance_s(2))
+    observer = WorkerObserver(["sms"], harness.clock, registry)
+    one = harness.add()
+    _deliver(harness, observer, one)
+    harness.clock.advance_s(10)
+    _deliver(harness, observer, one)
     for kind, count in (("attempt", 2), ("failed", 1), ("success", 1)):
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_sum", {"channel": "sms"}) == 2
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_sum", {"channel": "sms"}) == 12
 
 
-def test_printed_messages_are_never_counted_as_delivered(here: Station, registry: CollectorRegistry) -> None:
-    here.senders["sms"] = PrintSender()
-    observer = WorkerObserver(["sms"], here.clock, registry)
-    one = here.add()
-    _deliver(here, observer, one)
-    observer.read_backlog(here.stores.notifications, lambda: 0, list)
+def test_printed_messages_are_never_counted_as_delivered(harness: DeliveryHarness, registry: CollectorRegistry) -> None:
+    harness.senders["sms"] = PrintSender()
+    observer = WorkerObserver(["sms"], harness.clock, registry)
+    one = harness.add()
+    _deliver(harness, observer, one)
+    observer.read_backlog(harness.stores.notifications, lambda: 0, list)
     for kind, count in (("printed", 1), ("success", 0)):
         assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": kind}) == count
         assert registry.get_sample_value(f"{_PREFIX}messages", {"channel": "sms", "status": kind}) == count
     assert registry.get_sample_value(f"{_PREFIX}delivery_duration_seconds_count", {"channel": "sms"}) == 0
-    assert [event.sender for event in here.log(one).events] == ["sms-gateway", None]
+    assert [event.sender for event in harness.log(one).events] == ["sms-gateway", None]
 
 
 def test_billed_sms_parts_are_counted_and_logged(
-    here: Station, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
+    harness: DeliveryHarness, registry: CollectorRegistry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here.senders["sms"] = ScriptedSender(
+    harness.senders["sms"] = ScriptedSender(
         lambda _: Receipt("r1", parts=3),
         raising(TemporaryFailure("busy")),
         lambda _: Receipt("r2", parts=2),
@@ -115,33 +115,35 @@ def test_billed_sms_parts_are_counted_and_logged(
         raising(Ambiguous("no answer")),
         answers=[lambda _: Receipt("r4", parts=1)],
     )
-    observer = WorkerObserver(["sms"], here.clock, registry)
+    observer = WorkerObserver(["sms"], harness.clock, registry)
     assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 0
     for _ in range(5):
-        _deliver(here, observer, here.add())
+        _deliver(harness, observer, harness.add())
     assert registry.get_sample_value(f"{_PREFIX}sms_parts_total", {"channel": "sms"}) == 6
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = {line["reference"]: line.get("parts") for line in lines if line["event"] == EventKind.SUCCESS}
     assert told == {"r1": 3, "r2": 2, "r3": None, "r4": 1}
 
 
-def test_ending_between_attempts_adds_no_attempt_duration(here: Station, registry: CollectorRegistry) -> None:
-    here.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
-    observer = WorkerObserver(["sms"], here.clock, registry)
-    one = here.add(expires_at_ms=NOW_MS + 5_000)
-    _deliver(here, observer, one)
-    here.clock.move_s(3600)
-    _deliver(here, observer, one)
+def test_ending_between_attempts_adds_no_attempt_duration(
+    harness: DeliveryHarness, registry: CollectorRegistry
+) -> None:
+    harness.senders["sms"] = ScriptedSender(raising(TemporaryFailure("busy")))
+    observer = WorkerObserver(["sms"], harness.clock, registry)
+    one = harness.add(expires_at_ms=NOW_MS + 5_000)
+    _deliver(harness, observer, one)
+    harness.clock.advance_s(3600)
+    _deliver(harness, observer, one)
     assert registry.get_sample_value(f"{_PREFIX}events_total", {"channel": "sms", "kind": "dead"}) == 1
     assert registry.get_sample_value(f"{_PREFIX}attempt_duration_seconds_count", {"channel": "sms"}) == 1
 
 
-def test_the_backlog_is_a_metric(here: Station, registry: CollectorRegistry) -> None:
-    here.add()
-    here.add()
-    here.clock.move_s(7)
-    WorkerObserver(["sms", "email"], here.clock, registry).read_backlog(
-        here.stores.notifications, lambda: 4, lambda: PAUSED
+def test_the_backlog_is_a_metric(harness: DeliveryHarness, registry: CollectorRegistry) -> None:
+    harness.add()
+    harness.add()
+    harness.clock.advance_s(7)
+    WorkerObserver(["sms", "email"], harness.clock, registry).read_backlog(
+        harness.stores.notifications, lambda: 4, lambda: PAUSED
     )
     found = {
         (channel, status): registry.get_sample_value(f"{_PREFIX}messages", {"channel": channel, "status": status})

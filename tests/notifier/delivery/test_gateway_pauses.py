@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 from delivery_broker import RedisProcess
-from delivery_parts import MovedClock, Recorder, ScriptedSender, Station, raising, station
+from delivery_parts import DeliveryHarness, ManualClock, RecordingObserver, ScriptedSender, delivery_harness, raising
 from gateway_http import answers, gateway
 from gateway_mail import mail_server
 from redis import Redis
@@ -56,33 +56,35 @@ def shared(redis: RedisProcess) -> Iterator[RedisBreakerStates]:
 
 
 @pytest.fixture
-def clock() -> MovedClock:
-    return MovedClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def worker(
-    clock: MovedClock, shared: RedisBreakerStates | None = None, recorder: Recorder | None = None
+    clock: ManualClock, shared: RedisBreakerStates | None = None, recorder: RecordingObserver | None = None
 ) -> CircuitBreaker:
-    return CircuitBreaker(10.0, recorder or Recorder(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared)
+    return CircuitBreaker(
+        10.0, recorder or RecordingObserver(), chance=lambda: 1.0, now_s=lambda: clock() / 1000, shared=shared
+    )
 
 
-def test_a_refusal_pauses_one_gateway_for_its_retry_after(clock: MovedClock) -> None:
-    recorder = Recorder()
+def test_a_refusal_pauses_one_gateway_for_its_retry_after(clock: ManualClock) -> None:
+    recorder = RecordingObserver()
     alone = worker(clock, recorder=recorder)
     alone.failed(SMS, Refused("credit", 34.0))
     assert (alone.wait_s(SMS), alone.wait_s(EMAIL)) == (34.0, 0)
     assert recorder.gateways == [("sms", 34.0)]
-    clock.move_s(34)
+    clock.advance_s(34)
     assert alone.wait_s(SMS) == 0
 
 
-def test_pauses_without_retry_after_back_off_exponentially(clock: MovedClock) -> None:
+def test_pauses_without_retry_after_back_off_exponentially(clock: ManualClock) -> None:
     alone = worker(clock)
     pauses = []
     for _ in range(6):
         alone.failed(SMS, Refused("login"))
         pauses.append(alone.wait_s(SMS))
-        clock.move_s(pauses[-1])
+        clock.advance_s(pauses[-1])
         assert alone.wait_s(SMS) == 0
     assert pauses == [60, 120, 240, 480, 900, 900]
     alone.answered(SMS)
@@ -90,10 +92,10 @@ def test_pauses_without_retry_after_back_off_exponentially(clock: MovedClock) ->
     assert alone.wait_s(SMS) == FIRST_S
 
 
-def test_a_permanent_error_ends_a_pause_but_not_its_backoff(clock: MovedClock) -> None:
+def test_a_permanent_error_ends_a_pause_but_not_its_backoff(clock: ManualClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
-    clock.move_s(FIRST_S)
+    clock.advance_s(FIRST_S)
     assert alone.wait_s(SMS) == 0
     alone.failed(SMS, PermanentFailure("no such number"))
     assert alone.wait_s(SMS) == 0
@@ -105,7 +107,7 @@ def test_a_permanent_error_ends_a_pause_but_not_its_backoff(clock: MovedClock) -
     ("refusal", "left_s"), [(None, FIRST_S), (Refused("x"), FIRST_S), (Refused("x", 600.0), 600), (Refused("x", 1), 60)]
 )
 def test_responses_to_earlier_messages_do_not_end_a_pause(
-    clock: MovedClock, refusal: Refused | None, left_s: float
+    clock: ManualClock, refusal: Refused | None, left_s: float
 ) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
@@ -114,10 +116,10 @@ def test_responses_to_earlier_messages_do_not_end_a_pause(
     assert alone.wait_s(SMS) == left_s
 
 
-def test_an_unanswered_probe_continues_the_backoff(clock: MovedClock) -> None:
+def test_an_unanswered_probe_continues_the_backoff(clock: ManualClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("login"))
-    clock.move_s(FIRST_S)
+    clock.advance_s(FIRST_S)
     assert alone.wait_s(SMS) == 0
     alone.failed(SMS, Unreachable("no connection"))
     alone.release(SMS)
@@ -127,12 +129,12 @@ def test_an_unanswered_probe_continues_the_backoff(clock: MovedClock) -> None:
 
 
 @pytest.mark.parametrize("result", [None, PermanentFailure("given up since"), TemporaryFailure("answer 502")])
-def test_a_status_lookup_does_not_end_a_pause(clock: MovedClock, result: Exception | None) -> None:
-    recorder = Recorder()
+def test_a_status_lookup_does_not_end_a_pause(clock: ManualClock, result: Exception | None) -> None:
+    recorder = RecordingObserver()
     alone = worker(clock, recorder=recorder)
     for pause_s in (60, 120, 240, 480):
         alone.failed(SMS, Refused("418: no credit"))
-        clock.move_s(pause_s)
+        clock.advance_s(pause_s)
         assert alone.lookup_wait_s(SMS) == 0
         alone.lookup_answered(SMS) if result is None else alone.lookup_failed(SMS, result)
         assert [alone.wait_s(SMS) > 0 for _ in range(3)] == [False, True, True]
@@ -142,28 +144,28 @@ def test_a_status_lookup_does_not_end_a_pause(clock: MovedClock, result: Excepti
     assert recorder.gateways == [("sms", pause_s) for pause_s in (60, 120, 240, 480, 900)]
 
 
-def test_a_refused_status_lookup_pauses_the_gateway(clock: MovedClock) -> None:
+def test_a_refused_status_lookup_pauses_the_gateway(clock: ManualClock) -> None:
     alone = worker(clock)
     alone.lookup_failed(SMS, Refused("418: no credit"))
     assert alone.wait_s(SMS) == FIRST_S
 
 
-def test_a_status_lookup_waits_for_a_running_probe(clock: MovedClock) -> None:
+def test_a_status_lookup_waits_for_a_running_probe(clock: ManualClock) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("418: no credit"))
-    clock.move_s(FIRST_S)
+    clock.advance_s(FIRST_S)
     assert [alone.wait_s(SMS), alone.lookup_wait_s(SMS)] == [0, FIRST_S]
 
 
 @pytest.mark.parametrize("named_s", [0.0, 0.2, -3.0])
-def test_a_pause_lasts_at_least_a_second(clock: MovedClock, named_s: float) -> None:
+def test_a_pause_lasts_at_least_a_second(clock: ManualClock, named_s: float) -> None:
     alone = worker(clock)
     alone.failed(SMS, Refused("429", named_s))
     assert alone.wait_s(SMS) == 1
 
 
-def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
-    recorder = Recorder()
+def test_a_second_refused_chat_pauses_the_channel(clock: ManualClock) -> None:
+    recorder = RecordingObserver()
     alone = worker(clock, recorder=recorder)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
     assert (alone.wait_s(ONE), alone.wait_s(OTHER)) == (30, 0)
@@ -171,25 +173,25 @@ def test_a_second_refused_chat_pauses_the_channel(clock: MovedClock) -> None:
     assert alone.wait_s(OTHER) == 0  # the same chat again does not count as a second one
     alone.answered(OTHER)
     assert alone.wait_s(ONE) == 30  # an accepted message to another chat does not help
-    clock.move_s(10)
+    clock.advance_s(10)
     alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
     assert [alone.wait_s(chat) for chat in (ONE, OTHER, THIRD)] == [30, 30, 30]
     assert recorder.gateways == [("telegram one", 30.0), ("telegram", 30.0)]
 
 
-def test_chats_refused_at_different_times_do_not_pause_the_channel(clock: MovedClock) -> None:
+def test_chats_refused_at_different_times_do_not_pause_the_channel(clock: ManualClock) -> None:
     alone = worker(clock)
     alone.failed(ONE, Refused("429", 30.0, receiver_only=True))
-    clock.move_s(30)
+    clock.advance_s(30)
     alone.failed(OTHER, Refused("429", 30.0, receiver_only=True))
     assert alone.wait_s(THIRD) == 0
 
 
 def test_a_refusal_pauses_all_workers_despite_clock_skew(
-    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+    clock: ManualClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
-    ahead = MovedClock()
-    ahead.move_s(3600)
+    ahead = ManualClock()
+    ahead.advance_s(3600)
     there = RedisBreakerStates(redis.url(1))
     one, other = worker(clock, shared), worker(ahead, there)
     one.failed(SMS, Refused("418: no credit \ud800"))  # as a plug-in may say it
@@ -201,7 +203,7 @@ def test_a_refusal_pauses_all_workers_despite_clock_skew(
 
 
 def test_after_a_pause_one_worker_probes_for_all(
-    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+    clock: ManualClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     others = [RedisBreakerStates(redis.url(1)) for _ in range(3)]
     workers = [worker(clock, states) for states in (shared, *others)]
@@ -224,7 +226,7 @@ def test_after_a_pause_one_worker_probes_for_all(
 
 
 def test_without_redis_each_worker_pauses_separately(
-    clock: MovedClock, tmp_path: Path, missing: Callable[[str], NoReturn]
+    clock: ManualClock, tmp_path: Path, missing: Callable[[str], NoReturn]
 ) -> None:
     gone = RedisProcess(tmp_path, missing)  # which was never started
     one, other = (worker(clock, RedisBreakerStates(gone.url(1))) for _ in range(2))
@@ -234,7 +236,7 @@ def test_without_redis_each_worker_pauses_separately(
 
 
 def test_an_unwritable_redis_is_treated_as_none(
-    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess
+    clock: ManualClock, shared: RedisBreakerStates, redis: RedisProcess
 ) -> None:
     one = worker(clock, shared)
     with Redis.from_url(redis.url(1)) as client:
@@ -251,7 +253,7 @@ def test_an_unwritable_redis_is_treated_as_none(
     "stored", [b"", b"\xff", b"{", b"[]", b"null", b'{"channel": "sms", "until_s": "soon"}', b'{"receivers": [1]}']
 )
 def test_a_state_that_cannot_be_read_is_none(
-    clock: MovedClock, shared: RedisBreakerStates, redis: RedisProcess, stored: bytes
+    clock: ManualClock, shared: RedisBreakerStates, redis: RedisProcess, stored: bytes
 ) -> None:
     with Redis.from_url(redis.url(1)) as client:
         client.set("notifier:paused:sms", stored)
@@ -263,26 +265,28 @@ def test_a_state_that_cannot_be_read_is_none(
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Station]:
-    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with delivery_harness(
+        f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}
+    ) as made:
         yield made
 
 
-def test_waiting_for_a_paused_gateway_uses_no_attempts(here: Station) -> None:
-    sender = here.senders["sms"] = ScriptedSender(raising(Refused("418: no credit", 600.0)))
-    delivery = here.delivery()
-    added = [here.add() for _ in range(4)]
+def test_waiting_for_a_paused_gateway_uses_no_attempts(harness: DeliveryHarness) -> None:
+    sender = harness.senders["sms"] = ScriptedSender(raising(Refused("418: no credit", 600.0)))
+    delivery = harness.delivery()
+    added = [harness.add() for _ in range(4)]
     for _ in range(5):
         for one in added:
             delivery.deliver(one)
-        here.clock.move_s(100)
+        harness.clock.advance_s(100)
     assert len(sender.sent) == 1
-    assert [here.log(one).state.attempts for one in added] == [1, 0, 0, 0]
-    assert {here.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
-    here.clock.move_s(700)
-    for one in here.due():
+    assert [harness.log(one).state.attempts for one in added] == [1, 0, 0, 0]
+    assert {harness.log(one, "email").state.status for one in added} == {LogStatus.SUCCESS}
+    harness.clock.advance_s(700)
+    for one in harness.due():
         delivery.deliver(one)
-    assert {here.log(one).state.status for one in added} == {LogStatus.SUCCESS}
+    assert {harness.log(one).state.status for one in added} == {LogStatus.SUCCESS}
 
 
 def _too_long(url: str) -> tuple[Sender, dict[str, str], str]:
@@ -304,120 +308,122 @@ def _private_host(url: str) -> tuple[Sender, dict[str, str], str]:
 
 @pytest.mark.parametrize("unusable", [_too_long, _bad_address, _closed_port, _private_host])
 def test_a_message_that_never_reaches_the_gateway_does_not_end_a_pause(
-    here: Station, unusable: Callable[[str], tuple[Sender, dict[str, str], str]]
+    harness: DeliveryHarness, unusable: Callable[[str], tuple[Sender, dict[str, str], str]]
 ) -> None:
     with gateway(answers(200, {})) as server:
         sender, contacts, body = unusable(server.url)
         [channel] = contacts
-        here.senders = {channel: sender}
-        here.stores.contacts.replace("u1", contacts)
-        delivery = here.delivery()
-        one = here.add(body=body)
-        message = delivery._message(OpenLog(here.stored(one).notification, channel, here.log(one, channel).state))
+        harness.senders = {channel: sender}
+        harness.stores.contacts.replace("u1", contacts)
+        delivery = harness.delivery()
+        one = harness.add(body=body)
+        message = delivery._message(OpenLog(harness.stored(one).notification, channel, harness.log(one, channel).state))
         delivery._breaker.failed(message.gateway, Refused("429", 60.0))
-        here.clock.move_s(60)
+        harness.clock.advance_s(60)
         delivery.deliver(one)
         sender.close()
-        assert here.log(one, channel).state.status is LogStatus.DEAD
+        assert harness.log(one, channel).state.status is LogStatus.DEAD
         assert [delivery._breaker.wait_s(message.gateway) > 0 for _ in range(2)] == [False, True]
     assert server.requests == []
-    assert len(here.recorder.gateways) == 1
+    assert len(harness.recorder.gateways) == 1
 
 
-def test_messages_of_a_dead_worker_do_not_end_a_pause(here: Station) -> None:
+def test_messages_of_a_dead_worker_do_not_end_a_pause(harness: DeliveryHarness) -> None:
     """Kavenegar answers status lookups without credit (418), too."""
     refusals = [raising(Refused("418: no credit"))] * 9
-    sender = here.senders["sms"] = ScriptedSender(*refusals, answers=[lambda _: Receipt("r")])
-    delivery = here.delivery()
+    sender = harness.senders["sms"] = ScriptedSender(*refusals, answers=[lambda _: Receipt("r")])
+    delivery = harness.delivery()
     for pause_s in (60, 120, 240, 480):
-        delivery.deliver(here.add("sms"))
-        here.clock.move_s(pause_s)
-        left_off = here.add("sms")
-        here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
-        here.clock.move_s(1)
+        delivery.deliver(harness.add("sms"))
+        harness.clock.advance_s(pause_s)
+        left_off = harness.add("sms")
+        harness.append(left_off, EventKind.ATTEMPT, harness.clock() + 1)
+        harness.clock.advance_s(1)
         delivery.deliver(left_off)
-        assert here.log(left_off).state.status is LogStatus.SUCCESS
-    waiting = [here.add("sms") for _ in range(3)]
+        assert harness.log(left_off).state.status is LogStatus.SUCCESS
+    waiting = [harness.add("sms") for _ in range(3)]
     for one in waiting:
         delivery.deliver(one)
-    assert [here.log(one).state.attempts for one in waiting] == [1, 0, 0]
-    assert [pause_s for _, pause_s in here.recorder.gateways] == [60, 120, 240, 480, 900]
+    assert [harness.log(one).state.attempts for one in waiting] == [1, 0, 0]
+    assert [pause_s for _, pause_s in harness.recorder.gateways] == [60, 120, 240, 480, 900]
     assert len(sender.sent) == 5
 
 
-def test_a_message_can_expire_during_a_pause(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(raising(Refused("later", 86_400.0)))
-    delivery = here.delivery()
-    delivery.deliver(here.add("sms"))
-    one = here.add("sms", expires_at_ms=here.clock() + 90_000)
+def test_a_message_can_expire_during_a_pause(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(raising(Refused("later", 86_400.0)))
+    delivery = harness.delivery()
+    delivery.deliver(harness.add("sms"))
+    one = harness.add("sms", expires_at_ms=harness.clock() + 90_000)
     delivery.deliver(one)
-    here.clock.move_s(90)
-    assert here.due() == [one]
+    harness.clock.advance_s(90)
+    assert harness.due() == [one]
     delivery.deliver(one)
-    assert (here.log(one).state.status, here.log(one).state.attempts) == (LogStatus.DEAD, 0)
-    assert here.log(one).state.error_message == "it expired before it was sent"
+    assert (harness.log(one).state.status, harness.log(one).state.attempts) == (LogStatus.DEAD, 0)
+    assert harness.log(one).state.error_message == "it expired before it was sent"
 
 
-def test_no_status_lookup_of_abandoned_messages_during_a_pause(here: Station) -> None:
-    sender = here.senders["sms"] = ScriptedSender(raising(Refused("later", 600.0)), answers=[lambda _: None])
-    delivery = here.delivery()
-    delivery.deliver(here.add("sms"))
-    left_off = here.add("sms")
-    here.append(left_off, EventKind.ATTEMPT, here.clock() + 1)
-    here.clock.move_s(1)
+def test_no_status_lookup_of_abandoned_messages_during_a_pause(harness: DeliveryHarness) -> None:
+    sender = harness.senders["sms"] = ScriptedSender(raising(Refused("later", 600.0)), answers=[lambda _: None])
+    delivery = harness.delivery()
+    delivery.deliver(harness.add("sms"))
+    left_off = harness.add("sms")
+    harness.append(left_off, EventKind.ATTEMPT, harness.clock() + 1)
+    harness.clock.advance_s(1)
     delivery.deliver(left_off)
     assert sender.asked == []
 
 
-def test_a_moved_telegram_chat_replaces_the_contact(here: Station) -> None:
+def test_a_moved_telegram_chat_replaces_the_contact(harness: DeliveryHarness) -> None:
     def moved(handler: object) -> None:
         body = {"ok": False, "error_code": 400, "parameters": {"migrate_to_chat_id": -1001}}
         answers(400, body)(handler)  # type: ignore[arg-type]
 
     sent = answers(200, {"ok": True, "result": {"message_id": 1}})
     with gateway(moved, sent) as server:
-        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        harness.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
         for tenant in ("operator", "acme"):
-            here.stores.contacts.replace("u1", {"telegram": "42", "sms": "1"}, tenant=tenant)
+            harness.stores.contacts.replace("u1", {"telegram": "42", "sms": "1"}, tenant=tenant)
         for _ in range(2):
-            here.delivery().deliver(here.add("telegram", tenant="acme"))
-        here.senders["telegram"].close()
+            harness.delivery().deliver(harness.add("telegram", tenant="acme"))
+        harness.senders["telegram"].close()
     assert [request.json["chat_id"] for request in server.requests] == [42, -1001, -1001]
-    assert here.stores.contacts.get("u1", tenant="acme") == {"telegram": "-1001", "sms": "1"}
-    assert here.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
+    assert harness.stores.contacts.get("u1", tenant="acme") == {"telegram": "-1001", "sms": "1"}
+    assert harness.stores.contacts.get("u1", tenant="operator") == {"telegram": "42", "sms": "1"}
 
 
-def test_a_concurrently_changed_contact_is_not_moved(here: Station) -> None:
+def test_a_concurrently_changed_contact_is_not_moved(harness: DeliveryHarness) -> None:
     def changed(handler: object) -> None:
-        here.stores.contacts.replace("u1", {"telegram": "77"})
+        harness.stores.contacts.replace("u1", {"telegram": "77"})
         answers(200, {"ok": True, "result": {"message_id": 1}})(handler)  # type: ignore[arg-type]
 
     moved = answers(400, {"ok": False, "error_code": 400, "parameters": {"migrate_to_chat_id": -1001}})
     with gateway(moved, changed) as server:
-        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
-        here.stores.contacts.replace("u1", {"telegram": "42"})
-        one = here.add("telegram")
-        here.delivery().deliver(one)
-        here.senders["telegram"].close()
-    assert here.log(one, "telegram").state.status is LogStatus.SUCCESS
-    assert here.stores.contacts.get("u1") == {"telegram": "77"}
+        harness.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        harness.stores.contacts.replace("u1", {"telegram": "42"})
+        one = harness.add("telegram")
+        harness.delivery().deliver(one)
+        harness.senders["telegram"].close()
+    assert harness.log(one, "telegram").state.status is LogStatus.SUCCESS
+    assert harness.stores.contacts.get("u1") == {"telegram": "77"}
 
 
-def test_a_refused_smtp_login_is_not_repeated_per_mail(here: Station, shared: RedisBreakerStates) -> None:
+def test_a_refused_smtp_login_is_not_repeated_per_mail(harness: DeliveryHarness, shared: RedisBreakerStates) -> None:
     with mail_server({"AUTH": "454 4.7.0 later"}, auth_require_tls=False) as server:
         mail_from = MailFrom("", "a@shop.example")
-        here.senders["email"] = SmtpSender("127.0.0.1", server.port, "none", "u", "p", mail_from, 10.0)
-        here.stores.contacts.replace("u1", {"email": "reader@shop.example"})
-        added = [here.add("email") for _ in range(60)]
-        workers = [here.delivery(f"here:{number}", shared=shared) for number in range(2)]
+        harness.senders["email"] = SmtpSender("127.0.0.1", server.port, "none", "u", "p", mail_from, 10.0)
+        harness.stores.contacts.replace("u1", {"email": "reader@shop.example"})
+        added = [harness.add("email") for _ in range(60)]
+        workers = [harness.delivery(f"here:{number}", shared=shared) for number in range(2)]
         for _ in range(3):
             for number, one in enumerate(added):
                 workers[number % 2].deliver(one)
     assert server.stages.count("greeting") == 1
-    assert sum(here.log(one, "email").state.attempts for one in added) == 1
+    assert sum(harness.log(one, "email").state.attempts for one in added) == 1
 
 
-def test_telegram_rate_limit_bans_are_respected(here: Station, shared: RedisBreakerStates, redis: RedisProcess) -> None:
+def test_telegram_rate_limit_bans_are_respected(
+    harness: DeliveryHarness, shared: RedisBreakerStates, redis: RedisProcess
+) -> None:
     """The gateway accepts five, and then bans clients that continue."""
     left, answered = [5], []
 
@@ -431,22 +437,22 @@ def test_telegram_rate_limit_bans_are_respected(here: Station, shared: RedisBrea
 
     there = RedisBreakerStates(redis.url(1))
     with gateway(limited) as server:
-        here.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
-        workers = [here.delivery(f"here:{number}", shared=states) for number, states in enumerate((shared, there))]
+        harness.senders["telegram"] = TelegramSender(HttpGateway("Telegram", 10.0), server.url, "1:a")
+        workers = [harness.delivery(f"here:{number}", shared=states) for number, states in enumerate((shared, there))]
         added = []
         for number in range(20):
-            here.stores.contacts.replace("u1", {"telegram": str(1000 + number)})  # each to a chat of its own
-            added.append(here.add("telegram"))
+            harness.stores.contacts.replace("u1", {"telegram": str(1000 + number)})  # each to a chat of its own
+            added.append(harness.add("telegram"))
             workers[number % 2].deliver(added[-1])
         assert answered == [True] * 5 + [False] * 2
-        assert [here.log(one, "telegram").state.attempts for one in added] == [1] * 7 + [0] * 13
+        assert [harness.log(one, "telegram").state.attempts for one in added] == [1] * 7 + [0] * 13
         _wait_until_over(shared)
         left[0] = 5
         for number, one in enumerate(added[7:]):
-            here.stores.contacts.replace("u1", {"telegram": str(2000 + number)})
-            here.clock.move_s(1)
+            harness.stores.contacts.replace("u1", {"telegram": str(2000 + number)})
+            harness.clock.advance_s(1)
             workers[number % 2].deliver(one)
-        here.senders["telegram"].close()
+        harness.senders["telegram"].close()
     assert answered[7:] == [True] * 5 + [False] * 2
     there.close()
 

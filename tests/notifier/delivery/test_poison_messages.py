@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from typing import NoReturn
 
 import pytest
-from delivery_plant import Plant, plant, wait_until
 from gateway_http import Gateway, answers, gateway, hangs
+from notifier_services import NotifierServices, notifier_services, wait_until
 
 from core.notifications.events import EventKind, LogStatus
 from core.notifications.model import NotificationStatus
@@ -36,15 +36,15 @@ def running(
     missing: Callable[[str], NoReturn],
     telegram: Gateway,
     webhook: Gateway,
-) -> Iterator[Plant]:
+) -> Iterator[NotifierServices]:
     with ExitStack() as stack:
-        made = stack.enter_context(plant(tmp_path_factory.mktemp("plant"), missing))
+        made = stack.enter_context(notifier_services(tmp_path_factory.mktemp("notifier"), missing))
         made.stores.contacts.replace("u1", {"telegram": "123456789", "webhook": f"{webhook.url}/in"})
         senders = {
             "telegram": "telegram",
             "webhook": "webhook",
-            "early": "poison_senders.EarlySender",
-            "asked": "poison_senders.AskedSender",
+            "early": "poison_senders.EarlyCrashSender",
+            "asked": "poison_senders.LookupCrashSender",
         }
         made.run_worker(
             1,
@@ -61,7 +61,9 @@ def running(
         yield made
 
 
-def test_a_hanging_gateway_does_not_delay_other_channels(running: Plant, telegram: Gateway, webhook: Gateway) -> None:
+def test_a_hanging_gateway_does_not_delay_other_channels(
+    running: NotifierServices, telegram: Gateway, webhook: Gateway
+) -> None:
     held_up = [running.add("webhook") for _ in range(_HELD_UP)]
     others = [running.add("telegram") for _ in range(_HELD_UP)]
     assert {log.state.status for log in running.ended(*others, timeout_s=_TIMEOUT_S)} == {LogStatus.SUCCESS}
@@ -78,7 +80,7 @@ def test_a_hanging_gateway_does_not_delay_other_channels(running: Plant, telegra
 
 
 def test_a_poison_message_ends_dead_before_and_unknown_after_sending(
-    running: Plant,
+    running: NotifierServices,
 ) -> None:
     before, after = running.add("early", "telegram"), running.add("asked")
     early, other, requested = running.ended(before, after, timeout_s=_TIMEOUT_S)

@@ -11,7 +11,15 @@ from typing import Any, NoReturn
 import pytest
 from celery import Celery
 from delivery_broker import RedisProcess
-from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, ScriptedSender, Station, raising, station
+from delivery_parts import (
+    LEASE_S,
+    RETRY_POLICY,
+    DeliveryHarness,
+    ManualClock,
+    ScriptedSender,
+    delivery_harness,
+    raising,
+)
 
 from core.errors import StoreUnavailable
 from core.notifications.broker import make_celery, query_redis
@@ -23,11 +31,11 @@ from notifier.senders.base import Message
 DAY_S = 86_400
 
 
-class Dies(BaseException):
+class ProcessKilled(BaseException):
     """The process ends here."""
 
 
-class RememberedRedeliveries:
+class InMemoryRedeliveryCounter:
     """`notifier.redelivery_guard.RedeliveryCounter` in memory."""
 
     def __init__(self) -> None:
@@ -42,122 +50,128 @@ class RememberedRedeliveries:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Station]:
-    with station(f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}) as made:
+def harness(tmp_path: Path) -> Iterator[DeliveryHarness]:
+    with delivery_harness(
+        f"sqlite:///{tmp_path / 's.db'}", {"sms": ScriptedSender(), "email": ScriptedSender()}
+    ) as made:
         yield made
 
 
-class Deadly:
+class CrashingSender:
     """A sender that ends the process before an attempt, in `needs_address`."""
 
     @property
     def needs_address(self) -> bool:
-        raise Dies
+        raise ProcessKilled
 
 
-def test_a_poison_message_is_dead_after_the_redelivery_limit(here: Station) -> None:
-    here.senders["sms"] = Deadly()  # type: ignore[assignment]
-    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
+def test_a_poison_message_is_dead_after_the_redelivery_limit(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = CrashingSender()  # type: ignore[assignment]
+    one, redeliveries = harness.add("sms", "email"), InMemoryRedeliveryCounter()
     for _ in range(RETRY_POLICY.max_attempts):
-        with pytest.raises(Dies):
-            here.delivery().deliver(one, redeliveries)
-        assert here.log(one).state.status is LogStatus.PENDING
-    here.delivery().deliver(one, redeliveries)
-    assert [log.state.status for log in here.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+        with pytest.raises(ProcessKilled):
+            harness.delivery().deliver(one, redeliveries)
+        assert harness.log(one).state.status is LogStatus.PENDING
+    harness.delivery().deliver(one, redeliveries)
+    assert [log.state.status for log in harness.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
     assert redeliveries.counts == {}
 
 
-def test_a_poison_message_in_a_status_lookup_is_unknown(here: Station) -> None:
-    here.senders["sms"] = ScriptedSender(answers=[raising(Dies())])
-    one, redeliveries = here.add("sms"), RememberedRedeliveries()
-    here.append(one, EventKind.ATTEMPT, here.clock() + 1)
-    here.clock.move_s(LEASE_S)
+def test_a_poison_message_in_a_status_lookup_is_unknown(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = ScriptedSender(answers=[raising(ProcessKilled())])
+    one, redeliveries = harness.add("sms"), InMemoryRedeliveryCounter()
+    harness.append(one, EventKind.ATTEMPT, harness.clock() + 1)
+    harness.clock.advance_s(LEASE_S)
     for _ in range(RETRY_POLICY.max_attempts):
-        with pytest.raises(Dies):
-            here.delivery().deliver(one, redeliveries)
-    here.delivery().deliver(one, redeliveries)
-    state = here.log(one).state
+        with pytest.raises(ProcessKilled):
+            harness.delivery().deliver(one, redeliveries)
+    harness.delivery().deliver(one, redeliveries)
+    state = harness.log(one).state
     assert (state.status, state.error_message) == (
         LogStatus.UNKNOWN,
         "given up: each attempt to deliver it crashed or failed unexpectedly",
     )
 
 
-def test_an_unreadable_poison_message_is_postponed_for_a_day(here: Station) -> None:
+def test_an_unreadable_poison_message_is_postponed_for_a_day(harness: DeliveryHarness) -> None:
     class Unreadable:
-        postpone = here.stores.notifications.postpone
+        postpone = harness.stores.notifications.postpone
 
         def get(self, notification_id: str) -> Any:
-            raise Dies
+            raise ProcessKilled
 
-    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    one, redeliveries = harness.add("sms"), InMemoryRedeliveryCounter()
     for _ in range(RETRY_POLICY.max_attempts):
-        with pytest.raises(Dies):
-            here.delivery(store=Unreadable()).deliver(one, redeliveries)
-    here.delivery(store=Unreadable()).deliver(one, redeliveries)
-    here.clock.move_s(DAY_S - 1)
-    assert here.due() == []
-    here.clock.move_s(1)
-    assert here.due() == [one]
+        with pytest.raises(ProcessKilled):
+            harness.delivery(store=Unreadable()).deliver(one, redeliveries)
+    harness.delivery(store=Unreadable()).deliver(one, redeliveries)
+    harness.clock.advance_s(DAY_S - 1)
+    assert harness.due() == []
+    harness.clock.advance_s(1)
+    assert harness.due() == [one]
 
 
 def _swept(
-    here: Station, store: Any, redeliveries: RememberedRedeliveries, error: type[BaseException], hours: int
+    harness: DeliveryHarness,
+    store: Any,
+    redeliveries: InMemoryRedeliveryCounter,
+    error: type[BaseException],
+    hours: int,
 ) -> int:
     """Number of deliveries that end with `error` within so many hours of sweeps."""
     ended = 0
     for _ in range(hours * 36):
         queued: list[str] = []
-        here.sweep(queued.append).run()
+        harness.sweep(queued.append).run()
         for one in queued:
             try:
-                here.delivery(store=store).deliver(one, redeliveries)
+                harness.delivery(store=store).deliver(one, redeliveries)
             except error:
                 ended += 1
-        here.clock.move_s(LEASE_S)
+        harness.clock.advance_s(LEASE_S)
     return ended
 
 
-def test_a_postponed_poison_message_is_retried_after_a_day(here: Station) -> None:
+def test_a_postponed_poison_message_is_retried_after_a_day(harness: DeliveryHarness) -> None:
     class Unreadable:
-        postpone = here.stores.notifications.postpone
+        postpone = harness.stores.notifications.postpone
 
         def get(self, notification_id: str) -> Any:
-            raise Dies
+            raise ProcessKilled
 
-    one, redeliveries = here.add("sms"), RememberedRedeliveries()
-    assert _swept(here, Unreadable(), redeliveries, Dies, hours=23) == RETRY_POLICY.max_attempts
-    assert _swept(here, Unreadable(), redeliveries, Dies, hours=3) == RETRY_POLICY.max_attempts
-    here.clock.move_s(DAY_S)
-    assert _swept(here, None, redeliveries, Dies, hours=1) == 0
-    assert here.log(one).state.status is LogStatus.SUCCESS
+    one, redeliveries = harness.add("sms"), InMemoryRedeliveryCounter()
+    assert _swept(harness, Unreadable(), redeliveries, ProcessKilled, hours=23) == RETRY_POLICY.max_attempts
+    assert _swept(harness, Unreadable(), redeliveries, ProcessKilled, hours=3) == RETRY_POLICY.max_attempts
+    harness.clock.advance_s(DAY_S)
+    assert _swept(harness, None, redeliveries, ProcessKilled, hours=1) == 0
+    assert harness.log(one).state.status is LogStatus.SUCCESS
 
 
-def test_an_internal_error_before_an_attempt_counts_towards_the_redelivery_limit(here: Station) -> None:
+def test_an_internal_error_before_an_attempt_counts_towards_the_redelivery_limit(harness: DeliveryHarness) -> None:
     class Defective:
         @property
         def needs_address(self) -> bool:
             raise RuntimeError("a defect")
 
-    here.senders["sms"] = Defective()  # type: ignore[assignment]
-    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
-    assert _swept(here, None, redeliveries, RuntimeError, hours=2) == RETRY_POLICY.max_attempts
-    assert [log.state.status for log in here.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
+    harness.senders["sms"] = Defective()  # type: ignore[assignment]
+    one, redeliveries = harness.add("sms", "email"), InMemoryRedeliveryCounter()
+    assert _swept(harness, None, redeliveries, RuntimeError, hours=2) == RETRY_POLICY.max_attempts
+    assert [log.state.status for log in harness.stored(one).logs] == [LogStatus.DEAD, LogStatus.SUCCESS]
     assert redeliveries.counts == {}
 
 
-def test_a_notification_that_fails_to_load_is_postponed(here: Station) -> None:
+def test_a_notification_that_fails_to_load_is_postponed(harness: DeliveryHarness) -> None:
     class Unreadable:
-        postpone = here.stores.notifications.postpone
+        postpone = harness.stores.notifications.postpone
 
         def get(self, notification_id: str) -> Any:
             raise ValueError("a row that somebody wrote by hand")
 
-    here.add("sms")
-    assert _swept(here, Unreadable(), RememberedRedeliveries(), ValueError, hours=23) == RETRY_POLICY.max_attempts
+    harness.add("sms")
+    assert _swept(harness, Unreadable(), InMemoryRedeliveryCounter(), ValueError, hours=23) == RETRY_POLICY.max_attempts
 
 
-def test_a_store_outage_does_not_count_as_redelivery(here: Station) -> None:
+def test_a_store_outage_does_not_count_as_redelivery(harness: DeliveryHarness) -> None:
     class Down:
         def __init__(self, *methods: str) -> None:
             self.methods = methods
@@ -165,34 +179,34 @@ def test_a_store_outage_does_not_count_as_redelivery(here: Station) -> None:
         def __getattr__(self, name: str) -> Any:
             if name in self.methods:
                 raise StoreUnavailable("the store does not answer")
-            return getattr(here.stores.notifications, name)
+            return getattr(harness.stores.notifications, name)
 
-    one, redeliveries = here.add("sms"), RememberedRedeliveries()
+    one, redeliveries = harness.add("sms"), InMemoryRedeliveryCounter()
     for method in ("get", "append"):
-        assert _swept(here, Down(method), redeliveries, StoreUnavailable, hours=1) > RETRY_POLICY.max_attempts
+        assert _swept(harness, Down(method), redeliveries, StoreUnavailable, hours=1) > RETRY_POLICY.max_attempts
         assert redeliveries.counts == {}
-    here.delivery().deliver(one, redeliveries)
-    assert here.log(one).state.status is LogStatus.SUCCESS
+    harness.delivery().deliver(one, redeliveries)
+    assert harness.log(one).state.status is LogStatus.SUCCESS
 
 
-def test_with_one_attempt_allowed_three_deliveries_are_allowed(here: Station) -> None:
-    here.senders["sms"] = Deadly()  # type: ignore[assignment]
-    one, redeliveries = here.add("sms"), RememberedRedeliveries()
-    delivery = here.delivery(retry_policy=replace(RETRY_POLICY, max_attempts=1))
+def test_with_one_attempt_allowed_three_deliveries_are_allowed(harness: DeliveryHarness) -> None:
+    harness.senders["sms"] = CrashingSender()  # type: ignore[assignment]
+    one, redeliveries = harness.add("sms"), InMemoryRedeliveryCounter()
+    delivery = harness.delivery(retry_policy=replace(RETRY_POLICY, max_attempts=1))
     for _ in range(3):
-        with pytest.raises(Dies):
+        with pytest.raises(ProcessKilled):
             delivery.deliver(one, redeliveries)
     delivery.deliver(one, redeliveries)
-    assert here.log(one).state.status is LogStatus.DEAD
+    assert harness.log(one).state.status is LogStatus.DEAD
 
 
-def test_completed_deliveries_are_not_counted(here: Station) -> None:
+def test_completed_deliveries_are_not_counted(harness: DeliveryHarness) -> None:
     def refuse(_: Message) -> NoReturn:
         raise RuntimeError("a defect, and not the end of the process")
 
-    here.senders["sms"] = ScriptedSender(refuse)
-    one, redeliveries = here.add("sms", "email"), RememberedRedeliveries()
-    here.delivery().deliver(one, redeliveries)
+    harness.senders["sms"] = ScriptedSender(refuse)
+    one, redeliveries = harness.add("sms", "email"), InMemoryRedeliveryCounter()
+    harness.delivery().deliver(one, redeliveries)
     assert redeliveries.counts == {}
 
 
@@ -224,11 +238,11 @@ def test_redelivery_counts_are_shared_and_last_a_day(
 
 
 def test_another_task_counts_as_redelivery_after_the_task_time_limit(app: Celery) -> None:
-    clock = MovedClock()
+    clock = ManualClock()
     assert [RedisRedeliveryCounter(app, message_id, clock).begun("a") for message_id in ("m1", "m2", "m3")] == [1, 1, 1]
-    clock.move_s(app.conf.task_time_limit)
+    clock.advance_s(app.conf.task_time_limit)
     assert RedisRedeliveryCounter(app, "m4", clock).begun("a") == 1
-    clock.move_s(0.001)
+    clock.advance_s(0.001)
     assert RedisRedeliveryCounter(app, "m5", clock).begun("a") == 4
 
 
@@ -238,10 +252,10 @@ def test_a_first_delivery_is_not_counted() -> None:
             assert times == 0
 
 
-def test_duplicate_tasks_do_not_count_each_other_as_redelivery(here: Station, app: Celery) -> None:
+def test_duplicate_tasks_do_not_count_each_other_as_redelivery(harness: DeliveryHarness, app: Celery) -> None:
     rules = replace(RETRY_POLICY, max_attempts=1)
-    one = here.add("sms")
-    store = here.stores.notifications
+    one = harness.add("sms")
+    store = harness.stores.notifications
 
     class Overtaken:
         """A store that another task uses just before this one claims."""
@@ -251,8 +265,8 @@ def test_duplicate_tasks_do_not_count_each_other_as_redelivery(here: Station, ap
         def __getattr__(self, name: str) -> Any:
             if name == "append" and not self.happened:
                 self.happened = True
-                here.delivery(worker="else:2", retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m2"))
+                harness.delivery(worker="else:2", retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m2"))
             return getattr(store, name)
 
-    here.delivery(store=Overtaken(), retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m1"))
-    assert [event.kind for event in here.log(one).events] == [EventKind.ATTEMPT, EventKind.SUCCESS]
+    harness.delivery(store=Overtaken(), retry_policy=rules).deliver(one, RedisRedeliveryCounter(app, "m1"))
+    assert [event.kind for event in harness.log(one).events] == [EventKind.ATTEMPT, EventKind.SUCCESS]

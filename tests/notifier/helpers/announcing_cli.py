@@ -15,7 +15,7 @@ from notifier.__main__ import app
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandOutput:
     """The exit code and output of a command."""
 
     code: int
@@ -38,7 +38,7 @@ class Said:
 
 
 def key_of(tenant: str) -> ApiKey:
-    """A key that creates `tenant`."""
+    """A key of `tenant`, which creates the tenant."""
     return ApiKey("k1", "a till", bytes(32), frozenset({Scope.NOTIFICATIONS}), frozenset(), 0, tenant_name=tenant)
 
 
@@ -50,11 +50,11 @@ class Notifier:
         self.url = f"sqlite:///{folder / 'summaries.db'}"
         self.settings: dict[str, str | None] = {"STORE_URL": self.url, **settings}
 
-    def __call__(self, *arguments: str, **settings: str) -> Said:
+    def __call__(self, *arguments: str, **settings: str) -> CommandOutput:
         """Call a command."""
         ended = CliRunner().invoke(app, arguments, env={**self.settings, **settings}, prog_name="notifier")
-        return Said(ended.exit_code, ended.stdout, ended.stderr)
+        return CommandOutput(ended.exit_code, ended.stdout, ended.stderr)
 
     def stores(self) -> Stores:
-        """Its stores, made where there are none; the caller closes them."""
+        """Its stores, created if needed; the caller closes them."""
         return open_stores(self.url, timeout_s=10)

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, which it may kill and start again: what it had taken is in its append-only file."""
+"""A Redis process that a test can kill and restart; its append-only file keeps the queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START_TIMEOUT_S = 60
 class RedisProcess:
     """Redis on a free port of loopback, with its files in `folder`.
 
-    :param missing: called where the machine has no Redis.
+    :param missing: called if the machine has no Redis.
     """
 
     def __init__(self, folder: Path, missing: Callable[[str], NoReturn]) -> None:
@@ -38,7 +38,7 @@ class RedisProcess:
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     def start(self, *more: str, wait: bool = True) -> None:
-        """Start it, with `more` options, and wait until it answers, unless it is not to be waited for."""
+        """Start it with `more` options, and with `wait`, wait until it answers."""
         options = {
             "--port": str(self.port),
             "--bind": "127.0.0.1",
@@ -63,7 +63,7 @@ class RedisProcess:
                     time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it at once, in the middle of whatever it does."""
+        """Kill it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(timeout=60)

@@ -28,16 +28,16 @@ FAR_MS = 10 * 86_400_000
 
 
 @dataclass
-class MovedClock:
-    """Stands still unless it is moved; milliseconds since 1970 UTC."""
+class ManualClock:
+    """A clock that only the test advances; milliseconds since 1970 UTC."""
 
     now_ms: int = NOW_MS
 
     def __call__(self) -> int:
         return self.now_ms
 
-    def move_s(self, seconds: float) -> None:
-        """Let so many seconds go by."""
+    def advance_s(self, seconds: float) -> None:
+        """Advance the clock by so many seconds."""
         self.now_ms += round(seconds * 1000)
 
 
@@ -45,7 +45,7 @@ Step = Callable[[Message], Receipt | None]
 
 
 def raising(error: BaseException) -> Step:
-    """A step that fails so."""
+    """A step that raises `error`."""
 
     def step(_: Message) -> Receipt | None:
         raise error
@@ -54,7 +54,7 @@ def raising(error: BaseException) -> Step:
 
 
 class ScriptedSender:
-    """Sends by `steps`, one a call, and succeeds when there are none left; answers `answers` likewise when asked."""
+    """Each send runs the next of `steps`, then sends succeed; each status lookup runs the next of `answers`."""
 
     channels: ClassVar = frozenset[str]()
     needs_address: ClassVar = False
@@ -68,7 +68,7 @@ class ScriptedSender:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Needs none."""
+        """It needs no settings."""
         return cls()
 
     def send(self, message: Message) -> Receipt:
@@ -89,20 +89,20 @@ class ScriptedSender:
         """Nothing to release."""
 
 
-class ScriptedRecognisingSender(ScriptedSender):
-    """Its gateway recognises a repetition."""
+class ScriptedIdempotentSender(ScriptedSender):
+    """Its gateway is idempotent."""
 
     deduplicates: ClassVar = True
 
 
-class ScriptedPostalSender(ScriptedSender):
+class ScriptedAddressSender(ScriptedSender):
     """Cannot send without an address."""
 
     needs_address: ClassVar = True
 
 
 @dataclass
-class ScriptedThrottle:
+class ScriptedRateLimiter:
     """A rate limiter that delays only the channels in `waits`, in seconds."""
 
     waits: dict[str, float] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class ScriptedThrottle:
 
 
 @dataclass
-class Recorder:
+class RecordingObserver:
     """Records the calls of an observer."""
 
     events: list[tuple[str, EventKind, LogStatus]] = field(default_factory=list)
@@ -133,14 +133,14 @@ class Recorder:
 
 
 @dataclass
-class Station:
-    """One delivery, and all that is around it."""
+class DeliveryHarness:
+    """A delivery with all its dependencies."""
 
     stores: Stores
     senders: dict[str, Sender]
-    clock: MovedClock
-    throttle: ScriptedThrottle = field(default_factory=ScriptedThrottle)
-    recorder: Recorder = field(default_factory=Recorder)
+    clock: ManualClock
+    rate_limiter: ScriptedRateLimiter = field(default_factory=ScriptedRateLimiter)
+    recorder: RecordingObserver = field(default_factory=RecordingObserver)
     chance: float = 1.0
     slept_s: list[float] = field(default_factory=list)
 
@@ -155,14 +155,14 @@ class Station:
 
         def sleep(seconds: float) -> None:
             self.slept_s.append(seconds)
-            self.clock.move_s(seconds)
+            self.clock.advance_s(seconds)
 
         return Delivery(
             store or self.stores.notifications,
             self.stores.contacts,
             self.senders,
             retry_policy,
-            self.throttle,
+            self.rate_limiter,
             CircuitBreaker(
                 SEND_TIMEOUT_S,
                 self.recorder,
@@ -187,7 +187,7 @@ class Station:
         announced: AnnouncedTotals | None = None,
         merchant_id: str | None = None,
     ) -> str:
-        """The id of a new notification over `channels`, those of all senders unless some are given."""
+        """Add a notification over `channels`, by default those of all senders; returns its id."""
         notification = Notification(
             id=new_id(),
             user_id="u1",
@@ -205,7 +205,7 @@ class Station:
         return notification.id
 
     def stored(self, notification_id: str) -> StoredNotification:
-        """The notification as it stands."""
+        """The stored notification."""
         stored = self.stores.notifications.get(notification_id)
         assert stored is not None
         return stored
@@ -215,7 +215,7 @@ class Station:
         return self.stored(notification_id).log(channel)
 
     def append(self, notification_id: str, kind: EventKind, until_ms: int | None = None, channel: str = "sms") -> None:
-        """Append an event as another worker would."""
+        """Append an event of another worker."""
         stored = self.stored(notification_id)
         state = stored.log(channel).state
         event = Event(state.number + 1, kind, self.clock(), until_ms, worker="else:2" if until_ms else None)
@@ -226,13 +226,13 @@ class Station:
         return self.stores.notifications.due(self.clock(), 100)
 
     def sweep(self, queue: Callable[[str], None]) -> Sweep:
-        """A sweep that queues so."""
+        """A sweep that queues with `queue`."""
         return Sweep(self.stores.notifications, queue, lambda: 1000, again_after_s=LEASE_S, clock=self.clock)
 
 
 @contextmanager
-def station(store_url: str, senders: Mapping[str, Sender]) -> Iterator[Station]:
-    """A station over the store at `store_url`."""
-    clock = MovedClock()
+def delivery_harness(store_url: str, senders: Mapping[str, Sender]) -> Iterator[DeliveryHarness]:
+    """A harness over the store at `store_url`."""
+    clock = ManualClock()
     with open_stores(store_url, timeout_s=20, clock=clock) as stores:
-        yield Station(stores, dict(senders), clock)
+        yield DeliveryHarness(stores, dict(senders), clock)

@@ -1,6 +1,6 @@
 """Senders for the tests of deliveries: plug-ins over a gateway that is a file, which outlives its clients.
 
-Each line of the file is a request to the gateway: ``begun <id> <pid>`` and ``taken <id> <pid>``.
+Each line of the file is an event of the gateway: ``begun <id> <pid>`` and ``taken <id> <pid>``.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FILE_VARIABLE = "TEST_GATEWAY_FILE"
 
 
 class FileGateway:
-    """What the gateway at `path` was asked for, and took."""
+    """The requests to the gateway at `path`, and the messages that it accepted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, word: str, message_id: str) -> None:
-        """Add a line; it is there whatever happens to this process afterwards."""
+        """Append a line, which outlives a killed process."""
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, f"{word} {message_id} {os.getpid()}\n".encode())
@@ -51,7 +51,7 @@ class FileGateway:
         return sum(found == message_id for found, _ in self.lines("taken"))
 
     def take_once(self, message_id: str) -> None:
-        """Take the message unless it was taken before."""
+        """Accept the message unless it was accepted before."""
         with self.path.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.taken(message_id):
@@ -61,8 +61,8 @@ class FileGateway:
 class PlainSender:
     """Sends to a gateway without idempotency and without status lookup.
 
-    The body says how it goes: ``ok``, ``slow SECONDS`` (after the gateway took it), ``late SECONDS`` (before), ``exit``
-    (the process ends), ``refused``, ``never``, ``lost`` (taken, without an answer).
+    The body selects the outcome: ``ok``, ``slow SECONDS`` (after the gateway accepted it), ``late SECONDS`` (before),
+    ``exit`` (the process ends), ``refused``, ``never``, ``lost`` (accepted, without a response).
     """
 
     channels: ClassVar = frozenset[str]()
@@ -111,7 +111,7 @@ class PlainSender:
         """Nothing to release."""
 
 
-class AskableSender(PlainSender):
+class LookupSender(PlainSender):
     """Sends to a gateway with status lookup."""
 
     def find(self, message: Message) -> Receipt | None:
@@ -119,7 +119,7 @@ class AskableSender(PlainSender):
         return Receipt(f"ref-{message.id}") if self.gateway.taken(message.id) else None
 
 
-class RecognisingSender(PlainSender):
+class IdempotentSender(PlainSender):
     """Sends to a gateway with idempotency."""
 
     deduplicates: ClassVar = True
@@ -129,7 +129,7 @@ class RecognisingSender(PlainSender):
         self.gateway.take_once(message.id)
 
 
-class NeedySender(PlainSender):
+class UnconfiguredSender(PlainSender):
     """Needs a variable of the settings."""
 
     @classmethod

@@ -1,9 +1,8 @@
-"""Walks over every point of a delivery: ``delivery_walker.py STORE_URL GATEWAY_FILE [FIRST LAST]``.
+"""Kills a delivery at each of its operations: ``delivery_walker.py STORE_URL GATEWAY_FILE [FIRST LAST]``.
 
-With each kind of sender, for n = 1, 2, 3, … a process delivers a new notification over two channels, and is killed
-right before or after an operation of its store or its sender, the n-th; until one survives. After each kill another
-process sweeps and delivers, with the clock moved on, until nothing is open. For each kind and n a line of JSON says how
-it ended.
+With each kind of sender, for n = 1, 2, 3, … a process delivers a new notification over two channels. It is killed right
+before or after the n-th call of its store or sender, until a process survives. After each kill another process sweeps
+and delivers, with an advanced clock, until no message is open. It prints the result as a line of JSON.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from delivery_parts import LEASE_S, RETRY_POLICY, MovedClock, Recorder, ScriptedThrottle, Station
-from delivery_senders import AskableSender, FileGateway, PlainSender, RecognisingSender
+from delivery_parts import LEASE_S, RETRY_POLICY, DeliveryHarness, ManualClock, RecordingObserver, ScriptedRateLimiter
+from delivery_senders import FileGateway, IdempotentSender, LookupSender, PlainSender
 
 from core.notifications.events import EventKind
 from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 
 CHANNELS = ("sms", "email")
-KINDS = {"plain": PlainSender, "askable": AskableSender, "recognising": RecognisingSender}
+KINDS = {"plain": PlainSender, "askable": LookupSender, "recognising": IdempotentSender}
 _MOST_ROUNDS = 30
 
 
-class Mortal:
-    """What it wraps. Each call of a method counts twice, before and after; when the count is `at` the process dies."""
+class FaultInjector:
+    """Kills the process at the `at`-th point; each method of the wrapped object has a point before and one after it."""
 
     points = 0
 
@@ -53,21 +52,23 @@ class Mortal:
         return counting
 
     def _pass(self) -> None:
-        Mortal.points += 1
-        if Mortal.points == self._at:
+        FaultInjector.points += 1
+        if FaultInjector.points == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _station(stores: Stores, gateway: FileGateway, kind: str, clock: MovedClock, die_at: int) -> Station:
-    sender = Mortal(KINDS[kind](gateway), die_at)
-    mortal = replace(
-        stores, notifications=Mortal(stores.notifications, die_at), contacts=Mortal(stores.contacts, die_at)
+def _harness(stores: Stores, gateway: FileGateway, kind: str, clock: ManualClock, die_at: int) -> DeliveryHarness:
+    sender = FaultInjector(KINDS[kind](gateway), die_at)
+    injected = replace(
+        stores,
+        notifications=FaultInjector(stores.notifications, die_at),
+        contacts=FaultInjector(stores.contacts, die_at),
     )
-    return Station(mortal, dict.fromkeys(CHANNELS, sender), clock, ScriptedThrottle(), Recorder())  # type: ignore[arg-type]
+    return DeliveryHarness(injected, dict.fromkeys(CHANNELS, sender), clock, ScriptedRateLimiter(), RecordingObserver())  # type: ignore[arg-type]
 
 
 def in_another_process(work: Callable[[], object]) -> int:
-    """Do `work` in a process of its own; its exit code, or minus the number of the signal that ended it."""
+    """Run `work` in a child process; returns its exit code, or minus the number of the signal that killed it."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -81,26 +82,26 @@ def in_another_process(work: Callable[[], object]) -> int:
 
 
 def walk(store_url: str, gateway: FileGateway, kind: str, first: int, last: int) -> None:
-    """Write a line for each n from `first` on, up to `last` or the first that survives."""
+    """Print a line for each n from `first` to `last`, or to the first process that survives."""
     for number in range(first, last + 1):
         reported = Path(f"{gateway.path}.{kind}.{number}")
 
         def deliver(number: int = number, reported: Path = reported) -> None:
-            clock = MovedClock()
+            clock = ManualClock()
             with open_stores(store_url, timeout_s=20, clock=clock) as stores:
-                notification_id = _station(stores, gateway, kind, clock, 0).add()
+                notification_id = _harness(stores, gateway, kind, clock, 0).add()
                 reported.write_text(notification_id)
-                Mortal.points = 0
-                _station(stores, gateway, kind, clock, number).delivery().deliver(notification_id)
+                FaultInjector.points = 0
+                _harness(stores, gateway, kind, clock, number).delivery().deliver(notification_id)
 
         def recover(reported: Path = reported) -> None:
-            clock = MovedClock()
+            clock = ManualClock()
             with open_stores(store_url, timeout_s=20, clock=clock) as stores:
-                here = _station(stores, gateway, kind, clock, 0)
+                harness = _harness(stores, gateway, kind, clock, 0)
                 for _ in range(_MOST_ROUNDS):
-                    here.sweep(here.delivery(worker="next:2").deliver).run()
-                    clock.move_s(LEASE_S)
-                    stored = here.stored(reported.read_text())
+                    harness.sweep(harness.delivery(worker="next:2").deliver).run()
+                    clock.advance_s(LEASE_S)
+                    stored = harness.stored(reported.read_text())
                     if stored.status is not NotificationStatus.PENDING:
                         break
             found = {

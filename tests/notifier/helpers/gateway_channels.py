@@ -20,7 +20,7 @@ _NOT_THERE: Final = 100
 
 
 def _kavenegar(server: Gateway, request: Request) -> dict[str, Any]:
-    """Like the real one: it finds messages by ``localid``."""
+    """As the real gateway: its status lookup finds messages by ``localid``."""
     localid = request.form["localid"]
     known = request.path.endswith(_SEND) or any(one.form["localid"] == localid for one in short_messages(server))
     entry = {"messageid": int(localid) % 10**9 if known else 0, "status": 1 if known else _NOT_THERE}
@@ -37,7 +37,7 @@ WEBHOOK: Final[Behaviour] = answers(204)
 
 
 def short_messages(kavenegar: Gateway) -> list[Request]:
-    """The requests to send something, of all that were made."""
+    """The requests that send a message."""
     return [one for one in list(kavenegar.requests) if one.path.endswith(_SEND)]
 
 

@@ -19,7 +19,7 @@ Behaviour = Callable[["_Handler"], None]
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass
 class Gateway:
-    """What the server at `url` has seen. Behaviours are used up one by one; the last is kept to."""
+    """The requests to the server at `url`. Each request uses the next behaviour; the last one is repeated."""
 
     url: str
     port: int
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answers(status: int, body: bytes | dict[str, Any] = b"", headers: Mapping[str, str] | None = None) -> Behaviour:
-    """Answers, whole."""
+    """Sends a complete response."""
     content = json.dumps(body, ensure_ascii=False).encode() if isinstance(body, dict) else body
 
     def behave(handler: _Handler) -> None:
@@ -102,18 +102,18 @@ def answers_with(made: Callable[[Gateway, Request], dict[str, Any]]) -> Behaviou
 
 
 def hangs(handler: _Handler) -> None:
-    """Has read the request, and says nothing."""
+    """Reads the request, and sends nothing."""
     handler.gateway.over.wait(60)
     handler.close_connection = True
 
 
 def cuts(handler: _Handler) -> None:
-    """Has read the request, and closes the connection."""
+    """Reads the request, and closes the connection."""
     handler.close_connection = True
 
 
 def resets(handler: _Handler) -> None:
-    """Has read the request, and resets the connection."""
+    """Reads the request, and resets the connection."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.close_connection = True
 
@@ -124,7 +124,7 @@ def unread(handler: _Handler) -> None:
 
 
 def cuts_within(status: int, body: bytes) -> Behaviour:
-    """Answers, and closes the connection before the answer is whole."""
+    """Closes the connection in the middle of the response."""
 
     def behave(handler: _Handler) -> None:
         handler.send_response(status)
@@ -137,7 +137,7 @@ def cuts_within(status: int, body: bytes) -> Behaviour:
 
 
 def drips(handler: _Handler) -> None:
-    """Answers a byte every tenth of a second, for ever: no single read takes long."""
+    """Sends a byte every tenth of a second, without end: no single read takes long."""
     with contextlib.suppress(OSError):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-filler: ")
         while not handler.gateway.over.wait(0.1):
@@ -146,7 +146,7 @@ def drips(handler: _Handler) -> None:
 
 
 def endless(handler: _Handler) -> None:
-    """Answers 200 with a body that has no end."""
+    """Responds 200 with an endless body."""
     with contextlib.suppress(OSError):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
         while not handler.gateway.over.is_set():
@@ -155,7 +155,7 @@ def endless(handler: _Handler) -> None:
 
 
 def rubbish(handler: _Handler) -> None:
-    """Answers what is no HTTP."""
+    """Sends a response that is not HTTP."""
     handler.wfile.write(b"220 mail.example ESMTP\r\n")
     handler.close_connection = True
 
@@ -188,7 +188,7 @@ def gateway(*behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> Iterat
 
 
 def timeout_for(*behaviours: Behaviour) -> float:
-    """Seconds to wait for an answer: few where none will come, many where a busy machine may be late."""
+    """The time-out in seconds: short if no response is expected, long if a busy machine may be slow."""
     return 0.6 if {hangs, drips, endless} & set(behaviours) else 10.0
 
 
@@ -200,6 +200,6 @@ def silent_port() -> Iterator[int]:
 
 
 def closed_port() -> int:
-    """A port that nothing listens at."""
+    """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass(frozen=True)
 class Mail:
-    """One mail as the server took it."""
+    """An accepted mail."""
 
     sender: str
     receivers: list[str]
@@ -26,7 +26,7 @@ class Mail:
 
 @dataclass
 class MailServer:
-    """What the server has seen, and how it behaves.
+    """The mails that the server received, and its behaviour.
 
     :param script: by stage (greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, content, end): a reply such as
         ``451 later``, or ``drop``, ``hang``, ``drip``.

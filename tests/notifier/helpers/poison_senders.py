@@ -15,7 +15,7 @@ class _Poison:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Needs none."""
+        """It needs no settings."""
         return cls()
 
     def send(self, message: Message) -> Receipt:
@@ -30,7 +30,7 @@ class _Poison:
         """Nothing to release."""
 
 
-class EarlySender(_Poison):
+class EarlyCrashSender(_Poison):
     """Ends the process before an attempt is made."""
 
     @property
@@ -39,7 +39,7 @@ class EarlySender(_Poison):
         os._exit(9)
 
 
-class AskedSender(_Poison):
+class LookupCrashSender(_Poison):
     """Ends the process in a status lookup."""
 
     needs_address: ClassVar = False

@@ -108,11 +108,11 @@ class Service:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
-    def family(self) -> list[psutil.Process]:
-        """All its processes."""
+    def processes(self) -> list[psutil.Process]:
+        """The service and its child processes."""
         return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
 
-    def started_again(self) -> str:
+    def error_of_second_service(self) -> str:
         """The error of a second service over the same files."""
         second = subprocess.run(
             self._command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False
@@ -128,7 +128,7 @@ class Service:
     def end(self) -> None:
         """End every running process."""
         if self.process.poll() is None:
-            for one in self.family():
+            for one in self.processes():
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
             self.process.wait(timeout=60)

@@ -33,27 +33,27 @@ _START_TIMEOUT_S = 90
 _WORKER = ("worker", "-l", "info", "--without-gossip", "--without-mingle")
 _SENDERS = {
     "plain": "delivery_senders.PlainSender",
-    "askable": "delivery_senders.AskableSender",
-    "recognising": "delivery_senders.RecognisingSender",
+    "askable": "delivery_senders.LookupSender",
+    "recognising": "delivery_senders.IdempotentSender",
 }
 
 
 @dataclass
 class CeleryProcess:
-    """One of its processes, with those that it has started, and what they wrote."""
+    """A worker or beat, with its child processes and its log."""
 
     name: str
     process: WarmProgram | subprocess.Popen[bytes]
     log: Path
 
     def kill_all(self) -> None:
-        """End it and its children at once."""
+        """Kill it and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=60)
 
     def stop(self, timeout_s: float = 60) -> int:
-        """Ask it to end (SIGTERM); its exit code. Where it does not end, what it wrote and where its threads are."""
+        """Send SIGTERM; returns the exit code. If it does not end, the test fails with its log and thread stacks."""
         self.process.terminate()
         try:
             return self.process.wait(timeout=timeout_s)
@@ -64,7 +64,7 @@ class CeleryProcess:
 
 
 @dataclass
-class Plant:
+class NotifierServices:
     """The services of the notifier, with short intervals and time-outs."""
 
     folder: Path
@@ -75,7 +75,7 @@ class Plant:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that its processes are run with."""
+        """The environment of the processes."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NOTIFY_", "STORE_"))}
         return {
             **inherited,
@@ -101,7 +101,7 @@ class Plant:
         return self._started(arguments[0], process, log)
 
     def run_cold(self, *arguments: str, **variables: str) -> CeleryProcess:
-        """Run it in a process that has imported nothing before."""
+        """The same in a process that has imported nothing before."""
         command, log = self._command(arguments)
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -122,7 +122,7 @@ class Plant:
         return self.running[-1]
 
     def worker(self, processes: int = 2) -> tuple[str, ...]:
-        """The arguments with which a worker is run that has so many processes."""
+        """The arguments of a worker with so many processes."""
         return (*_WORKER, "-c", str(processes), "-n", f"w{len(self.running)}@test")
 
     def run_worker(self, processes: int = 2, /, **variables: str) -> CeleryProcess:
@@ -130,12 +130,12 @@ class Plant:
         return self.run(*self.worker(processes), **variables)
 
     def wait_for_workers(self) -> None:
-        """Wait until every worker that was run takes tasks."""
+        """Wait until all workers are ready."""
         workers = [one for one in self.running if one.name == "worker"]
         wait_until(lambda: all(" ready." in one.log.read_text() for one in workers), _START_TIMEOUT_S, self.logs)
 
     def add(self, *channels: str, body: str = "ok", queued: int = 1) -> str:
-        """The id of a new notification that was queued so many times."""
+        """Add a notification, queue it so many times, and return its id."""
         now_ms = wall_clock_ms()
         notification = Notification(new_id(), "u1", "title", body, channels, "en", now_ms)
         self.stores.notifications.add(notification, now_ms + round(LEASE_S * 1000) if queued else now_ms)
@@ -149,13 +149,13 @@ class Plant:
         return make_celery(Settings(celery_broker_url=self.redis.url(0), celery_result_backend=self.redis.url(1)))
 
     def stored(self, notification_id: str) -> StoredNotification:
-        """The notification as it stands."""
+        """The stored notification."""
         stored = self.stores.notifications.get(notification_id)
         assert stored is not None
         return stored
 
     def ended(self, *notification_ids: str, timeout_s: float = 90) -> list[Log]:
-        """Their logs, when none is open any more."""
+        """Wait until no log is open; returns the logs."""
 
         def all_ended() -> bool:
             return all(self.stored(one).status is not NotificationStatus.PENDING for one in notification_ids)
@@ -164,7 +164,7 @@ class Plant:
         return [log for one in notification_ids for log in self.stored(one).logs]
 
     def sender_of(self, log_id: str, nth: int = 1, timeout_s: float = 60) -> int:
-        """The process that has begun to send the log for the n-th time."""
+        """Wait until a process sends the log for the n-th time; returns its id."""
 
         def begun() -> list[int]:
             return [pid for found, pid in self.gateway.lines("begun") if found == log_id]
@@ -173,7 +173,7 @@ class Plant:
         return begun()[nth - 1]
 
     def logs(self) -> str:
-        """What its processes wrote, for a test that fails."""
+        """The logs of all processes, for the report of a failed test."""
         return "\n".join(f"--- {one.name}\n{one.log.read_text()[-6000:]}" for one in self.running)
 
 
@@ -186,13 +186,15 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, explanation: Callabl
 
 
 @contextmanager
-def plant(folder: Path, missing: Callable[[str], NoReturn], redis_folder: Path | None = None) -> Iterator[Plant]:
-    """A plant with a running Redis, and nothing else yet; all that it runs is ended afterwards."""
+def notifier_services(
+    folder: Path, missing: Callable[[str], NoReturn], redis_folder: Path | None = None
+) -> Iterator[NotifierServices]:
+    """Services with a running Redis and no worker yet; all processes are killed at the end."""
     redis = RedisProcess(redis_folder or folder, missing)
     redis.start()
     try:
         with open_stores(f"sqlite:///{folder / 's.db'}", timeout_s=20) as stores:
-            made = Plant(folder, redis, FileGateway(folder / "gateway"), stores)
+            made = NotifierServices(folder, redis, FileGateway(folder / "gateway"), stores)
             try:
                 yield made
             finally:
