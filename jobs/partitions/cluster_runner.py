@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +32,7 @@ from core.errors import ServiceError, UsageError
 from jobs.partitions.checkpoint import Checkpoint
 from jobs.partitions.cluster_work import (
     SAME,
+    BucketSummary,
     ExpectedCounts,
     WorkerResult,
     WorkerTask,
@@ -40,12 +41,11 @@ from jobs.partitions.cluster_work import (
     count,
     environment,
     merge_results,
-    mixed_types,
     require_same,
     rows_between,
-    sample_merchants,
     sorted_sums,
     sum_frames,
+    summarise_bucket,
     visibility_error,
     without_frames,
     zones_of,
@@ -62,10 +62,16 @@ _WORKERS_S: Final = 120
 _TICK_S: Final = 0.1
 _STATUS_S: Final = 1.0
 _END_S: Final = 10
-_AHEAD: Final = 4
-"""Partitions per worker thread that may be submitted beyond the first unmerged one."""
+_BATCH_BYTES: Final = 512 * 1024 * 1024
+"""The most bytes of partitions that are counted by one task."""
+_BATCH_PARTITIONS: Final = 64
+"""The most partitions, likewise."""
+_BATCHES: Final = 2
+"""Batches per worker thread into which the remaining partitions are divided, so that the last ones are small."""
+_AHEAD: Final = 3
+"""Full batches per worker thread that may be submitted beyond the first unmerged partition."""
 _REDUCED_TOGETHER: Final = 16
-"""Partitions that are summed together before the sums are split."""
+"""The fewest partitions that are summed together before the sums are split, if they have more than `PART_ROWS`."""
 _SLOW_TIMES: Final = 3
 _SLOW_S: Final = 10.0
 _SAMPLES: Final = 4
@@ -116,19 +122,17 @@ class Cluster:
         self.status = ClusterStatus()
         self._keys = itertools.count()
         self._run = f"{time.time_ns():x}"
-        self._counted: dict[int, tuple[PartitionResult, Any]] = {}
-        self._confirmed: list[tuple[ExpectedCounts, Any]] = []
+        self._counted: dict[int, _Counted] = {}
+        self._confirmed: list[_Counted] = []
         self._sums: dict[int, Any] = {}
         self._buckets = 1
         self._threads = 1
 
     def take(self, task: Task, confirmed: PartitionResult) -> None:
         """Record a result that the `Merger` has confirmed."""
-        result, future = self._counted.pop(task.number)
-        if result is confirmed:  # else no document begins in the partition: the first guess was wrong
-            self._confirmed.append((ExpectedCounts(task.partition.name, result.counts), future))
-        if len(self._confirmed) >= _REDUCED_TOGETHER:
-            self._reduce()
+        counted = self._counted.pop(task.number)
+        if counted.answer.result is confirmed:  # else no document begins in the partition: the first guess was wrong
+            self._confirmed.append(counted)
 
     def count(
         self,
@@ -153,19 +157,17 @@ class Cluster:
             self._require_shared(checkpoint)
         self.status.partitions = len(merger.tasks)
         plan = replace(plan, rejects=RejectLimits(plan.rejects.size))
-        waiting = deque(merger.tasks)
-        begun: dict[str, tuple[Task, Any, Any]] = {}
+        waiting = _Waiting(merger)
+        begun: dict[str, tuple[list[Task], Any, Any]] = {}
         ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         pace = _Pace()
         updated = 0.0
         while not merger.is_complete:
-            ahead = _AHEAD * self._threads
-            while waiting and waiting[0].number < merger.next + ahead and len(begun) < 2 * ahead:
-                task = waiting.popleft()
-                work = _work(task, plan, state.takes_rejects, expected, checkpoint)
-                counted = self.submit("count", count, work)
+            while batch := waiting.batch(self._threads):
+                works = [_work(task, plan, state.takes_rejects, expected, checkpoint) for task in batch]
+                counted = self.submit("count", count, works)
                 light = self.submit("counts", without_frames, counted)
-                begun[light.key] = task, counted, light
+                begun[light.key] = batch, counted, light
                 light.add_done_callback(ended.put)
             if time.monotonic() > updated + _STATUS_S:
                 updated = time.monotonic()
@@ -173,37 +175,40 @@ class Cluster:
             tick()
             with contextlib.suppress(queue.Empty):
                 light = ended.get(timeout=_TICK_S)
-                task, counted, _ = begun.pop(light.key)
-                answer: WorkerResult = self._result_of(light, task)
-                if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
-                    checkpoint.record(entry, reused=answer.reused)
-                self._counted[task.number] = answer.result, counted
-                state.read(task.partition.size or 0, answer.result.counts.read)
-                again = merger.add(task, answer.result)
+                batch, counted, _ = begun.pop(light.key)
+                answers: list[WorkerResult] = self._result_of(light, batch)
+                waiting.put_back(batch[len(answers) :])
+                for number, (task, answer) in enumerate(zip(batch, answers, strict=False)):
+                    if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
+                        checkpoint.record(entry, reused=answer.reused)
+                    self._counted[task.number] = _Counted(task, answer, counted, number)
+                    state.read(task.partition.size or 0, answer.result.counts.read)
+                    again = merger.add(task, answer.result)
+                    if again is not None:
+                        waiting.put_back([again])
                 self.status.done = merger.next
-                if again is not None:
-                    waiting.appendleft(again)
+                rows = sum(one.answer.rows for one in self._confirmed)
+                if len(self._confirmed) >= _REDUCED_TOGETHER and rows >= PART_ROWS:
+                    self._reduce()
         self._reduce()
         tick()
         return self._sums_by_range(tick)
 
     def _sums_by_range(self, tick: Callable[[], None]) -> ClusterSums:
         """Split the sums by ranges of merchants, which are published in order, instead of by hashes."""
-        by_hash = list(self._sums.values())
+        buckets = [self.submit("sort", sorted_sums, one) for one in self._sums.values()]
         self._sums = {}
-        mixed = [self.submit("mixed", mixed_types, one) for one in by_hash]
-        buckets = [self.submit("sort", sorted_sums, one) for one in by_hash]
         step = max(1, PART_ROWS // (_SAMPLES * max(1, len(buckets))))
-        sampled = [self.submit("sample", sample_merchants, one, step) for one in buckets]
-        found = [self.wait_for(one, tick) for one in sampled]
-        wanted = max(1, math.ceil(sum(rows for rows, _ in found) / PART_ROWS))
-        ranges = ranges_of([merchant for _, merchants in found for merchant in merchants], wanted)
+        summaries = [self.submit("summary", summarise_bucket, one, step) for one in buckets]
+        found: list[BucketSummary] = self.wait_for(summaries, tick)
+        wanted = max(1, math.ceil(sum(one.rows for one in found) / PART_ROWS))
+        ranges = ranges_of([merchant for one in found for merchant in one.borders], wanted)
         parts = [
             self.submit("range", concat_sorted, *(self.submit("slice", rows_between, one, *bounds) for one in buckets))
             for bounds in ranges
             if buckets
         ]
-        return ClusterSums(self, parts, sorted(one for some in mixed for one in self.wait_for(some, tick)))
+        return ClusterSums(self, parts, sorted(merchant for one in found for merchant in one.mixed_types))
 
     def submit(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Submit a call of `function`; returns the future of its result.
@@ -219,38 +224,41 @@ class Cluster:
         """Submit the summing of the confirmed results."""
         if not self._confirmed:
             return
-        expected, results = zip(*self._confirmed, strict=True)
+        expected: dict[Any, dict[int, ExpectedCounts]] = defaultdict(dict)
+        for one in self._confirmed:
+            expected[one.future][one.number] = ExpectedCounts(one.task.partition.name, one.answer.result.counts)
         self._confirmed = []
         # Sum before splitting: consecutive results have most merchants in common.
-        some = self.submit("merge", merge_results, expected, *results)
+        some = self.submit("merge", merge_results, list(expected.values()), *expected)
         for bucket in range(self._buckets):
             before = (self._sums[bucket],) if bucket in self._sums else ()
             part = self.submit("part", bucket_of, some, bucket, self._buckets)
             self._sums[bucket] = self.submit("sum", sum_frames, *before, part)
 
-    def wait_for(self, future: Any, tick: Callable[[], None]) -> Any:
-        """Wait for the result of a future.
+    def wait_for(self, futures: Sequence[Any], tick: Callable[[], None]) -> list[Any]:
+        """Wait for the results of futures.
 
-        :raises ServiceError: the cluster is lost; or the function's own error.
+        :raises ServiceError: the cluster is lost; or a function's own error.
         """
-        # No time-out for `result`: Dask would cancel the transfer, and later ones that share it would fail.
-        ended = threading.Event()
-        future.add_done_callback(lambda _: ended.set())
-        while not ended.wait(_TICK_S):
-            self._require_connected()
-            tick()
-        return self._result_of(future, None)
+        # No time-out for the results: Dask would cancel the transfer, and later ones that share it would fail.
+        for future in futures:
+            ended = threading.Event()
+            future.add_done_callback(lambda _, ended=ended: ended.set())
+            while not ended.wait(_TICK_S):
+                self._require_connected()
+                tick()
+        return self._result_of(futures, None)  # type: ignore[no-any-return]
 
-    def _result_of(self, future: Any, task: Task | None) -> Any:
+    def _result_of(self, futures: Any, batch: Sequence[Task] | None) -> Any:
         from distributed.client import FutureCancelledError
         from distributed.comm.core import CommClosedError
         from distributed.scheduler import KilledWorker
 
         self._require_connected()
         try:
-            return future.result()
+            return self._client.gather(futures)
         except KilledWorker as error:
-            what = "the sums" if task is None else _shown(task)
+            what = "the sums" if batch is None else _shown(batch)
             raise ServiceError(
                 f"the workers that counted {what} died, {error.allowed_failures + 1} in a row",
                 "Nothing was published. Give the workers more memory, or read this source without --cluster.",
@@ -291,19 +299,20 @@ class Cluster:
                 )
 
     def _count_threads(self) -> None:
-        self._threads = max(1, sum(self._client.nthreads().values()))
+        threads = self._client.nthreads()
+        self.status.workers = len(threads)
+        self._threads = max(1, sum(threads.values()))
 
-    def _update_status(self, begun: dict[str, tuple[Task, Any, Any]], pace: _Pace) -> None:
+    def _update_status(self, begun: dict[str, tuple[list[Task], Any, Any]], pace: _Pace) -> None:
         self._require_connected()
         try:
             self._count_threads()  # includes workers that joined later
             processing = {str(key) for keys in self._client.processing().values() for key in keys}
-            self.status.workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
         except OSError:
             raise self._scheduler_is_gone() from None
-        tasks = {counted.key: task for task, counted, _ in begun.values()}
-        slow = pace.slowest(processing & tasks.keys())
-        self.status.slow = None if slow is None else _shown(tasks[slow])
+        batches = {counted.key: batch for batch, counted, _ in begun.values()}
+        slow = pace.slowest(processing & batches.keys())
+        self.status.slow = None if slow is None else _shown(batches[slow])
 
     def _require_connected(self) -> None:
         if self._client.status != "running":
@@ -330,15 +339,61 @@ class ClusterSums(DailySums):
 
     def map(self, function: Callable[[pl.DataFrame], T]) -> list[T]:
         futures = [self._cluster.submit("map", function, part) for part in self._parts]
-        return [self._cluster.wait_for(future, _nothing) for future in futures]
+        return self._cluster.wait_for(futures, _nothing)
 
     def parts(self) -> Iterator[pl.DataFrame]:
         for part in self._parts:
-            frame: pl.DataFrame = self._cluster.wait_for(part, _nothing)
+            (frame,) = self._cluster.wait_for([part], _nothing)
             yield frame
 
 
 def _nothing() -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A result whose frames are on a worker.
+
+    :param future: of the results of its batch.
+    :param number: its index there.
+    """
+
+    task: Task
+    answer: WorkerResult
+    future: Any
+    number: int
+
+
+class _Waiting:
+    """The tasks that are not submitted yet, in batches.
+
+    A call on a worker costs as much processor time as counting 100,000 documents. The last batches are small, so that
+    all workers end at about the same time.
+    """
+
+    def __init__(self, merger: Merger) -> None:
+        self._merger = merger
+        self._tasks = deque(merger.tasks)
+        sizes = (_BATCH_BYTES if task.partition.size is None else task.partition.size for task in merger.tasks)
+        least = _BATCH_BYTES // _BATCH_PARTITIONS  # results of small partitions are also large
+        self._begins = [0, *itertools.accumulate(min(max(size, least), _BATCH_BYTES) for size in sizes)]
+
+    def put_back(self, tasks: Sequence[Task]) -> None:
+        """Let `tasks` be the next."""
+        self._tasks.extendleft(reversed(tasks))
+
+    def batch(self, threads: int) -> list[Task]:
+        """The next tasks to submit, for the current number of worker threads; empty if none may be submitted yet."""
+        if not self._tasks:
+            return []
+        begin = self._begins[self._tasks[0].number]
+        if begin - self._begins[self._merger.next] >= _AHEAD * threads * _BATCH_BYTES:
+            return []
+        size = min(_BATCH_BYTES, (self._begins[-1] - begin) // (_BATCHES * threads))
+        found = [self._tasks.popleft()]
+        while self._tasks and self._begins[self._tasks[0].number + 1] - begin <= size:
+            found.append(self._tasks.popleft())
+        return found
 
 
 def _work(
@@ -374,10 +429,11 @@ class _Pace:
         return oldest if now - self._since[oldest] > limit else None
 
 
-def _shown(task: Task) -> str:
-    partition = task.partition
+def _shown(batch: Sequence[Task]) -> str:
+    partition, *others = (task.partition for task in batch)
     end = "its end" if partition.end is None else partition.end
-    return f"{partition.name} from {partition.start} to {end}"
+    more = f" and the {len(others)} partitions after it" if others else ""
+    return f"{partition.name} from {partition.start} to {end}{more}"
 
 
 def _require_picklable(merger: Merger) -> None:

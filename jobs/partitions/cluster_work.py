@@ -126,45 +126,55 @@ class WorkerTask:
 class WorkerResult:
     """The result of a partition.
 
+    :param rows: of its frames, also if the client fetches it without them.
     :param reused: whether it was loaded from the checkpoint.
     """
 
     result: PartitionResult = field(repr=False)
+    rows: int
     reused: bool = False
 
 
-def count(work: WorkerTask) -> WorkerResult:
-    """Count a partition. Also checks the environment, as workers may join or restart later.
+def count(works: Sequence[WorkerTask]) -> list[WorkerResult]:
+    """Count partitions one after another, up to the first that fails, or that is the last to be read.
+
+    Also checks the environment, as workers may join or restart later.
 
     :raises ServiceError: this worker's environment differs, or the program failed.
     :raises distributed.Reschedule: the task was cancelled.
     """
-    _require_same_here(tuple(work.environment.items()), zones_of(work.plan))
+    _require_same_here(tuple(works[0].environment.items()), zones_of(works[0].plan))
     with _warming:
         _warm()
+    found: list[WorkerResult] = []
     with _stopped_if_cancelled() as state:
-        try:
-            return _counted(work, state)
-        except ServiceError:
-            raise
-        except Exception as error:
-            # Its message may contain a URL with a password, and Dask would show it.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            raise ServiceError(
-                f"a worker failed to count {work.partition.name}: unexpected {type(error).__name__} "
-                f"({Path(where.filename).name}:{where.lineno})",
-                "Nothing was published. Read this source without --cluster to see more.",
-            ) from None
+        for work in works:
+            try:
+                found.append(_counted(work, state))
+            except ServiceError:
+                raise
+            except Exception as error:
+                # Its message may contain a URL with a password, and Dask would show it.
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                raise ServiceError(
+                    f"a worker failed to count {work.partition.name}: unexpected {type(error).__name__} "
+                    f"({Path(where.filename).name}:{where.lineno})",
+                    "Nothing was published. Read this source without --cluster to see more.",
+                ) from None
+            result = found[-1].result
+            if result.failure is not None or work.plan.stops_after(result.leading):
+                break
+    return found
 
 
 def _counted(work: WorkerTask, state: CountingState) -> WorkerResult:
     result = None if work.entry is None else work.entry.load(work.plan)
-    if result is not None:
-        return WorkerResult(result, reused=True)
-    result = count_partition(work.partition, work.plan, state)
-    if work.entry is not None and not state.stop.is_set():
-        work.entry.store(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
-    return WorkerResult(result)
+    reused = result is not None
+    if result is None:
+        result = count_partition(work.partition, work.plan, state)
+        if work.entry is not None and not state.stop.is_set():
+            work.entry.store(work.plan, result, takes_rejects=work.plan.rejects.size > 0)
+    return WorkerResult(result, len(result.daily) + len(result.kinds), reused)
 
 
 @contextmanager
@@ -214,10 +224,10 @@ def _warm() -> None:
     warm()
 
 
-def without_frames(answer: WorkerResult) -> WorkerResult:
-    """The part of a result that the client fetches."""
-    light = replace(answer.result, daily=PARTIAL_SCHEMA.to_frame(), kinds=KIND_SCHEMA.to_frame())
-    return replace(answer, result=light)
+def without_frames(answers: Sequence[WorkerResult]) -> list[WorkerResult]:
+    """The parts of results that the client fetches."""
+    daily, kinds = PARTIAL_SCHEMA.to_frame(), KIND_SCHEMA.to_frame()
+    return [replace(answer, result=replace(answer.result, daily=daily, kinds=kinds)) for answer in answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,22 +241,26 @@ class ExpectedCounts:
     counts: Counts
 
 
-def merge_results(expected: Sequence[ExpectedCounts], *answers: WorkerResult) -> Frames:
+def merge_results(expected: Sequence[dict[int, ExpectedCounts]], *answers: Sequence[WorkerResult]) -> Frames:
     """Sum results.
 
-    :param expected: the confirmed counts of each. A result differs if it was counted again after the loss of its
-        worker, and the source had changed.
+    :param expected: the confirmed counts in each of `answers`, by their index. A result differs if it was counted again
+        after the loss of its worker, and the source had changed.
     :raises ServiceError: a result differs.
     """
-    for one, answer in zip(expected, answers, strict=True):
-        if answer.result.failure is not None:
-            raise answer.result.failure
-        if answer.result.counts != one.counts:
-            raise SourceError(
-                f"{one.name} changed while it was read: a part that was read again after its worker was lost differs",
-                "Nothing was published. Run the same command again, or read this source without --cluster.",
-            )
-    results = [answer.result for answer in answers]
+    results: list[PartitionResult] = []
+    for confirmed, found in zip(expected, answers, strict=True):
+        for number, one in confirmed.items():
+            result = found[min(number, len(found) - 1)].result  # fewer than confirmed, if one fails now
+            if result.failure is not None:
+                raise result.failure
+            if result.counts != one.counts:
+                raise SourceError(
+                    f"{one.name} changed while it was read: a part that was read again after its worker was lost "
+                    "differs",
+                    "Nothing was published. Run the same command again, or read this source without --cluster.",
+                )
+            results.append(result)
     return merge_daily([result.daily for result in results]), merge_kinds([result.kinds for result in results])
 
 
@@ -261,23 +275,37 @@ def sum_frames(*frames: Frames) -> Frames:
     return merge_daily([daily for daily, _ in frames]), merge_kinds([kinds for _, kinds in frames])
 
 
-def sorted_sums(frames: Frames) -> pl.DataFrame:
-    """The sums of one bucket, `in_order`."""
-    return in_order(frames[0])
+def sorted_sums(frames: Frames) -> Frames:
+    """The frames of one bucket, with the sums `in_order`."""
+    return in_order(frames[0]), frames[1]
 
 
-def mixed_types(frames: Frames) -> list[str]:
-    """See `mixed_type_merchants`."""
-    return mixed_type_merchants([frames[1]])
+@dataclass(frozen=True, slots=True)
+class BucketSummary:
+    """What the client needs of a bucket.
+
+    :param rows: number of its sums.
+    :param borders: the merchant of each sampled row.
+    :param mixed_types: see `mixed_type_merchants`.
+    """
+
+    rows: int
+    borders: list[str] = field(repr=False)
+    mixed_types: list[str] = field(repr=False)
 
 
-def sample_merchants(frame: pl.DataFrame, rows: int) -> tuple[int, list[str]]:
-    """The number of rows of a sorted bucket, and the merchant of every `rows`-th row."""
-    return len(frame), borders(frame, rows)
+def summarise_bucket(frames: Frames, step: int) -> BucketSummary:
+    """Summarise `sorted_sums`.
+
+    :param step: sample the merchant of every `step`-th row.
+    """
+    daily, kinds = frames
+    return BucketSummary(len(daily), borders(daily, step), mixed_type_merchants([kinds]))
 
 
-def rows_between(frame: pl.DataFrame, first: str | None, end: str | None) -> pl.DataFrame:
-    """The rows of a sorted bucket with merchants in ``[first, end)``; None: no bound."""
+def rows_between(frames: Frames, first: str | None, end: str | None) -> pl.DataFrame:
+    """The sums of `sorted_sums` with merchants in ``[first, end)``; None: no bound."""
+    frame = frames[0]
     merchants = frame["merchant_id"]
     begins = 0 if first is None else bisect_left(merchants, first)
     ends = len(frame) if end is None else bisect_left(merchants, end)

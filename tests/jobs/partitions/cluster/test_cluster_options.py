@@ -13,7 +13,7 @@ from core.errors import UsageError
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.partitions.cluster_runner import _Pace, _require_picklable, require_cluster
+from jobs.partitions.cluster_runner import _Pace, _require_picklable, _Waiting, require_cluster
 from jobs.partitions.cluster_work import WorkerTask, differences_between, environment, zones_of
 from jobs.partitions.count_partition import CountPlan
 from jobs.partitions.merging import Merger
@@ -90,3 +90,32 @@ def test_a_straggler_partition_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert pace.slowest({"b", "c"}) is None, "that is less than three times what others took"
     now[0] = 19.0
     assert pace.slowest({"b", "c"}) == "b"
+
+
+def waiting(size: int | None, partitions: int) -> _Waiting:
+    """That many partitions of `size` bytes."""
+    partition = FilePartition(SinglePass("x", io.BytesIO(b"")), FileFormat.BSON, size)
+    return _Waiting(Merger([Source("x", "BSON", (partition,) * partitions)], lambda *_: None))
+
+
+def batches(tasks: _Waiting, threads: int) -> list[int]:
+    """The lengths of all batches that may be submitted before a result is merged."""
+    return [len(batch) for batch in iter(lambda: tasks.batch(threads), [])]
+
+
+def test_partitions_are_counted_in_batches_that_become_smaller_towards_the_end() -> None:
+    assert batches(waiting(2**27, 20), 2) == [4, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert batches(waiting(100, 64), 1) == [32, 16, 8, 4, 2, 1, 1]
+    assert batches(waiting(2**40, 5), 1) == [1, 1, 1]
+
+
+def test_partitions_of_unknown_size_are_counted_one_by_one_and_few_ahead_of_the_merged_ones() -> None:
+    assert batches(waiting(None, 100), 4) == [1] * 12
+
+
+def test_partitions_that_were_put_back_are_next() -> None:
+    tasks = waiting(2**27, 20)
+    first, second = tasks.batch(2), tasks.batch(2)
+    tasks.put_back(second)
+    tasks.put_back(first[2:])
+    assert [task.number for task in tasks.batch(2)] == [2, 3, 4, 5]

@@ -107,6 +107,17 @@ def test_rejects_are_not_collected_once_the_quarantine_is_full(client: Any) -> N
     assert [result.rejects.size for result in results] == [0] * len(results)
 
 
+def test_a_worker_counts_no_partition_after_one_that_fails(client: Any, tmp_path: Path) -> None:
+    plan = plan_of()
+    whole = open_source(str(SHOP), plan.reading.fields, None).partitions[0]
+    damaged = tmp_path / "damaged.bson"
+    damaged.write_bytes(SHOP.read_bytes()[:-1])
+    cut = open_source(str(damaged), plan.reading.fields, None).partitions[0]
+    works = [WorkerTask(one, plan, environment(zones_of(plan))) for one in (whole, cut, whole)]
+    answers = client.submit(count, works).result(timeout=40)
+    assert [answer.result.failure is None for answer in answers] == [True, False]
+
+
 CANCELLATION: Final = threading.Event()
 STOPPED: Final = threading.Event()
 ASSIGNED_AGAIN: Final = threading.Event()
@@ -140,15 +151,15 @@ def test_a_reassigned_task_drops_the_result_of_its_cancelled_run(client: Any, tm
     entry = Entry(LocalFolder(tmp_path / "kept"), "a-b-c.partition", exists=True)
     work = WorkerTask(Stopped(partition), plan, environment(zones_of(plan)), entry)
     tasks = client.cluster.workers[0].state.tasks
-    first = client.submit(count, work, key="again")
+    first = client.submit(count, (work,), key="again")
     assert CANCELLATION.wait(40)
     first.cancel()
     assert STOPPED.wait(40)
-    second = client.submit(count, work, key="again")
+    second = client.submit(count, (work,), key="again")
     wait_until(lambda: tasks["again"].state == "executing")
     ASSIGNED_AGAIN.set()
     whole = count_partition(partition, plan).counts
-    assert second.result(timeout=40).result.counts == whole
+    assert [answer.result.counts for answer in second.result(timeout=40)] == [whole]
     stored = entry.load(plan)
     assert stored is not None
     assert stored.counts == whole
@@ -201,7 +212,7 @@ def test_a_transfer_that_waits_for_others_does_not_time_out(client: Any) -> None
     for _ in range(taken):
         threading.Timer(0.5, client.loop.add_callback, [others.release]).start()
     cluster = Cluster(client, "here")
-    cluster.wait_for(cluster.submit("nap", time.sleep, 0.05), lambda: None)
+    cluster.wait_for([cluster.submit("nap", time.sleep, 0.05)], lambda: None)
 
 
 def counted(tmp_path: Path) -> PartitionResult:
@@ -214,7 +225,7 @@ def counted(tmp_path: Path) -> PartitionResult:
 
 def test_the_ranges_of_a_result_add_up_to_it(tmp_path: Path) -> None:
     result = counted(tmp_path)
-    frames = merge_results([ExpectedCounts("x", result.counts)], WorkerResult(result))
+    frames = merge_results([{0: ExpectedCounts("x", result.counts)}], [WorkerResult(result, 0)])
     parts = [bucket_of(frames, number, 3) for number in range(3)]
     assert min(len(daily) for daily, _ in parts) > 0
     daily, kinds = sum_frames(*parts)
@@ -225,7 +236,7 @@ def test_the_ranges_of_a_result_add_up_to_it(tmp_path: Path) -> None:
 
 def test_a_recount_with_another_result_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^shop\.orders changed while it was read") as caught:
-        merge_results([ExpectedCounts("shop.orders", Counts())], WorkerResult(counted(tmp_path)))
+        merge_results([{0: ExpectedCounts("shop.orders", Counts())}], [WorkerResult(counted(tmp_path), 0)])
     assert "Run the same command again" in caught.value.hint
 
 
