@@ -63,13 +63,13 @@ def _is(text: Bytes, start: Int, end: Int, word: Bytes) -> Bool:
 
 
 @helper
-def read_text_time(text: Bytes, slot: Int, slots: Slots, minute: Int64s) -> None:
+def read_text_time(text: Bytes, slot: Int, slots: Slots, day: Int64s) -> None:
     """Convert a string slot to an instant; empty text is a missing value.
 
-    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
     """
     start, end = slots.start[slot], slots.start[slot] + slots.length[slot]
-    instant, valid = instant_of_similar_text(text, start, end, minute)
+    instant, valid = instant_of_similar_text(text, start, end, day)
     slots.number[slot] = instant
     slots.kind[slot] = kinds.DATE if valid else kinds.MISSING if end == start else kinds.UNREADABLE
 
@@ -110,11 +110,11 @@ def read_text_id(text: Bytes, slot: Int, slots: Slots) -> None:
 
 
 @kernel
-def read_text_times(text: Bytes, column: Slots, minute: Int64s) -> None:
+def read_text_times(text: Bytes, column: Slots, day: Int64s) -> None:
     """Convert string slots to instants, in place; see `read_text_time`."""
     for row in range(column.kind.size):
         if column.kind[row] == kinds.STRING:
-            read_text_time(text, row, column, minute)
+            read_text_time(text, row, column, day)
 
 
 @kernel

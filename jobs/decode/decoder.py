@@ -167,7 +167,7 @@ class JsonDecoder(_TextDecoder):
         self._buffers = new_walk_buffers()
         self._templates = new_json_templates(len(self._paths))
         self._found = new_found(len(self._paths))
-        self._minute = np.zeros(3, np.int64)
+        self._day = np.zeros(3, np.int64)
         self._one_line = one_line
 
     def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:
@@ -181,7 +181,7 @@ class JsonDecoder(_TextDecoder):
             self._buffers,
             self._templates,
             self._found,
-            self._minute,
+            self._day,
             self._slots,
             self._scratch,
             self.merchants.state,

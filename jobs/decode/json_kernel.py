@@ -47,7 +47,7 @@ def decode_json(
     buffers: WalkBuffers,
     templates: JsonTemplates,
     found: Found,
-    minute: Int64s,
+    day: Int64s,
     slots: Slots,
     scratch: Bytes,
     merchants: MerchantState,
@@ -57,7 +57,7 @@ def decode_json(
 
     :param one_line: one document per line; else documents are separated by white space and commas, which have been
         validated.
-    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
     :param outputs: out, their results.
     """
     at = start
@@ -81,7 +81,7 @@ def decode_json(
             if after < 0:
                 return DAMAGED, -1 - after
             learn_template(data, at, after, templates, found)
-        if not read_slots(data, found, slots, scratch, minute):
+        if not read_slots(data, found, slots, scratch, day):
             return SCRATCH_FULL, at
         if one_line:
             rest = skip_space(data, after, end, True)

@@ -337,10 +337,10 @@ def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, s
 
 
 @helper
-def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, minute: Int64s) -> Bool:
+def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, day: Int64s) -> Bool:
     """Read all located values into the slots; False if `scratch` is too small for the unescaped strings.
 
-    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
     """
     used = np.int64(0)
     for slot in range(slots.kind.size):
@@ -352,7 +352,7 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, minute: 
         elif reader == READ_OBJECT_ID:
             _read_object_id(data, at, end, slot, slots)
         elif reader == READ_DATE:
-            instant, valid = instant_of_similar_text(data, at, end, minute)
+            instant, valid = instant_of_similar_text(data, at, end, day)
             slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
             slots.number[slot] = instant
         elif reader == READ_STRING:

@@ -31,6 +31,7 @@ def callable_from_python(helper: Any) -> Any:
 
 
 days_from_civil = callable_from_python(numbers.days_from_civil)
+instant_of_similar_text = callable_from_python(numbers.instant_of_similar_text)
 instant_of_text = callable_from_python(numbers.instant_of_text)
 integer_of_decimal128 = callable_from_python(numbers.integer_of_decimal128)
 integer_of_double = callable_from_python(numbers.integer_of_double)
@@ -52,7 +53,13 @@ def parsed(text: str) -> tuple[int, str]:
 
 
 def instant(text: str) -> int | None:
-    found, valid = instant_of_text(memory(text.encode()), 1, 1 + len(text.encode()))
+    content = text.encode()
+    found, valid = instant_of_text(memory(content), 1, 1 + len(content))
+    day = np.zeros(3, np.int64)
+    for _ in range(2):  # of another day than the last, then of the same
+        similar, is_valid = instant_of_similar_text(memory(content), 1, 1 + len(content), day)
+        assert bool(is_valid) == bool(valid)
+        assert similar == found or not valid
     return int(found) if valid else None
 
 
