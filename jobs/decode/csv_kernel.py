@@ -127,7 +127,7 @@ def decode_plain_rows(
     slot_of_column: Int64s,
     readers: Bytes,
     rules: Rules,
-    minute: Int64s,
+    day: Int64s,
     rows_before: Int64s,
     slots: Slots,
     merchants: MerchantState,
@@ -139,7 +139,7 @@ def decode_plain_rows(
 
     :param slot_of_column: the slot of each column, or `NO_SLOT`.
     :param readers: for each slot `AS_TIME`, `AS_AMOUNT` or `AS_ID`.
-    :param minute: see `jobs.decode.numbers.instant_of_similar_text`.
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
     :param rows_before: in and out, the number of rows before `start`; rejects are identified by row number.
     :param outputs: out, their results.
     """
@@ -170,7 +170,7 @@ def decode_plain_rows(
             return DAMAGED, at
         for slot in range(readers.size):
             if readers[slot] == AS_TIME:
-                read_text_time(data, slot, slots, minute)
+                read_text_time(data, slot, slots, day)
             elif readers[slot] == AS_AMOUNT:
                 read_text_amount(data, slot, slots, False)
             else:

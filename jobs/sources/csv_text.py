@@ -221,7 +221,7 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         readers = {fields.amount: AS_AMOUNT, fields.time: AS_TIME}
         self._slot_of_column = np.array([slots.get(name, NO_SLOT) for name in names], np.int64)
         self._readers = np.array([readers.get(path, AS_ID) for path in self._paths], np.uint8)
-        self._minute = np.zeros(3, np.int64)
+        self._day = np.zeros(3, np.int64)
         self._rows_before = np.zeros(1, np.int64)
         self._rows: _Rows | None = None
 
@@ -238,7 +238,7 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
             self._slot_of_column,
             self._readers,
             self._rules,
-            self._minute,
+            self._day,
             self._rows_before,
             self._slots,
             self.merchants.state,
@@ -268,7 +268,7 @@ class CsvDecoder(TableDecoder):
         self._fields = fields
         self._names = names
         self._delimiter = delimiter
-        self._minute = np.zeros(3, np.int64)
+        self._day = np.zeros(3, np.int64)
         self._plain = _PlainDecoder(fields, window, names, self.merchants)
         formats = fields.formats
         self._is_plain = delimiter == DELIMITERS[0] and not (formats.converts or formats.csv_decimal_comma)
@@ -290,7 +290,7 @@ class CsvDecoder(TableDecoder):
         columns, text = text_slots(values)
         for path, column in zip(paths, columns, strict=True):
             if path == self._fields.time and formats.time_format is None:
-                read_text_times(text, column, self._minute)
+                read_text_times(text, column, self._day)
             elif path == self._fields.time:
                 column.kind[(column.kind == kinds.STRING) & (column.length == 0)] = kinds.MISSING
             elif path == self._fields.amount:
