@@ -38,7 +38,7 @@ def _queueing(settings: Settings) -> tuple[Callable[[str], None], Callable[[], i
 
     @cache
     def celery() -> Celery:
-        from core.notifications.broker import make_celery  # takes a third of a second, in the background
+        from core.notifications.broker import make_celery  # which gunicorn's master has imported
 
         return make_celery(settings)
 

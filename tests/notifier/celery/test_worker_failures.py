@@ -18,7 +18,7 @@ from core.notifications.background_queue import BackgroundQueue
 from core.notifications.broker import queue_delivery
 from core.notifications.events import LogStatus
 
-KINDS = ("plain", "askable", "recognising")
+KINDS = ("plain", "lookup", "idempotent")
 
 
 _METRICS_HOST = "127.0.0.2"  # of loopback too, and not the default
@@ -72,8 +72,8 @@ def test_a_message_of_a_killed_child_process_is_recovered(running: NotifierServi
     # A message that the gateway has is not sent again: status lookup, idempotency, or unknown.
     assert _by_kind(running, added) == {
         "plain": ("unknown", 1, 1),
-        "askable": ("success", 1, 1),
-        "recognising": ("success", 2, 1),
+        "lookup": ("success", 1, 1),
+        "idempotent": ("success", 2, 1),
     }
 
 
@@ -81,8 +81,8 @@ def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(runni
     added = {kind: running.add(kind, body="exit") for kind in KINDS}
     assert _by_kind(running, added) == {
         "plain": ("unknown", 1, 0),
-        "askable": ("dead", MAX_ATTEMPTS, 0),
-        "recognising": ("unknown", MAX_ATTEMPTS, 0),
+        "lookup": ("dead", MAX_ATTEMPTS, 0),
+        "idempotent": ("unknown", MAX_ATTEMPTS, 0),
     }
     begun = len(running.gateway.lines("begun"))
     time.sleep(1)
@@ -91,8 +91,8 @@ def test_a_poison_message_that_kills_every_process_ends_as_dead_or_unknown(runni
 
 
 def test_hanging_senders_are_stopped_by_the_time_limits(running: NotifierServices) -> None:
-    added = {"plain": running.add("plain", body="late 60"), "askable": running.add("askable", body="stuck")}
-    assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "askable": ("success", 1, 1)}
+    added = {"plain": running.add("plain", body="late 60"), "lookup": running.add("lookup", body="stuck")}
+    assert _by_kind(running, added) == {"plain": ("unknown", 1, 0), "lookup": ("success", 1, 1)}
     error = running.ended(added["plain"])[0].state.error_message
     assert (error or "").startswith("the sender failed with SoftTimeLimitExceeded")
 

@@ -35,8 +35,8 @@ def test_two_workers_on_the_same_messages_send_each_once(idle: NotifierServices)
 
 def test_the_messages_of_a_killed_worker_are_taken_over(idle: NotifierServices) -> None:
     killed = idle.run_worker()
-    added = [idle.add("askable", "recognising", body="slow 1"), idle.add("plain", body="slow 1")]
-    for channel, one in zip(("askable", "plain"), added, strict=True):
+    added = [idle.add("lookup", "idempotent", body="slow 1"), idle.add("plain", body="slow 1")]
+    for channel, one in zip(("lookup", "plain"), added, strict=True):
         idle.sender_of(f"{one}:{channel}")
     killed.kill_all()
     idle.run_worker()

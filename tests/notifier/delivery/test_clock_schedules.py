@@ -52,7 +52,7 @@ def _schedules() -> st.SearchStrategy[list[ScheduledDelivery]]:
 
 @dataclass
 class Hosts:
-    """Two hosts over one store, and one gateway, with status lookup if `askable`."""
+    """Two hosts over one store, and one gateway, perhaps with status lookup."""
 
     hosts: list[DeliveryHarness]
     sender: ScriptedSender
@@ -125,14 +125,14 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         yield Hosts(hosts, sender, has_status_lookup=False)
 
 
-@given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), turns=_schedules())
+@given(skew_s=st.sampled_from([-600.0, -LEASE_S, -1.0, 0.0, 60.0, LEASE_S, 600.0, 86_400.0]), schedule=_schedules())
 @tries(200)
 def test_with_any_clock_skew_an_ambiguous_message_is_never_sent_again(
-    opened: Hosts, skew_s: float, turns: list[ScheduledDelivery]
+    opened: Hosts, skew_s: float, schedule: list[ScheduledDelivery]
 ) -> None:
     opened.has_status_lookup = False
     sent = opened.begin(0, skew_s)
-    for scheduled in turns:
+    for scheduled in schedule:
         opened.run(scheduled, sent)
     opened.settle(sent)
 
@@ -144,14 +144,14 @@ def test_with_any_clock_skew_an_ambiguous_message_is_never_sent_again(
         assert len(opened.taken) == (log.state.status is LogStatus.SUCCESS)
 
 
-@given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), turns=_schedules())
+@given(skew_s=st.floats(-LEASE_S / 2, LEASE_S / 2), schedule=_schedules())
 @tries(200)
 def test_with_clock_skew_of_half_a_lease_nothing_is_claimed_twice(
-    opened: Hosts, skew_s: float, turns: list[ScheduledDelivery]
+    opened: Hosts, skew_s: float, schedule: list[ScheduledDelivery]
 ) -> None:
     opened.has_status_lookup = True
     sent = opened.begin(0, skew_s)
-    for scheduled in turns:
+    for scheduled in schedule:
         opened.run(scheduled, sent)
     opened.settle(sent)
 

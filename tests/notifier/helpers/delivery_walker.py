@@ -24,7 +24,7 @@ from core.notifications.model import NotificationStatus
 from core.stores import Stores, open_stores
 
 CHANNELS = ("sms", "email")
-KINDS = {"plain": PlainSender, "askable": LookupSender, "recognising": IdempotentSender}
+KINDS = {"plain": PlainSender, "lookup": LookupSender, "idempotent": IdempotentSender}
 _MOST_ROUNDS = 30
 
 

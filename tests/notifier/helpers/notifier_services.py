@@ -33,8 +33,8 @@ _START_TIMEOUT_S = 90
 _WORKER = ("worker", "-l", "info", "--without-gossip", "--without-mingle")
 _SENDERS = {
     "plain": "delivery_senders.PlainSender",
-    "askable": "delivery_senders.LookupSender",
-    "recognising": "delivery_senders.IdempotentSender",
+    "lookup": "delivery_senders.LookupSender",
+    "idempotent": "delivery_senders.IdempotentSender",
 }
 
 
