@@ -21,6 +21,7 @@ from jobs.decode.json_templates import new_json_templates
 from jobs.decode.json_values import new_found
 from jobs.decode.json_walk import new_walk_buffers
 from jobs.decode.merchants import MerchantTable
+from jobs.decode.numbers import new_day
 from jobs.decode.outputs import DAMAGED, DONE, MERCHANTS_FULL, SCRATCH_FULL, Outputs, new_outputs
 from jobs.decode.plan import Fields, plan_paths
 from jobs.decode.reasons import describe
@@ -167,7 +168,7 @@ class JsonDecoder(_TextDecoder):
         self._buffers = new_walk_buffers()
         self._templates = new_json_templates(len(self._paths))
         self._found = new_found(len(self._paths))
-        self._day = np.zeros(3, np.int64)
+        self._day = new_day()
         self._one_line = one_line
 
     def _run(self, chunk: Chunk, at: int, end: int, outputs: Outputs) -> tuple[int, int]:

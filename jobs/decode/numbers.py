@@ -346,11 +346,16 @@ def local_time_of_text(text: Bytes, start: Int, end: Int) -> tuple[Int, Int]:
     return days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + milliseconds, at
 
 
+def new_day() -> Int64s:
+    """The last day before the first text: no text has it."""
+    return np.full(3, -1, np.int64)
+
+
 @helper
 def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> tuple[Int, Bool]:
     """`instant_of_text`, faster if successive texts are of the same day of UTC, as in a log.
 
-    :param last: in and out, the 11 bytes of the last day as two integers, and its first instant; initially zeros.
+    :param last: in and out, the 11 bytes of the last day as two integers, and its first instant; see `new_day`.
     """
     length = end - start
     if length < 20 or length == 21 or length > 24 or text[end - 1] != 0x5A:

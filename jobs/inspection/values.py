@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
+from types import NoneType
 from typing import Any, Final
 
 import numpy as np
-from bson import DatetimeMS, Decimal128, Int64, ObjectId, encode
+from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId, encode
 
 from jobs.decode.batch import Chunk
 from jobs.decode.classify import Window
@@ -49,6 +50,8 @@ _FIELDS: Final = Fields("merchant", "amount", "time")
 _COUNTED: Final = {"merchant": "x", "amount": 0, "time": datetime(2000, 1, 1, tzinfo=UTC)}
 """A document that a run counts with the default formats."""
 _TOO_LARGE: Final = Decimal128("1E+30")
+_READ: Final = (bool, int, float, NoneType, datetime, DatetimeMS, Decimal128, ObjectId)
+"""The types besides text that a decoder reads. It rejects all others for their type, so their content is not needed."""
 
 
 def type_name(value: Any) -> str:
@@ -116,11 +119,11 @@ def _element(name: str, value: Any) -> bytes:
     """An element of a BSON document with a value that the decoder classifies like `value`; empty if it is `MISSING`."""
     if value is MISSING:
         return b""
-    if isinstance(value, str):  # `encode` would refuse text that is not UTF-8
+    if isinstance(value, str) and not isinstance(value, Code):  # `encode` would refuse text that is not UTF-8
         text = value.encode("utf-8", "surrogatepass") + b"\0"
         return b"\x02" + name.encode() + b"\0" + len(text).to_bytes(4, "little") + text
-    if isinstance(value, OtherType | list | dict):
-        value = b""
-    elif isinstance(value, int) and not _fits(value, 64):
+    if isinstance(value, int) and not _fits(value, 64):
         value = _TOO_LARGE
+    elif not isinstance(value, _READ):
+        value = b""
     return encode({name: value})[4:-1]

@@ -124,6 +124,7 @@ class Cluster:
         self._run = f"{time.time_ns():x}"
         self._counted: dict[int, _Counted] = {}
         self._confirmed: list[_Counted] = []
+        self._confirmed_rows = 0
         self._sums: dict[int, Any] = {}
         self._buckets = 1
         self._threads = 1
@@ -131,8 +132,14 @@ class Cluster:
     def take(self, task: Task, confirmed: PartitionResult) -> None:
         """Record a result that the `Merger` has confirmed."""
         counted = self._counted.pop(task.number)
-        if counted.answer.result is confirmed:  # else no document begins in the partition: the first guess was wrong
-            self._confirmed.append(counted)
+        if counted.answer.result is not confirmed:
+            return  # no document begins in the partition: the first guess was wrong
+        # A batch is not divided, or its results would be sent twice.
+        are_enough = len(self._confirmed) >= _REDUCED_TOGETHER and self._confirmed_rows >= PART_ROWS
+        if are_enough and self._confirmed[-1].future is not counted.future:
+            self._reduce()
+        self._confirmed.append(counted)
+        self._confirmed_rows += counted.answer.rows
 
     def count(
         self,
@@ -187,9 +194,6 @@ class Cluster:
                     if again is not None:
                         waiting.put_back([again])
                 self.status.done = merger.next
-                rows = sum(one.answer.rows for one in self._confirmed)
-                if len(self._confirmed) >= _REDUCED_TOGETHER and rows >= PART_ROWS:
-                    self._reduce()
         self._reduce()
         tick()
         return self._sums_by_range(tick)
@@ -227,7 +231,7 @@ class Cluster:
         expected: dict[Any, dict[int, ExpectedCounts]] = defaultdict(dict)
         for one in self._confirmed:
             expected[one.future][one.number] = ExpectedCounts(one.task.partition.name, one.answer.result.counts)
-        self._confirmed = []
+        self._confirmed, self._confirmed_rows = [], 0
         # Sum before splitting: consecutive results have most merchants in common.
         some = self.submit("merge", merge_results, list(expected.values()), *expected)
         for bucket in range(self._buckets):
@@ -379,8 +383,8 @@ class _Waiting:
         self._begins = [0, *itertools.accumulate(min(max(size, least), _BATCH_BYTES) for size in sizes)]
 
     def put_back(self, tasks: Sequence[Task]) -> None:
-        """Let `tasks` be the next."""
-        self._tasks.extendleft(reversed(tasks))
+        """Return tasks of a batch; the order of the source remains, as the first one may be awaited by the merger."""
+        self._tasks = deque(sorted([*tasks, *self._tasks], key=lambda task: task.number))
 
     def batch(self, threads: int) -> list[Task]:
         """The next tasks to submit, for the current number of worker threads; empty if none may be submitted yet."""
@@ -432,7 +436,7 @@ class _Pace:
 def _shown(batch: Sequence[Task]) -> str:
     partition, *others = (task.partition for task in batch)
     end = "its end" if partition.end is None else partition.end
-    more = f" and the {len(others)} partitions after it" if others else ""
+    more = f" and {len(others)} later partitions" if others else ""
     return f"{partition.name} from {partition.start} to {end}{more}"
 
 

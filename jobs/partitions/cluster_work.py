@@ -138,6 +138,8 @@ class WorkerResult:
 def count(works: Sequence[WorkerTask]) -> list[WorkerResult]:
     """Count partitions one after another, up to the first that fails, or that is the last to be read.
 
+    Also up to the first with which the rejects exceed the limit of one partition, as all are sent in one message.
+
     Also checks the environment, as workers may join or restart later.
 
     :raises ServiceError: this worker's environment differs, or the program failed.
@@ -162,7 +164,8 @@ def count(works: Sequence[WorkerTask]) -> list[WorkerResult]:
                     "Nothing was published. Read this source without --cluster to see more.",
                 ) from None
             result = found[-1].result
-            if result.failure is not None or work.plan.stops_after(result.leading):
+            rejects = sum(one.result.rejects.size for one in found)
+            if result.failure or work.plan.stops_after(result.leading) or rejects > work.plan.rejects.size:
                 break
     return found
 

@@ -37,6 +37,7 @@ from jobs.decode.documents import row_document
 from jobs.decode.formats import DELIMITERS
 from jobs.decode.jit import PADDING, Bytes, Int64s
 from jobs.decode.merchants import MerchantTable
+from jobs.decode.numbers import new_day
 from jobs.decode.outputs import Outputs
 from jobs.decode.plan import NO_SLOT, Fields
 from jobs.decode.reasons import describe
@@ -221,7 +222,7 @@ class _PlainDecoder(CompiledDecoder[Chunk]):
         readers = {fields.amount: AS_AMOUNT, fields.time: AS_TIME}
         self._slot_of_column = np.array([slots.get(name, NO_SLOT) for name in names], np.int64)
         self._readers = np.array([readers.get(path, AS_ID) for path in self._paths], np.uint8)
-        self._day = np.zeros(3, np.int64)
+        self._day = new_day()
         self._rows_before = np.zeros(1, np.int64)
         self._rows: _Rows | None = None
 
@@ -268,7 +269,7 @@ class CsvDecoder(TableDecoder):
         self._fields = fields
         self._names = names
         self._delimiter = delimiter
-        self._day = np.zeros(3, np.int64)
+        self._day = new_day()
         self._plain = _PlainDecoder(fields, window, names, self.merchants)
         formats = fields.formats
         self._is_plain = delimiter == DELIMITERS[0] and not (formats.converts or formats.csv_decimal_comma)

@@ -425,8 +425,8 @@ class ParquetChunks:
 
     def _read(self, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         # The pages of a row group can only be decoded in order, so one thread at a time asks for the next rows, and
-        # meanwhile others convert theirs. Only if there is no other partition, Arrow's threads decode the columns in
-        # parallel: waiting for them costs more than it gains while other row groups are read.
+        # meanwhile others convert theirs. Arrow's threads decode the columns in parallel only if the file has no other
+        # partition: waiting for them costs more than it gains while other row groups are read.
         parquet, groups = self._table.parquet, range(self._groups.first, self._groups.end)
         is_whole = len(groups) == parquet.num_row_groups
         return parquet.iter_batches(_ROWS, groups, columns, use_threads=is_whole)  # type: ignore[no-any-return]

@@ -235,15 +235,15 @@ class TestChanging:
         """The clock is read between reading and replacing, when the test makes another import."""
         others: list[dict[str, dict[Locale, str]]] = [{"7": {"fa": "هفت"}}]
 
-        def meddle() -> int:
+        def write_meanwhile() -> int:
             if others:
                 current = stores.merchant_names.read()
                 names = {**current.by_merchant, **others.pop()}
                 stores.merchant_names.replace(names, after=current.version, now_ms=6)
             return 5
 
-        change_names(stores.merchant_names, NameChange(frozenset(), None, NAMES), meddle, dry_run=False)
+        change_names(stores.merchant_names, NameChange(frozenset(), None, NAMES), write_meanwhile, dry_run=False)
         assert stores.merchant_names.read().by_merchant == {**NAMES, "7": {"fa": "هفت"}}
         others += [{str(number): {"fa": "x"}} for number in range(20)]
         with pytest.raises(StoreBusy):
-            change_names(stores.merchant_names, NameChange(None), meddle, dry_run=False)
+            change_names(stores.merchant_names, NameChange(None), write_meanwhile, dry_run=False)

@@ -55,12 +55,16 @@ def parsed(text: str) -> tuple[int, str]:
 def instant(text: str) -> int | None:
     content = text.encode()
     found, valid = instant_of_text(memory(content), 1, 1 + len(content))
-    day = np.zeros(3, np.int64)
+    day = numbers.new_day()
     for _ in range(2):  # of another day than the last, then of the same
         similar, is_valid = instant_of_similar_text(memory(content), 1, 1 + len(content), day)
         assert bool(is_valid) == bool(valid)
         assert similar == found or not valid
     return int(found) if valid else None
+
+
+def test_nul_bytes_are_no_day() -> None:
+    assert instant("\0" * 11 + "12:00:00Z") is None
 
 
 numerals = st.one_of(

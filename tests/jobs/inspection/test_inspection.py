@@ -81,6 +81,7 @@ EDGES = [
     {"a": 1}, bson.Int64(5), bson.ObjectId(), bson.Decimal128("1E+3"), bson.Decimal128("0E+6000"),
     bson.Decimal128("9223372036854775808"), bson.Decimal128("0.5"), bson.Decimal128("NaN"),
     b"12", AT, bson.Timestamp(1, 1), bson.DatetimeMS(10**15), "پ", bson.Decimal128("-Infinity"),
+    bson.Code("f()"), bson.Code("f()", {"a": 1}), bson.Regex("a.b"),
 ]  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def filled(runner: JobRunner, first_refresh: FirstRefresh, tmp_path: Path) -> Jo
     return runner
 
 
-def meddle(folder: Path, statement: str) -> None:
+def change_store(folder: Path, statement: str) -> None:
     """Change the summaries as another program might."""
     with closing(sqlite3.connect(folder / "summaries.db")) as connection, connection:
         assert connection.execute(statement).rowcount == 1
@@ -97,7 +97,7 @@ def test_a_summary_changed_by_another_program_is_repaired(
     filled: JobRunner, tmp_path: Path, mode: str, key: str, of: str
 ) -> None:
     changes = "SET amount = amount + 5, count = count - 1"
-    meddle(tmp_path, f"UPDATE summary_transaction {changes} WHERE mode = '{mode}' AND key = '{key}' AND {of}")
+    change_store(tmp_path, f"UPDATE summary_transaction {changes} WHERE mode = '{mode}' AND key = '{key}' AND {of}")
     by_hand = drift_by_hand(filled)
     assert len(by_hand) == 1
     assert drift_of(filled.verify()) == by_hand
@@ -110,8 +110,10 @@ def test_a_summary_changed_by_another_program_is_repaired(
 
 
 def test_a_summary_removed_or_added_by_another_program_is_repaired(filled: JobRunner, tmp_path: Path) -> None:
-    meddle(tmp_path, "DELETE FROM summary_transaction WHERE mode = 'weekly' AND key = '1402/W49' AND merchant_id = '7'")
-    meddle(
+    change_store(
+        tmp_path, "DELETE FROM summary_transaction WHERE mode = 'weekly' AND key = '1402/W49' AND merchant_id = '7'"
+    )
+    change_store(
         tmp_path,
         "INSERT INTO summary_transaction (mode, key, merchant_id, amount, count, period_start, period_end) "
         "SELECT mode, key, 'made up', 3, 2, period_start, period_end "

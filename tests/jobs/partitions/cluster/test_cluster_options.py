@@ -13,9 +13,9 @@ from core.errors import UsageError
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.partitions.cluster_runner import _Pace, _require_picklable, _Waiting, require_cluster
-from jobs.partitions.cluster_work import WorkerTask, differences_between, environment, zones_of
-from jobs.partitions.count_partition import CountPlan
+from jobs.partitions.cluster_runner import Cluster, _Counted, _Pace, _require_picklable, _Waiting, require_cluster
+from jobs.partitions.cluster_work import WorkerResult, WorkerTask, differences_between, environment, zones_of
+from jobs.partitions.count_partition import CountPlan, PartitionResult
 from jobs.partitions.merging import Merger
 from jobs.runs.rejects import RejectLimits
 from jobs.sources.file_partition import FileFormat, FilePartition
@@ -113,9 +113,29 @@ def test_partitions_of_unknown_size_are_counted_one_by_one_and_few_ahead_of_the_
     assert batches(waiting(None, 100), 4) == [1] * 12
 
 
-def test_partitions_that_were_put_back_are_next() -> None:
-    tasks = waiting(2**27, 20)
-    first, second = tasks.batch(2), tasks.batch(2)
-    tasks.put_back(second)
-    tasks.put_back(first[2:])
-    assert [task.number for task in tasks.batch(2)] == [2, 3, 4, 5]
+def test_partitions_that_were_put_back_are_next_in_the_order_of_the_source() -> None:
+    tasks = waiting(2**27, 50)
+    submitted = [tasks.batch(4) for _ in range(12)]
+    tasks.put_back(submitted[0][2:])
+    tasks.put_back(submitted[9])
+    # The merger waits for partition 0, and workers were lost: the batches far ahead have to wait.
+    assert [task.number for task in tasks.batch(1)] == [2, 3]
+    assert tasks.batch(1) == []
+
+
+def test_few_results_are_merged_together_even_if_the_first_batch_ends_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, merged = Cluster(None, "here"), list[int]()
+
+    def submit(kind: str, function: object, *arguments: list[dict[int, object]]) -> None:
+        if kind == "merge":
+            merged.append(sum(map(len, arguments[0])))
+
+    monkeypatch.setattr(cluster, "submit", submit)
+    tasks, result = waiting(2**27, 80)._merger.tasks, PartitionResult(first=0, last=1)
+    futures = [object() for _ in tasks]
+    for task in tasks:
+        batch, number = divmod(task.number, 3)
+        cluster._counted[task.number] = _Counted(task, WorkerResult(result, 100_000), futures[batch], number)
+    for task in tasks:
+        cluster.take(task, result)
+    assert merged == [18, 18, 18, 18]

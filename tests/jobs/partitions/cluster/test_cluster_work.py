@@ -181,14 +181,14 @@ def kills_the_scheduler(cluster: DaskCluster) -> Callable[[pl.DataFrame], None]:
 
 @pytest.mark.skipif(not THOROUGH, reason="THOROUGH=1 starts clusters to end their processes")
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "sentence"),
     [
         (kills_its_worker, "the workers that counted the sums died, 1 in a row"),
         (kills_the_scheduler, "the connection to the scheduler at here was lost"),
     ],
 )
 def test_sums_lost_during_the_merge_are_reported(
-    function: Callable[[DaskCluster], Callable[[pl.DataFrame], None]], said: str, tmp_path: Path
+    function: Callable[[DaskCluster], Callable[[pl.DataFrame], None]], sentence: str, tmp_path: Path
 ) -> None:
     from distributed import Client
 
@@ -200,7 +200,7 @@ def test_sums_lost_during_the_merge_are_reported(
         sums = ClusterSums(cluster, [cluster.submit("range", pl.DataFrame)], [])
         with pytest.raises(ServiceError) as caught:
             sums.map(function(dask))
-        assert caught.value.sentence == said
+        assert caught.value.sentence == sentence
 
 
 def test_a_transfer_that_waits_for_others_does_not_time_out(client: Any) -> None:
