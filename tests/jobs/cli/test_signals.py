@@ -182,6 +182,8 @@ def test_ctrl_c_during_start_up_shows_no_traceback(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert f"{ROOT}/jobs" not in err
+        if "Fatal Python error: init_" in err:  # on a slow machine, Python was not ready to run a program
+            continue
         assert process.returncode in (0, 130, -signal.SIGINT), err
         assert (process.returncode == 0) == out.startswith("Read 300 documents")
 
