@@ -136,11 +136,10 @@ class WorkerResult:
 
 
 def count(works: Sequence[WorkerTask]) -> list[WorkerResult]:
-    """Count partitions one after another, up to the first that fails, or that is the last to be read.
+    """Count partitions one after another, up to the first that fails or is the last to be read.
 
-    Also up to the first with which the rejects exceed the limit of one partition, as all are sent in one message.
-
-    Also checks the environment, as workers may join or restart later.
+    It also ends when their rejects, which are sent in one message, exceed the limit of one partition. It first checks
+    the environment, as workers may join or restart later.
 
     :raises ServiceError: this worker's environment differs, or the program failed.
     :raises distributed.Reschedule: the task was cancelled.
