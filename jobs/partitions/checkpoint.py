@@ -201,18 +201,21 @@ class Checkpoint:
     def __init__(self, folder: CheckpointFolder, fingerprint: str) -> None:
         self._folder = folder
         self._fingerprint = fingerprint
-        self._stored_names: set[str] = set()
+        self._found_names: set[str] = set()
+        self._versions: set[str] = set()
         self.reused = 0
         """Number of results that were loaded."""
 
     @contextlib.contextmanager
     def resume_hint(self) -> Iterator[None]:
-        """Add to the hint of an `Interrupted` that the next run resumes, if results are stored."""
+        """Say in the hint of an `Interrupted` that the next run resumes."""
         try:
             yield
         except Interrupted as error:
-            if self._stored_names:
-                error.hint = f"Run the same command again; it resumes with the results in {self._folder.shown}."
+            # The workers of a cluster may have stored results that this process does not know of.
+            error.hint = (
+                f"Run the same command again; it resumes with the results in {self._folder.shown}, if any were stored."
+            )
             raise
 
     @contextlib.contextmanager
@@ -247,10 +250,11 @@ class Checkpoint:
                 if source not in current or name.split(".")[0].count("-") != 2:
                     continue
                 if name.endswith(_ENDING) and name.rpartition("-")[0] in current[source]:
-                    self._stored_names.add(name)
+                    self._found_names.add(name)
                     continue
                 self._folder.remove(name)
                 discarded[source] = discarded.get(source, 0) + name.endswith(_ENDING)
+        self._versions = set().union(*current.values())
         named = {_source_digest(one): one.name for one in identified}
         return tuple(
             f"{count} result(s) of {named[source]} in the checkpoint were discarded: the source has changed since, or "
@@ -273,30 +277,24 @@ class Checkpoint:
         :raises ServiceError: it cannot be written.
         """
         entry = self.entry(partition, plan)
-        if entry is not None and entry.store(plan, result, takes_rejects=takes_rejects):
-            self._stored_names.add(entry.name)
+        if entry is not None:
+            entry.store(plan, result, takes_rejects=takes_rejects)
 
     def entry(self, partition: Partition, plan: CountPlan) -> Entry | None:
         """The entry for the result of `partition`; None if the partition has no identity."""
         if partition.identity() is None:
             return None
         name = self._name(partition, plan)
-        return Entry(self._folder, name, name in self._stored_names)
-
-    def record(self, entry: Entry, *, reused: bool) -> None:
-        """Record a result that another process has stored, or with `reused` has loaded."""
-        self.reused += reused
-        self._stored_names.add(entry.name)
+        return Entry(self._folder, name, name in self._found_names)
 
     def remove(self) -> None:
-        """Remove all results that this run has stored or could use.
+        """Remove all results that this run or its workers have stored or could use.
 
         :raises ServiceError: removal failed.
         """
         with _errors_of(self._folder):
-            of_this_run = {name.rpartition("-")[0] for name in self._stored_names}
             for name in self._folder.names():
-                if name.rpartition("-")[0] in of_this_run:
+                if name.rpartition("-")[0] in self._versions:
                     self._folder.remove(name)
 
     def _name(self, partition: Partition, plan: CountPlan) -> str:
@@ -328,15 +326,15 @@ class Entry:
         except _UNREADABLE:
             return None  # count the partition again
 
-    def store(self, plan: CountPlan, result: PartitionResult, *, takes_rejects: bool) -> bool:
-        """Store a result, if it is reproducible; returns whether it was stored.
+    def store(self, plan: CountPlan, result: PartitionResult, *, takes_rejects: bool) -> None:
+        """Store a result, if it is reproducible.
 
         :raises ServiceError: it cannot be written.
         """
-        if result.failure is not None:
-            return False
-        if (result.counts.rejected and not takes_rejects) or plan.stops_after(result.leading):
-            return False
+        if result.failure is not None or plan.stops_after(result.leading):
+            return
+        if result.counts.rejected and not takes_rejects:
+            return
         with (
             _errors_of(self.folder),
             tempfile.SpooledTemporaryFile(4 * _BLOCK_BYTES, dir=_temporary_folder(plan)) as content,
@@ -344,7 +342,6 @@ class Entry:
             _write(self.name, result, content)
             content.seek(0)
             self.folder.write(self.name, content)
-        return True
 
 
 @contextlib.contextmanager

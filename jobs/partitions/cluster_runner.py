@@ -186,8 +186,8 @@ class Cluster:
                 answers: list[WorkerResult] = self._result_of(light, batch)
                 waiting.put_back(batch[len(answers) :])
                 for number, (task, answer) in enumerate(zip(batch, answers, strict=False)):
-                    if checkpoint is not None and (entry := checkpoint.entry(task.partition, plan)) is not None:
-                        checkpoint.record(entry, reused=answer.reused)
+                    if checkpoint is not None:
+                        checkpoint.reused += answer.reused
                     self._counted[task.number] = _Counted(task, answer, counted, number)
                     state.read(task.partition.size or 0, answer.result.counts.read)
                     again = merger.add(task, answer.result)

@@ -18,7 +18,7 @@ from typing import Any
 import bson
 import pytest
 from command_line import CommandLine, wait_until
-from rebuilding import AtPhase, Workshop
+from rebuilding import Workshop
 from transactions import Transaction, bson_of, published_rows, spread, summaries_of, write_bson
 
 from core.calendar.days import LocalDays
@@ -26,9 +26,11 @@ from core.errors import Interrupted, ServiceError, TooManyRejects, UsageError
 from core.stores import open_stores
 from jobs.decode.classify import Window
 from jobs.decode.plan import Fields
+from jobs.job import Watcher
 from jobs.partitions import checkpoint as checkpoints
 from jobs.partitions.checkpoint import Checkpoint, LocalFolder, folder_at
 from jobs.partitions.count_partition import CountPlan, PartitionResult
+from jobs.partitions.counting import Progress
 from jobs.rebuild import RebuildRequest
 from jobs.runs.rejects import RejectLimits, Rejects
 from jobs.sources import file_partition
@@ -96,18 +98,24 @@ def test_a_resumed_run_reads_nothing_again_and_gives_the_same_result(
     assert {stat.S_IMODE(one.stat().st_mode) for one in results(tmp_path / "kept")} == {0o600}
 
 
+class StoppedReading(Watcher):
+    """Interrupts a run before it receives a result, as in the first batch of a cluster."""
+
+    def reading(self, progress: Progress) -> None:
+        """See `Watcher.reading`."""
+        raise Interrupted(signal.SIGINT, "SIGINT")
+
+
 @pytest.mark.parametrize(
-    ("keeps", "hint"), [(True, "it resumes with the results in {folder}."), (False, "it starts from the beginning.")]
+    ("keeps", "hint"),
+    [(True, "it resumes with the results in {folder}, if any were stored."), (False, "it starts from the beginning.")],
 )
 def test_stopping_a_run_reports_whether_the_next_one_resumes(
     workshop: Workshop, request_: RebuildRequest, keeps: bool, hint: str
 ) -> None:
-    def stop() -> None:
-        raise Interrupted(signal.SIGINT, "SIGINT")
-
     stopped = request_ if keeps else replace(request_, checkpoint=None)
     with pytest.raises(Interrupted) as caught:
-        workshop.rebuild(stopped, AtPhase("checking", stop))
+        workshop.rebuild(stopped, StoppedReading())
     assert caught.value.hint == "Run the same command again; " + hint.format(folder=request_.checkpoint)
 
 
@@ -356,6 +364,7 @@ def test_checkpointed_rejects_are_streamed_and_not_held_in_memory(tmp_path: Path
     result = PartitionResult(0, 1, rejects=rejects)
     checkpoint = Checkpoint(LocalFolder(tmp_path / "kept"), "")
     checkpoint.store(partition, plan, result, takes_rejects=True)
+    checkpoint.begin([partition], plan)
     tracemalloc.start()
     try:
         found = checkpoint.load(partition, plan)
