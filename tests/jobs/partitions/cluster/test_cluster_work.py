@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -38,6 +38,7 @@ from jobs.partitions.cluster_work import (
 from jobs.partitions.count_partition import CountingState, PartitionResult, count_partition
 from jobs.partitions.daily_sums import all_sums, in_order
 from jobs.partitions.merging import Merger, Task
+from jobs.runs.rejects import RejectLimits
 from jobs.sources.partition import Opened, Partition, ReadOptions, Source
 from jobs.sources.recognise import open_source
 
@@ -116,6 +117,16 @@ def test_a_worker_counts_no_partition_after_one_that_fails(client: Any, tmp_path
     works = [WorkerTask(one, plan, environment(zones_of(plan))) for one in (whole, cut, whole)]
     answers = client.submit(count, works).result(timeout=40)
     assert [answer.result.failure is None for answer in answers] == [True, False]
+
+
+def test_a_worker_ends_a_batch_once_its_rejects_exceed_the_limit_of_one_partition(client: Any) -> None:
+    plan = plan_of()
+    partition = open_source(str(SHOP), plan.reading.fields, None).partitions[0]
+    size = count_partition(partition, plan).rejects.size
+    limited = replace(plan, rejects=RejectLimits(size))
+    works = [WorkerTask(partition, limited, environment(zones_of(plan)))] * 3
+    answers = client.submit(count, works).result(timeout=40)
+    assert [answer.result.rejects.size for answer in answers] == [size, size]
 
 
 CANCELLATION: Final = threading.Event()
