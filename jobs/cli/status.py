@@ -164,7 +164,7 @@ def _print_run(r: Run) -> None:
         "heartbeat": _instant(r.heartbeat_at_ms),
         "phase": r.phase,
         "replaced": "everything" if r.first_day_key is None and r.last_day_key is None else days,
-        "read up to": "-" if r.as_of_ms is None else _instant(r.as_of_ms),
+        "data as of": "-" if r.as_of_ms is None else _instant(r.as_of_ms),
         "read": f"{counts.read:,}",
         "docs/s": _speed(r),
         "counted": f"{counts.counted:,}",

@@ -92,7 +92,7 @@ def test_status_shows_every_detail_of_one_run(jobs: CommandLine) -> None:
     assert shown["phase"] == "done"
     assert (shown["read"], shown["counted"]) == ("24", "10")
     assert re.fullmatch(r"\d+\.\d s|\d+ s", shown["duration"])
-    assert re.search(r"\nread up to   20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n", jobs("status", "1").out)
+    assert re.search(r"\ndata as of   20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n", jobs("status", "1").out)
     assert shown["replaced"] == "the first day to 1403/01/01"
     assert shown["error"] == "-"
 
