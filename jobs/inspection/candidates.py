@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Final
+from typing import Final
 
 from bson import ObjectId
 
@@ -18,7 +18,7 @@ from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
 from jobs.inspection.fields import FieldFound
 from jobs.inspection.formats import Context, added_words, best_formats
-from jobs.inspection.values import reasons_against
+from jobs.inspection.values import RoleValues
 
 ROLES: Final = ("merchant", "amount", "time")
 _LEAST_SHARE: Final = 0.5
@@ -82,21 +82,21 @@ class FilterCandidate:
     proposed: str | None
 
 
-def formats_of(role: str, path: str, values: Sequence[Any], context: Context) -> Formats:
-    """The formats for the field `path` in that role; the default ones if its name is not typical of the role."""
-    return best_formats(role, values, context) if name_score(role, path) > 0 else context.formats
+def formats_of(path: str, values: RoleValues, context: Context) -> Formats:
+    """The formats for `values` of the field `path`; the default ones if its name is not typical of their role."""
+    return best_formats(values, context) if name_score(values.role, path) > 0 else context.formats
 
 
 def role_of(path: str, role: str, found: Sequence[FieldFound], documents: int, context: Context) -> Candidate:
     """Evaluate the field `path` in that role for so many documents."""
-    values = next((field.values for field in found if field.path == path and field.is_reachable), [])
-    formats = formats_of(role, path, values, context)
-    reasons = Counter(reasons_against(role, values, context.named_ms, formats))
-    counted = reasons.pop(None, 0)
-    rejected = {reason: count for reason, count in reasons.most_common() if reason is not None}
-    if missing := documents - len(values):
+    present = next((field.values for field in found if field.path == path and field.is_reachable), [])
+    values = RoleValues(role, present)
+    formats = formats_of(path, values, context)
+    reasons = values.rejected(context.named_ms, formats)
+    rejected = dict(reasons.most_common())
+    if missing := documents - len(present):
         rejected["missing"] = missing
-    return Candidate(path, counted, rejected, tuple(added_words(context.formats, formats)))
+    return Candidate(path, len(present) - reasons.total(), rejected, tuple(added_words(context.formats, formats)))
 
 
 def candidates(
@@ -148,9 +148,8 @@ def is_likely(role: str, candidate: Candidate, found: Sequence[FieldFound]) -> b
     """
     if role == "time" or name_score(role, candidate.path) > 0:
         return candidate.path != "_id"
-    named = [one for one in filter_candidates(found, 0) if one.path == candidate.path]
-    repeats = any(one.path == candidate.path and _repetition(one) > 0 for one in found)
-    return role == "merchant" and repeats and not named
+    fields = [one for one in found if one.path == candidate.path]
+    return role == "merchant" and any(_repetition(one) > 0 for one in fields) and not filter_candidates(fields, 0)
 
 
 def name_score(role: str, path: str) -> int:

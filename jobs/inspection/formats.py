@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bson import Decimal128
 
 from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, MAX_SCALE, Formats, format_words
-from jobs.inspection.values import reasons_against
+from jobs.inspection.values import RoleValues
 
 _FRACTION: Final = re.compile(r"[.,٫](\d+)$")
 _DATES: Final = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y")
@@ -36,16 +36,16 @@ class Context:
     formats: Formats = field(default_factory=Formats)
 
 
-def best_formats(role: str, values: Sequence[Any], context: Context) -> Formats:
-    """The formats that count the most of `values` in that role; those of `context` if none counts more."""
-    best, most = context.formats, _counted(role, values, context.formats, context.named_ms)
-    if most == len(values):
+def best_formats(values: RoleValues, context: Context) -> Formats:
+    """The formats that count the most of `values`; those of `context` if none counts more."""
+    best, fewest = context.formats, values.rejected(context.named_ms, context.formats).total()
+    if not fewest:
         return best
-    for formats in _proposals(role, values, context):
-        named_ms = _LIKELY_MS if role == "time" else context.named_ms
-        counted = _counted(role, values, formats, named_ms)
-        if counted > most:
-            best, most = formats, counted
+    for formats in _proposals(values, context):
+        named_ms = _LIKELY_MS if values.role == "time" else context.named_ms
+        rejected = values.rejected(named_ms, formats).total()
+        if rejected < fewest:
+            best, fewest = formats, rejected
     return best
 
 
@@ -54,13 +54,9 @@ def added_words(formats: Formats, better: Formats) -> list[str]:
     return [] if better == formats else format_words(better)
 
 
-def _counted(role: str, values: Sequence[Any], formats: Formats, named_ms: tuple[int, int]) -> int:
-    return reasons_against(role, values, named_ms, formats).count(None)
-
-
-def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[Formats]:
+def _proposals(values: RoleValues, context: Context) -> Iterator[Formats]:
     formats = context.formats
-    if role == "amount":
+    if values.role == "amount":
         for text in (False, True):
             for comma in (False, True):
                 written = replace(
@@ -69,7 +65,7 @@ def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[F
                     csv_decimal_comma=formats.csv_decimal_comma or comma,
                 )
                 yield replace(written, amount_scale=_scale(values, written, context))
-    if role == "time":
+    if values.role == "time":
         in_zone = replace(formats, text_zone=context.time_zone, takes_earlier=True)
         yield replace(formats, time_format=ISO)
         yield replace(in_zone, time_format=ISO)
@@ -79,10 +75,11 @@ def _proposals(role: str, values: Sequence[Any], context: Context) -> Iterator[F
             yield replace(in_zone, time_format=pattern)
 
 
-def _scale(values: Sequence[Any], formats: Formats, context: Context) -> int:
-    """The smallest scale that counts nearly as many values as any other."""
+def _scale(amounts: RoleValues, formats: Formats, context: Context) -> int:
+    """The smallest scale that counts nearly as many amounts as any other."""
+    values = amounts.values
     counted = [
-        _counted("amount", values, replace(formats, amount_scale=scale), context.named_ms)
+        len(values) - amounts.rejected(context.named_ms, replace(formats, amount_scale=scale)).total()
         for scale in range(MAX_SCALE + 1)
     ]
     needed = next(scale for scale, count in enumerate(counted) if count >= _ALMOST * max(counted))

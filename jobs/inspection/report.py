@@ -21,7 +21,7 @@ from jobs.inspection.candidates import (
 from jobs.inspection.fields import FieldFound, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample
 from jobs.inspection.formats import Context
-from jobs.inspection.values import reasons_against
+from jobs.inspection.values import RoleValues
 from jobs.sources.url import redacted_url
 
 URL_VARIABLE: Final = "SOURCE_URL"
@@ -96,20 +96,16 @@ def inspect(sample: Sample, context: Context) -> Report:
         {role: roles[role] for role in ROLES},
         others,
         tuple(filter_candidates(found, documents)),
-        _rejected(sample, roles, found, context),
+        _rejected(sample, roles, context),
     )
 
 
-def _rejected(
-    sample: Sample, roles: Mapping[str, Candidate | None], found: Sequence[FieldFound], context: Context
-) -> int | None:
+def _rejected(sample: Sample, roles: Mapping[str, Candidate | None], context: Context) -> int | None:
     paths = {role: taken.path for role, taken in roles.items() if taken is not None}
     if len(paths) < len(ROLES):
         return None
-    present = {field.path: field.values for field in found}
     reasons = []
     for role, path in paths.items():
-        formats = formats_of(role, path, present.get(path, ()), context)
-        values = [value_at(document, path, sample.is_flat) for document in sample.documents]
-        reasons.append(reasons_against(role, values, context.named_ms, formats))
+        values = RoleValues(role, [value_at(document, path, sample.is_flat) for document in sample.documents])
+        reasons.append(values.reasons(context.named_ms, formats_of(path, values, context)))
     return sum(map(any, zip(*reasons, strict=True)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -15,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from bson import Code, DatetimeMS, Decimal128, Int64, ObjectId, encode
 
-from jobs.decode.batch import Chunk
+from jobs.decode.batch import Batch, Chunk
 from jobs.decode.classify import Window
 from jobs.decode.decoder import BsonDecoder, CompiledDecoder
 from jobs.decode.formats import DELIMITERS, Formats
@@ -70,38 +71,57 @@ def _fits(value: int, bits: int) -> bool:
     return -(1 << bits - 1) <= value < 1 << bits - 1
 
 
-def reasons_against(
-    role: str,
-    values: Sequence[Any],
-    named_ms: tuple[int, int],
-    formats: Formats = Formats(),  # noqa: B008 - immutable
-) -> list[str | None]:
-    """For each of `values` the reason why a run would reject a document for it, or None.
+class RoleValues:
+    """The values of a field as documents that the decoder of a run reads.
 
     :param role: ``time``, ``merchant`` or ``amount``.
     :param values: `MISSING` for a document without this field.
-    :param named_ms: the half-open range of the calendar.
-    :param formats: the accepted formats of amounts and times.
     """
-    if role != "time":
-        formats = replace(formats, time_format=None)
-    fields, window = replace(_FIELDS, formats=formats), Window(*named_ms, *named_ms)
-    decoder: CompiledDecoder[Any]
-    if any(isinstance(value, Cell) for value in values):
-        from jobs.sources.csv_text import CsvDecoder  # only for CSV, as it imports PyArrow
 
-        decoder, content = CsvDecoder(fields, window, tuple(_COUNTED), DELIMITERS[0]), _csv_rows(role, values)
-        positions: Iterable[int] = range(1, len(values) + 1)
-    else:
-        others = b"".join(_element(name, value) for name, value in _COUNTED.items() if name != role)
-        encoded = [_bson_document(others + _element(role, value)) for value in values]
-        decoder, content = BsonDecoder(fields, window), b"".join(encoded)
-        positions = [0, *accumulate(map(len, encoded))][:-1]
-    reasons: dict[int, str | None] = dict.fromkeys(positions)
-    chunk = Chunk("", np.frombuffer(bytearray(content + bytes(PADDING)), np.uint8), len(content), 0)
-    for batch in decoder.batches(chunk):
-        reasons.update((reject.position, reject.reason) for reject in batch.rejects)
-    return list(reasons.values())
+    def __init__(self, role: str, values: Sequence[Any]) -> None:
+        self.role = role
+        self.values = values
+        self._is_csv = any(isinstance(value, Cell) for value in values)
+        if self._is_csv:
+            content = _csv_rows(role, values)
+            self._positions: Sequence[int] = range(1, len(values) + 1)
+        else:
+            others = b"".join(_element(name, value) for name, value in _COUNTED.items() if name != role)
+            encoded = [_bson_document(others + _element(role, value)) for value in values]
+            content = b"".join(encoded)
+            self._positions = [0, *accumulate(map(len, encoded))][:-1]
+        self._chunk = Chunk("", np.frombuffer(bytearray(content + bytes(PADDING)), np.uint8), len(content), 0)
+
+    def rejected(self, named_ms: tuple[int, int], formats: Formats) -> Counter[str]:
+        """The number of values for which a run would reject a document, by reason.
+
+        :param named_ms: the half-open range of the calendar.
+        :param formats: the accepted formats of amounts and times.
+        """
+        rejected = Counter[str]()
+        for batch in self._batches(named_ms, formats):
+            rejected.update({text.partition(": ")[2]: count for text, count in batch.rejects_by_reason.items()})
+        return rejected
+
+    def reasons(self, named_ms: tuple[int, int], formats: Formats = Formats()) -> list[str | None]:  # noqa: B008 - immutable
+        """For each value the reason why a run would reject a document for it, or None; see `rejected`."""
+        reasons: dict[int, str | None] = dict.fromkeys(self._positions)
+        for batch in self._batches(named_ms, formats):
+            reasons.update((reject.position, reject.reason) for reject in batch.rejects)
+        return list(reasons.values())
+
+    def _batches(self, named_ms: tuple[int, int], formats: Formats) -> Iterator[Batch]:
+        if self.role != "time":
+            formats = replace(formats, time_format=None)
+        fields, window = replace(_FIELDS, formats=formats), Window(*named_ms, *named_ms)
+        decoder: CompiledDecoder[Any]
+        if self._is_csv:
+            from jobs.sources.csv_text import CsvDecoder  # only for CSV, as it imports PyArrow
+
+            decoder = CsvDecoder(fields, window, tuple(_COUNTED), DELIMITERS[0])
+        else:
+            decoder = BsonDecoder(fields, window)
+        return decoder.batches(self._chunk)
 
 
 def _csv_rows(role: str, values: Iterable[Any]) -> bytes:

@@ -27,7 +27,7 @@ from jobs.inspection.fields import fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample, read_first
 from jobs.inspection.formats import Context
 from jobs.inspection.report import Report, inspect, shell_quoted
-from jobs.inspection.values import reasons_against
+from jobs.inspection.values import RoleValues
 from jobs.sources.live.options import LiveOptions
 
 NAMED_MS = (-(2**62), 2**62)
@@ -68,7 +68,7 @@ def test_inspection_accepts_and_rejects_like_a_run(path: Path) -> None:
         role: [value_at(document, getattr(Fields(), role), sample.is_flat) for document in sample.documents]
         for role in roles
     }
-    reasons_by_role = zip(*(reasons_against(role, values[role], NAMED_MS) for role in roles), strict=True)
+    reasons_by_role = zip(*(RoleValues(role, values[role]).reasons(NAMED_MS) for role in roles), strict=True)
     first_reasons = (
         next((pair for pair in zip(roles, reasons, strict=True) if pair[1]), None) for reasons in reasons_by_role
     )
@@ -92,7 +92,7 @@ def test_inspection_reads_every_kind_of_value_like_a_run(role: str, tmp_path: Pa
     path = write_bson(tmp_path / "edges.bson", [usual | {getattr(Fields(), role): value} for value in EDGES])
     decoded = read_file(path, window=window)
     values = [document[getattr(Fields(), role)] for document in first(Path(path)).documents]
-    reasons = reasons_against(role, values, (0, 10**14))
+    reasons = RoleValues(role, values).reasons((0, 10**14))
     assert [reason for reason in reasons if reason is not None] == [reject.reason for reject in decoded.rejects]
 
 
@@ -225,7 +225,7 @@ def test_an_integer_of_thousands_of_digits_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"merchantId,amount,createdAt\nm,{digits},2024-06-24T08:00:00Z\n")
     for name in ("x.json", "x.csv"):
         (document,) = first(tmp_path / name).documents
-        assert reasons_against("amount", [document["amount"]], NAMED_MS) == ["too large"]
+        assert RoleValues("amount", [document["amount"]]).reasons(NAMED_MS) == ["too large"]
 
 
 def test_json_over_many_lines_and_blocks_is_split_into_documents(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_with_formats_inspection_reads_values_like_a_run(role: str, formats: For
     path = write_bson(tmp_path / "edges.bson", documents)
     decoded = read_file(path, Fields(formats=formats), window=window)
     values = [document[getattr(Fields(), role)] for document in first(Path(path)).documents]
-    reasons = reasons_against(role, values, (0, 10**14), formats)
+    reasons = RoleValues(role, values).reasons((0, 10**14), formats)
     assert [reason for reason in reasons if reason is not None] == [reject.reason for reject in decoded.rejects]
 
 
