@@ -60,6 +60,11 @@ if "TMPDIR" not in os.environ and _is_roomy(_MEMORY):
 # What tests choose by chance is the same with the same TEST_SEED, which the processes of a run share.
 SEED = os.environ.setdefault("TEST_SEED", str(random.SystemRandom().randrange(10**6)))
 
+# A property has five times the examples in a thorough run, so a test may also take five times as long as in any other.
+# Hypothesis reports the end of a test at its limit as a FlakyFailure.
+if THOROUGH:
+    os.environ.setdefault("PYTEST_TIMEOUT", "900")
+
 gc.disable()  # until the tests are there: they are no garbage, and looking for some among them takes a third longer
 
 # A busy machine is no failure, so no example has a deadline.
