@@ -95,6 +95,7 @@ class Protocol(HttpToolsProtocol):
             super().on_headers_complete()
             self.cycle.keep_alive = self.cycle.keep_alive and not self.draining
             self.scope[RESPOND] = self.respond  # type: ignore[typeddict-unknown-key]
+            self.headers = []  # for the trailers of a chunked body, which are no headers (RFC 9110, 6.5.1)
             return
         raise ValueError(self._refusal[1])
 

@@ -271,6 +271,19 @@ def test_chunk_headers_and_trailers_are_limited(server: Server, framing: bytes) 
         assert client.is_closed()
 
 
+@pytest.mark.parametrize("trailer", ["Authorization: Bearer invented", "Content-Type: text/plain"], ids=str)
+def test_trailers_are_not_headers(server: Server, trailer: str) -> None:
+    heads = [request(WRITING, "Transfer-Encoding: chunked", JSON, method="POST") for _ in range(2)]
+    bodies = [b"2\r\n{}\r\n0\r\n\r\n", f"2\r\n{{}}\r\n0\r\n{trailer}\r\n\r\n".encode()]
+    answers = []
+    for head, body in zip(heads, bodies, strict=True):
+        with server.client() as client:
+            answers.append(client.send(head + body).answer())
+    without, with_trailer = ({**answer.json, "request_id": ""} for answer in answers)
+    assert with_trailer == without
+    assert without["errors"]
+
+
 def test_an_upgrade_to_http_2_is_ignored(server: Server) -> None:
     before = server.err
     assert server.ask("/healthz", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c").status == 200
