@@ -43,6 +43,8 @@ class ResilientConsumer(Consumer):  # type: ignore[misc]
     def ensure_connected(self, conn: Any) -> Any:
         """`conn`, once it is connected; raises what ends the worker if it is stopped in the meantime."""
         connected = super().ensure_connected(conn)
+        # Of timers too: the event loop only logs their other errors.
+        connected.connection_errors = self.channel_errors
         client = connected.default_channel.client
         clock = self._clock = ClockCheck(client.time, self.app.conf.notify_clock_limit_s)
 

@@ -104,7 +104,7 @@ def test_the_worker_waits_while_redis_loads_its_file(running: NotifierServices, 
 def test_the_worker_waits_while_redis_is_out_of_memory(running: NotifierServices, redis: Redis) -> None:
     _waits_and_goes_on(
         running,
-        "command not allowed when used memory > 'maxmemory'",
+        '"event":"worker-waits","error":"command not allowed when used memory > \'maxmemory\'',
         lambda: redis.config_set("maxmemory", 1),
         lambda: redis.config_set("maxmemory", 0),
     )
