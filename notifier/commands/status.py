@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -14,12 +14,15 @@ from core.notifications.events import LogStatus
 from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
-from core.stores.notifications import Log, NotificationFilter, StoredNotification
+from core.stores.notifications import Log, LogFilter, NotificationFilter, StoredNotification
 from core.tables import aligned
 from notifier.circuit_breaker import BreakerStatesUnavailable
 from notifier.commands.queue import Queue
 from notifier.gateway_pauses import RedisBreakerStates
 from notifier.worker_settings import WorkerSettings, differences
+
+_NOT_SENT: Final = frozenset({LogStatus.DEAD, LogStatus.UNKNOWN})
+"""The statuses of failed logs that can be sent again. Notifications that are only partly cancelled have failed too."""
 
 
 def run(notification_id: str | None, limit: int, store_url: str | None, as_json: bool) -> None:
@@ -55,7 +58,8 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
     now_ms = wall_clock_ms()
     counts = {(found.channel, found.status): found.count for found in stores.notifications.counts()}
     oldest_due_ms = stores.notifications.oldest_due_ms(now_ms)
-    failed = stores.notifications.listed(NotificationFilter(status=NotificationStatus.FAILED), limit=limit)
+    which = NotificationFilter(status=NotificationStatus.FAILED, logs=LogFilter(_NOT_SENT))
+    failed = stores.notifications.listed(which, limit=limit)
     stored = [stores.notifications.get(listed.notification.id) for listed in failed]
     return {
         "channels": [
@@ -185,7 +189,7 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
             whose = f"tenant {notification['tenant']}  user {notification['user_id']}"
             typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  {whose}")
             for log in notification["logs"]:
-                if log["status"] not in (LogStatus.SUCCESS, LogStatus.PRINTED, LogStatus.CANCELLED):
+                if log["status"] in _NOT_SENT:
                     typer.echo(f"  {log['channel']} is {log['status']}: {log['error_message'] or 'no reason is known'}")
 
 

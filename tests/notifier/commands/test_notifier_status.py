@@ -122,6 +122,10 @@ def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -
             stored = replace(notification(number), created_at_ms=NOW_MS + number)
             stores.notifications.add(stored, NOW_MS)
             happen(stores.notifications, stored, SEND, DEAD)
+        partly_cancelled = replace(notification(3, "sms", "email"), created_at_ms=NOW_MS + 3)
+        stores.notifications.add(partly_cancelled, NOW_MS)
+        happen(stores.notifications, partly_cancelled, SEND, SUCCESS)
+        happen(stores.notifications, partly_cancelled, EventKind.CANCEL, channel="email")
     output = notifier("status", "--limit", "2")
     assert (
         "no worker has answered, so it is unknown whether workers have the same settings as this command" in output.out
@@ -130,6 +134,7 @@ def test_the_latest_failures_are_listed_with_their_reasons(notifier: Notifier) -
     assert notification(2).id in output.out
     assert notification(1).id in output.out
     assert notification(0).id not in output.out
+    assert partly_cancelled.id not in output.out  # there is nothing to send again
     assert "sms is dead: no reason is known" in output.out
 
 
