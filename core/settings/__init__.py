@@ -65,7 +65,9 @@ def _allowed(problem: ErrorDetails) -> str:
     field = Settings.model_fields[str(problem["loc"][0])]
     if field.annotation in (int, float) and problem["type"] != "value_error":
         return f"it must be {'a whole number' if field.annotation is int else 'a number'}, {range_words(field)}"
-    return problem["msg"].removeprefix("Value error, ")
+    if field.annotation is bool:
+        return "it must be true or false"
+    return problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
 def _shown(name: str, value: object) -> str:

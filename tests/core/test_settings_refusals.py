@@ -177,11 +177,12 @@ def test_no_command_runs_with_a_wrong_value(program: str, tmp_path: Path) -> Non
 
 
 def _wrong_variables(folder: Path) -> dict[str, str]:
-    return {"CALENDAR": "lunar", "THREADS": "", "STORE_URL": f"sqlite:///{folder}/s.db"}
+    return {"CALENDAR": "lunar", "THREADS": "", "AMOUNT_TEXT": "maybe", "STORE_URL": f"sqlite:///{folder}/s.db"}
 
 
 def _require_refused(output: str, tmp_path: Path) -> None:
-    assert "CALENDAR is 'lunar': Input should be 'jalali' or 'gregorian'" in output
+    assert "CALENDAR is 'lunar': it must be 'jalali' or 'gregorian'" in output
+    assert "AMOUNT_TEXT is 'maybe': it must be true or false" in output
     assert "; THREADS is '': it must be a whole number, 0 to 256" in output
     assert "Change the environment variable, or unset it for its default." in output
     assert "Traceback" not in output
