@@ -43,6 +43,9 @@ _DROPPED_ROWS: Final = 2_000_000
 _STATEMENT_ROWS: Final = 64
 """Rows per INSERT statement: starting a statement takes as long as inserting a row or two."""
 
+_CACHE_KIB: Final = 10_000
+"""Enough for a batch: if SQLite has to evict pages of a transaction, it rewrites parts of its log."""
+
 _INDEXES: Final = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
 
 _CURRENT: Final = "SELECT * FROM summary_publications ORDER BY generation DESC LIMIT 1"
@@ -92,6 +95,7 @@ def fill(
 
     with database.transaction(durable=False) as connection:
         create_generation(connection, table)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     written = 0
     for columns in to_columns(frames, _BATCH_ROWS):
         with database.transaction(durable=False) as connection:
