@@ -16,7 +16,6 @@ QUEUE_LIMIT: Final = 10_000
 
 _MOST_WAITING: Final = 10_000
 _PAUSE_S: Final = 1.0
-_PREPARE_AFTER_S: Final = 2.0
 
 
 class BackgroundQueue:
@@ -27,52 +26,32 @@ class BackgroundQueue:
     :param send: queues an id at the broker, or raises; runs in the context of the request
         (`core.event_log.current_context`).
     :param capacity: how many more ids the broker may take, called at most once a second; raises if it does not answer.
-    :param prepare: slow preparation for the first `send`.
     """
 
-    def __init__(
-        self,
-        send: Callable[[str], object],
-        capacity: Callable[[], int] = lambda: QUEUE_LIMIT,
-        prepare: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, send: Callable[[str], object], capacity: Callable[[], int] = lambda: QUEUE_LIMIT) -> None:
         self._send = send
         self._ask_capacity = capacity
-        self._prepare = prepare
         self._capacity = 0
         self._capacity_until = float("-inf")
         self._broken_until = float("-inf")
         self._starting = threading.Lock()
         self._process: int | None = None
-        self._renew()
-
-    def start(self) -> None:
-        """Start the thread, which prepares after a moment or at the first id.
-
-        Call it in the process that offers ids: a process that is forked later starts its own thread at the first id.
-        """
-        with self._starting:
-            if self._process != os.getpid():
-                self._renew()
-                threading.Thread(target=self._run, name="queueing", daemon=True).start()
-                self._process = os.getpid()
-
-    def _renew(self) -> None:
-        """Start with an empty queue: ids that wait in the parent process are not of this one."""
-        self._waiting: queue.Queue[tuple[Context, str]] = queue.Queue(_MOST_WAITING)
-        self._offered = threading.Event()
 
     def offer(self, notification_id: str) -> None:
         """Queue the notification soon, or drop it; returns at once."""
-        self.start()
-        self._offered.set()
+        with self._starting:
+            if self._process != os.getpid():
+                self._start()
         with suppress(queue.Full):
             self._waiting.put_nowait((copy_context(), notification_id))
 
+    def _start(self) -> None:
+        """Start the thread of this process with an empty queue: ids that wait in the parent process are not of it."""
+        self._waiting: queue.Queue[tuple[Context, str]] = queue.Queue(_MOST_WAITING)
+        threading.Thread(target=self._run, name="queueing", daemon=True).start()
+        self._process = os.getpid()
+
     def _run(self) -> None:
-        self._offered.wait(_PREPARE_AFTER_S)  # the first requests of a new process come first
-        with suppress(Exception):  # what needs it prepares again
-            self._prepare()
         while True:
             context, notification_id = self._waiting.get()
             if time.monotonic() < self._broken_until:

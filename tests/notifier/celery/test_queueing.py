@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +20,6 @@ from kombu.exceptions import OperationalError
 from kombu.message import Message
 from notifier_services import wait_until
 
-from core.notifications import background_queue
 from core.notifications.background_queue import BackgroundQueue
 from core.notifications.broker import SEND, SWEEP, make_celery, query_redis, queue_delivery, queue_length
 from core.settings import Settings
@@ -69,21 +69,28 @@ def test_a_queued_task_reaches_the_broker_once(broker: RedisProcess) -> None:
 
 
 def test_a_forked_process_queues_too() -> None:
-    """As under ``gunicorn --preload``, and with what had been offered before left to the process that took it."""
+    """As under ``gunicorn --preload``; what was offered before stays with the process to which it was offered."""
     reading, writing = os.pipe()
-    queue = BackgroundQueue(lambda one: os.write(writing, one.encode()), prepare=lambda: time.sleep(0.5))
-    queue.start()
+    parent, forked = os.getpid(), threading.Event()
+
+    def send(one: str) -> None:
+        forked.wait()
+        os.write(writing, (one if os.getpid() == parent else one.upper()).encode())
+
+    queue = BackgroundQueue(send)
     queue.offer("p")
+    queue.offer("q")
     child = os.fork()
+    forked.set()
     if child == 0:
         queue.offer("c")
         time.sleep(_TIMEOUT_S)
         os._exit(0)
     try:
         reported = b""
-        while len(reported) < 2 and select.select([reading], [], [], _TIMEOUT_S)[0]:
+        while len(reported) < 3 and select.select([reading], [], [], _TIMEOUT_S)[0]:
             reported += os.read(reading, 10)
-        assert sorted(reported.decode()) == ["c", "p"]
+        assert sorted(reported.decode()) == ["C", "p", "q"]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -162,35 +169,6 @@ def test_the_queue_length_is_limited(broker: RedisProcess) -> None:
     assert (queue_length(app), requested) == (10, [10])
     app.control.purge()
     _arrives_again(queue, app)
-
-
-def test_the_queue_is_prepared_before_the_first_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 0.05)
-    happened: list[str] = []
-    queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
-    queue.start()
-    wait_until(lambda: happened == ["prepared"], _TIMEOUT_S, lambda: f"{happened}")
-    queue.offer("a")
-    wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
-
-
-def test_the_first_message_does_not_wait_for_the_scheduled_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background_queue, "_PREPARE_AFTER_S", 3600.0)
-    happened: list[str] = []
-    queue = BackgroundQueue(happened.append, prepare=lambda: happened.append("prepared"))
-    queue.start()
-    queue.offer("a")
-    wait_until(lambda: happened == ["prepared", "a"], _TIMEOUT_S, lambda: f"{happened}")
-
-
-def test_a_failed_preparation_does_not_prevent_sending() -> None:
-    sent: list[str] = []
-
-    def prepare() -> None:
-        raise ConnectionError
-
-    BackgroundQueue(sent.append, prepare=prepare).offer("a")
-    wait_until(lambda: sent == ["a"], _TIMEOUT_S, lambda: f"{sent}")
 
 
 @pytest.mark.parametrize("accepts", [True, False])
