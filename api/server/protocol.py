@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -32,13 +32,20 @@ class Protocol(HttpToolsProtocol):
     _idle: ClassVar[dict[Protocol, None]] = {}
     """The connections that wait for a further request, the longest waiting first."""
 
+    def __init__(self, **options: Any) -> None:
+        """Store the options: uvicorn's protocol is only initialised for clients that send something."""
+        self._options: dict[str, Any] | None = options
+        self.loop, self.connections = asyncio.get_running_loop(), options["server_state"].connections
+        self.cycle = None  # type: ignore[assignment]
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request; with more than `most_connections`, close the one that has waited the longest.
 
         It is one without any request if those are the majority of all that wait, else one of the others: clients that
         send nothing displace each other, and not those that send requests.
         """
-        super().connection_made(transport)
+        self.transport = transport
+        self.connections.add(self)
         self._head_bytes = self._lingered_bytes = self._unsent = 0
         self._lingering, self._refusal = False, (400, "The request is not valid HTTP.")
         self._sent_at = self.loop.time()
@@ -51,10 +58,16 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection was closed."""
         self._stop_waiting()
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        if self._options is None:
+            super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """A part of a request was received."""
+        if self._options is not None:
+            transport, options, self._options = self.transport, self._options, None
+            super().__init__(**options)
+            super().connection_made(transport)
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > _LINGER_BYTES:

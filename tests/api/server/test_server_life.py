@@ -188,7 +188,7 @@ from api.server.protocol import Protocol
 check = Protocol.check
 
 def check_or_break(self, now):
-    if self.scope and self.scope.get("query_string") == b"break":
+    if self.cycle and self.cycle.scope["query_string"] == b"break":
         raise RuntimeError("the reason")
     check(self, now)
 
