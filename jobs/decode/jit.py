@@ -5,7 +5,8 @@ Numba itself checks only the file of the function that it loads, and would use s
 files. `jobs.warm` compiles everything in advance.
 
 ``NUMBA_DISABLE_JIT=1`` runs everything as plain Python (for coverage), ``NUMBA_BOUNDSCHECK=1`` checks every index.
-With either, memory operations use ordinary indexing, so that they are checked too.
+With either, memory operations use ordinary indexing, so that they are checked too. Negative indices are out of bounds:
+compiled code does not count them from the end (`jobs.decode.linking`).
 """
 
 from __future__ import annotations

@@ -119,6 +119,11 @@ class _Whole(JITCodeLibrary):
         optimising.run(self._final_module, builder)
 
 
+def _index_as_given(builder: object, index: Any, size: object) -> Any:
+    """In place of Numba's function, which lets negative indices count from the end: no kernel has them."""
+    return index
+
+
 class PartCompiler(Compiler):
     """Compiles functions that only kernels call."""
 
@@ -133,6 +138,9 @@ class PartCompiler(Compiler):
         return [passes]
 
     def _compile_core(self) -> Any:
+        from numba.cpython import slicing  # only to compile: the import takes long
+
+        slicing.fix_index = _index_as_given
         self.state.library = self._library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         return super()._compile_core()  # type: ignore[no-untyped-call]
