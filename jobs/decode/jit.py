@@ -23,6 +23,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
@@ -89,7 +90,8 @@ def kernel(function: F) -> F:
     """Compile `function` with Numba: no Python objects, no GIL, cached on disk."""
     compiled: F = numba.njit(**_OPTIONS)(function)
     if not _config.DISABLE_JIT:
-        compiled._cache = LoadedCache(function)  # type: ignore[attr-defined, no-untyped-call]
+        # The checked variant needs reference counting, which Numba's own cache starts.
+        compiled._cache = (FunctionCache if CHECKED else LoadedCache)(function)  # type: ignore[attr-defined, no-untyped-call]
     return compiled
 
 
