@@ -166,7 +166,7 @@ class JsonDecoder(_TextDecoder):
         super().__init__(fields, window, json_document)
         self._plan = plan_paths(self._paths, b'"')
         self._buffers = new_walk_buffers()
-        self._templates = new_json_templates(len(self._paths))
+        self._templates = new_json_templates()
         self._found = new_found(len(self._paths))
         self._day = new_day()
         self._one_line = one_line

@@ -73,7 +73,7 @@ def decode_json(
             return full, at
         if data[at] != OPEN_BRACE:
             return DAMAGED, at
-        after = match_template(data, at, end, templates, found)
+        after = match_template(data, at, end, templates, slots, day)
         if after < 0:
             after, fits = walk_json(data, at, end, one_line, plan, buffers, scratch, found)
             if not fits:
@@ -81,8 +81,8 @@ def decode_json(
             if after < 0:
                 return DAMAGED, -1 - after
             learn_template(data, at, after, templates, found)
-        if not read_slots(data, found, slots, scratch, day):
-            return SCRATCH_FULL, at
+            if not read_slots(data, found, slots, scratch, day):
+                return SCRATCH_FULL, at
         if one_line:
             rest = skip_space(data, after, end, True)
             if rest < end and data[rest] != NEWLINE:

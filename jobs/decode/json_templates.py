@@ -11,14 +11,43 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from jobs.decode.jit import PADDING, Bool, Bytes, Int, Int64s, differing_bits, helper, outlined
+from jobs.decode.jit import Bool, Bytes, Int, Int64s, differing_bits, helper, load_u64, outlined, string_marks
 from jobs.decode.json_grammar import COLON, MINUS, QUOTE, end_of_number, end_of_string, failed, next_mark, skip_space
-from jobs.decode.json_values import LAST_OF_TEXT, READ_DOUBLE, READ_INTEGER, READ_NOTHING, Found
+from jobs.decode.json_values import (
+    LAST_OF_TEXT,
+    READ_DATE,
+    READ_DOUBLE,
+    READ_INTEGER,
+    READ_NOTHING,
+    READ_OBJECT_ID,
+    Found,
+    read_constant,
+    read_date,
+    read_object_id,
+    read_text,
+    set_number,
+)
+from jobs.decode.numbers import leading_digits, number_of_digits
+from jobs.decode.slots import Slots
 
 _TEMPLATES: Final = 4
-_GAPS: Final = 48
-_TEXT_BYTES: Final = 1024
+_PIECES: Final = 80
+_PIECE_BYTES: Final = 32
 _NO_SLOT: Final = -1
+_SEVERAL: Final = -2
+_ZERO: Final = 0x30
+
+_LENGTH: Final = 0
+_MASK: Final = 1
+_GAP: Final = 2
+_READER: Final = 3
+_SLOT: Final = 4
+_SIZE: Final = 5
+
+_NO_GAP: Final = 0
+_STRING: Final = 1
+_NUMBER: Final = 2
+_CONSTANT: Final = 3
 
 _HITS: Final = 0
 _MISSES: Final = 1
@@ -28,92 +57,92 @@ _NEXT: Final = 2
 class JsonTemplates(NamedTuple):
     """Recorded structures, one per row.
 
-    Piece i of a template is ``length[i]`` bytes of ``text`` from ``start[i]``; a gap follows each but the last of its
-    ``pieces`` (0: no template). ``is_string`` says whether a string or a number fills a gap, ``slot`` for which slot,
-    if any. ``reader`` is that of each slot (`jobs.decode.json_values`). ``counts`` has hits and misses: while most
-    documents miss, no templates are learned.
+    Template t has ``piece_count[t]`` pieces (0: no template). Piece i is up to 32 bytes of ``text`` at 32 * i. Its row
+    of ``pieces`` has their number (`_LENGTH`), a bit for each of them (`_MASK`), the kind of the value after it
+    (`_GAP`), the value's reader (`jobs.decode.json_values`) and slot, and the length of the last string (`_SIZE`).
+    ``counts`` has hits and misses: while most documents miss, no templates are learned.
     """
 
+    piece_count: Int64s
     pieces: Int64s
-    start: Int64s
-    length: Int64s
     text: Bytes
-    is_string: Bytes
-    slot: Int64s
-    reader: Bytes
     counts: Int64s
 
 
-def new_json_templates(slot_count: int) -> JsonTemplates:
-    """Empty templates for `slot_count` slots."""
+def new_json_templates() -> JsonTemplates:
+    """Empty templates."""
     return JsonTemplates(
         np.zeros(_TEMPLATES, np.int64),
-        np.zeros((_TEMPLATES, _GAPS + 1), np.int64),
-        np.zeros((_TEMPLATES, _GAPS + 1), np.int64),
-        np.zeros((_TEMPLATES, _TEXT_BYTES + PADDING), np.uint8),
-        np.zeros((_TEMPLATES, _GAPS), np.uint8),
-        np.zeros((_TEMPLATES, _GAPS), np.int64),
-        np.zeros((_TEMPLATES, slot_count), np.uint8),
+        np.zeros((_TEMPLATES, _PIECES, 6), np.int64),
+        np.zeros((_TEMPLATES, _PIECES * _PIECE_BYTES), np.uint8),
         np.zeros(3, np.int64),
     )
 
 
 @helper
-def _same(data: Bytes, at: Int, text: Bytes, start: Int, length: Int) -> Bool:
-    whole = length & ~31
-    for i in range(0, whole, 32):
-        if differing_bits(data, at + i, text, start + i) != np.uint64(0):
-            return False
-    rest = (np.uint64(1) << np.uint64(length - whole)) - np.uint64(1)
-    return differing_bits(data, at + whole, text, start + whole) & rest == np.uint64(0)
-
-
-@helper
-def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, found: Found) -> Int:
-    """Find the values of the document at `at` by template `t`; the position after it, or -1 if it does not match."""
+def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, slots: Slots, day: Int64s) -> Int:
+    """Read the values of the document at `at` by template `t`; the position after it, or -1 if it does not match."""
+    # `end` is compared at last: no piece and no value has zero bytes, with which the buffer ends.
     text = templates.text[t]
-    last = templates.pieces[t] - 1
-    for piece in range(last + 1):
-        length = templates.length[t, piece]
-        if length > end - at or not _same(data, at, text, templates.start[t, piece], length):
+    for i in range(templates.piece_count[t]):
+        piece = templates.pieces[t, i]
+        if differing_bits(data, at, text, _PIECE_BYTES * i) & np.uint64(piece[_MASK]) != np.uint64(0):
             return -1
-        at += length
-        if piece == last:
-            break
-        slot = templates.slot[t, piece]
-        reader = READ_NOTHING
-        if templates.is_string[t, piece] != 0:
-            after = next_mark(data, at, end)
-            if after == end or data[after] != QUOTE:
-                return -1
-        else:
-            c = data[at]
-            if c != MINUS and not 0x30 <= c <= 0x39:
-                return -1
-            after, integer = end_of_number(data, at, end)
-            if after < 0:
-                return -1
-            reader = READ_INTEGER if integer else READ_DOUBLE
-        if slot != _NO_SLOT:
-            found.at[slot] = at
-            found.length[slot] = after - at
-            known = templates.reader[t, slot]
-            # A bare number may be an integer in one document and a double in the next.
-            found.reader[slot] = reader if known == READ_INTEGER or known == READ_DOUBLE else known
-        at = after
-    for slot in range(found.reader.size):
-        known = templates.reader[t, slot]
-        if known > LAST_OF_TEXT or known == READ_NOTHING:
-            found.reader[slot] = known
-    return at
+        at += piece[_LENGTH]
+        gap = piece[_GAP]
+        reader = piece[_READER]
+        slot = piece[_SLOT]
+        if gap == _STRING:
+            # A predicted length lets the processor compare the next piece before it has found the end of the string.
+            size = piece[_SIZE]
+            mark = np.uint64(1) << np.uint64(size)
+            after = at + size
+            if string_marks(data, at) & (mark ^ (mark - np.uint64(1))) != mark:
+                after = next_mark(data, at, end)
+                if after == end:
+                    return -1
+                piece[_SIZE] = min(after - at, _PIECE_BYTES)
+            if reader == READ_OBJECT_ID:
+                read_object_id(data, at, after, slot, slots)
+            elif reader == READ_DATE:
+                read_date(data, at, after, slot, slots, day)
+            elif reader != READ_NOTHING:
+                read_text(data, at, after, reader, slot, slots, day)
+            at = after
+        elif gap == _NUMBER:
+            word = load_u64(data, at)
+            digits = leading_digits(word)
+            after, integer = at + digits, True
+            ends = data[after] == text[_PIECE_BYTES * (i + 1)]
+            short = ends and 0 < digits < 8 and (digits == 1 or data[at] != _ZERO)
+            if not short:
+                if digits == 0 and data[at] != MINUS:
+                    return -1
+                after, integer = end_of_number(data, at, end)
+                if after < 0:
+                    return -1
+            if reader == READ_INTEGER or reader == READ_DOUBLE:
+                # A bare number may be an integer in one document and a double in the next.
+                reader = READ_INTEGER if integer else READ_DOUBLE
+            if short and reader == READ_INTEGER:
+                set_number(number_of_digits(word << np.uint64(64 - 8 * digits)), slot, slots)
+            elif reader != READ_NOTHING:
+                read_text(data, at, after, reader, slot, slots, day)
+            at = after
+        elif gap == _CONSTANT:
+            read_constant(reader, slot, slots)
+    return at if at <= end else -1
 
 
 @helper
-def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, found: Found) -> Int:
-    """Find the values of the document at `at` by any template; the position after it, or -1 if none matches."""
+def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, slots: Slots, day: Int64s) -> Int:
+    """Read the values of the document at `at` by any template; the position after it, or -1 if none matches.
+
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
+    """
     for t in range(_TEMPLATES):
-        if templates.pieces[t] != 0:
-            after = _match(data, at, end, t, templates, found)
+        if templates.piece_count[t] != 0:
+            after = _match(data, at, end, t, templates, slots, day)
             if after >= 0:
                 templates.counts[_HITS] += 1
                 return after
@@ -121,37 +150,39 @@ def match_template(data: Bytes, at: Int, end: Int, templates: JsonTemplates, fou
 
 
 @helper
-def _add_piece(data: Bytes, start: Int, end: Int, t: Int, piece: Int, used: Int, templates: JsonTemplates) -> Int:
-    """Add the text from `start` to `end` as a piece; the used length of the template's text, or a failure."""
-    length = end - start
-    if used + length > _TEXT_BYTES:
-        return failed(start)
-    for i in range(length):
-        templates.text[t, used + i] = data[start + i]
-    templates.start[t, piece] = used
-    templates.length[t, piece] = length
-    return used + length
+def _add_piece(
+    data: Bytes, start: Int, end: Int, gap: Int, reader: Int, slot: Int, t: Int, templates: JsonTemplates
+) -> Bool:
+    """Add the text from `start` to `end`, which `gap` follows, to a template; whether it has capacity."""
+    while True:
+        i = templates.piece_count[t]
+        if i == _PIECES:
+            return False
+        length = min(end - start, _PIECE_BYTES)
+        for k in range(length):
+            templates.text[t, _PIECE_BYTES * i + k] = data[start + k]
+        start += length
+        piece = templates.pieces[t, i]
+        piece[_LENGTH] = length
+        piece[_MASK] = (1 << length) - 1
+        piece[_GAP] = gap if start == end else _NO_GAP
+        piece[_READER] = reader
+        piece[_SLOT] = slot
+        piece[_SIZE] = 0
+        templates.piece_count[t] = i + 1
+        if start == end:
+            return True
 
 
 @helper
 def _slot_at(found: Found, at: Int) -> Int:
+    """The slot of the text at `at`, `_NO_SLOT`, or `_SEVERAL`, as for ``a`` and ``a.$oid``."""
+    of_text: Int = np.int64(_NO_SLOT)
     for slot in range(found.reader.size):
         reader = found.reader[slot]
         if reader != READ_NOTHING and reader <= LAST_OF_TEXT and found.at[slot] == at:
-            return slot
-    return _NO_SLOT
-
-
-@helper
-def _share_a_value(found: Found) -> Bool:
-    """Whether one text is the value of two slots, as for ``a`` and ``a.$oid``; a gap fills one slot only."""
-    for slot in range(found.reader.size):
-        if found.reader[slot] != READ_NOTHING and found.reader[slot] <= LAST_OF_TEXT:
-            for other in range(slot):
-                if found.reader[other] != READ_NOTHING and found.reader[other] <= LAST_OF_TEXT:
-                    if found.at[other] == found.at[slot]:
-                        return True
-    return False
+            of_text = slot if of_text == _NO_SLOT else _SEVERAL
+    return of_text
 
 
 @helper
@@ -178,6 +209,31 @@ def _next_gap(data: Bytes, at: Int, end: Int) -> tuple[Int, Int, Bool]:
     return end, end, False
 
 
+@helper
+def _cut(data: Bytes, start: Int, end: Int, t: Int, templates: JsonTemplates, found: Found) -> Bool:
+    """Make an empty template of the walked document from `start` to `end`; whether that is possible."""
+    at = start
+    after: Int = start
+    gap: Int = start
+    is_string: Bool = False
+    while gap < end:
+        gap, after, is_string = _next_gap(data, after + 1 if is_string else after, end)
+        if gap < 0:
+            return False
+        slot = _slot_at(found, gap)
+        reader: Int = found.reader[slot] if slot >= 0 else READ_NOTHING
+        kind = _NO_GAP if gap == end else _STRING if is_string else _NUMBER
+        if slot == _SEVERAL or not _add_piece(data, at, gap, kind, reader, slot, t, templates):
+            return False
+        at = after
+    for slot in range(found.reader.size):
+        reader = found.reader[slot]
+        if reader == READ_NOTHING or reader > LAST_OF_TEXT:
+            if not _add_piece(data, end, end, np.int64(_CONSTANT), reader, slot, t, templates):
+                return False
+    return True
+
+
 @outlined
 def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, found: Found) -> None:
     """Record a template of the walked document from `start` to `end`, if possible."""
@@ -186,25 +242,6 @@ def learn_template(data: Bytes, start: Int, end: Int, templates: JsonTemplates, 
         return
     t = templates.counts[_NEXT]
     templates.counts[_NEXT] = (t + 1) % _TEMPLATES
-    templates.pieces[t] = 0
-    if _share_a_value(found):
-        return
-    used: Int = np.int64(0)
-    at = start
-    for piece in range(_GAPS + 1):
-        gap, after, is_string = _next_gap(data, at + 1 if piece > 0 and data[at] == QUOTE else at, end)
-        if gap < 0:
-            return
-        used = _add_piece(data, at, gap, t, piece, used, templates)
-        if used < 0:
-            return
-        if gap == end:
-            for slot in range(found.reader.size):
-                templates.reader[t, slot] = found.reader[slot]
-            templates.pieces[t] = piece + 1
-            return
-        if piece == _GAPS:
-            return
-        templates.is_string[t, piece] = 1 if is_string else 0
-        templates.slot[t, piece] = _slot_at(found, gap)
-        at = after
+    templates.piece_count[t] = 0
+    if not _cut(data, start, end, t, templates, found):
+        templates.piece_count[t] = 0

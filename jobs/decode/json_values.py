@@ -32,7 +32,6 @@ from jobs.decode.json_grammar import (
 from jobs.decode.numbers import (
     EXACT_DOUBLE,
     instant_of_similar_text,
-    instant_of_text,
     integer_of_text,
     object_id_of_hex,
 )
@@ -282,10 +281,48 @@ def _set_wrapped_integer(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots
         slots.kind[slot] = kinds.UNREADABLE
 
 
+@helper
+def set_number(number: Int, slot: Int, slots: Slots) -> None:
+    """Set `slot` to an integer."""
+    slots.kind[slot] = kinds.INTEGER
+    slots.number[slot] = number
+    slots.extra[slot] = 0
+
+
+@helper
+def read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
+    """Read the text of an ObjectId into `slot`."""
+    first, last, valid = object_id_of_hex(data, at, end)
+    slots.kind[slot] = kinds.OBJECT_ID if valid else kinds.UNREADABLE
+    slots.number[slot] = np.int64(first)
+    slots.extra[slot] = np.int64(last)
+
+
+@helper
+def read_date(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots, day: Int64s) -> None:
+    """Read the text of a date into `slot`.
+
+    :param day: see `jobs.decode.numbers.instant_of_similar_text`.
+    """
+    instant, valid = instant_of_similar_text(data, at, end, day)
+    slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
+    slots.number[slot] = instant
+
+
 @outlined
-def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots) -> None:
-    """Read values that are rare in relaxed exports."""
-    if reader == READ_WRAPPED_INTEGER:
+def read_text(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots, day: Int64s) -> None:
+    """Read the text of a value into `slot`; see `read_date`."""
+    if reader == READ_STRING:
+        slots.kind[slot] = kinds.STRING
+        slots.start[slot] = at
+        slots.length[slot] = end - at
+    elif reader == READ_INTEGER:
+        set_integer(data, at, end, slot, slots)
+    elif reader == READ_OBJECT_ID:
+        read_object_id(data, at, end, slot, slots)
+    elif reader == READ_DATE:
+        read_date(data, at, end, slot, slots, day)
+    elif reader == READ_WRAPPED_INTEGER:
         _set_wrapped_integer(data, at, end, slot, slots)
     elif reader == READ_WRAPPED_INT32:
         _set_wrapped_integer(data, at, end, slot, slots)
@@ -294,11 +331,16 @@ def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Sl
     elif reader == READ_DATE_NUMBER:
         _set_wrapped_integer(data, at, end, slot, slots)
         slots.kind[slot] = kinds.DATE if slots.kind[slot] == kinds.INTEGER else kinds.UNREADABLE
-    elif reader == READ_DOUBLE or reader == READ_WRAPPED_DOUBLE:
-        set_double(data, at, end, slot, slots)
     elif reader == READ_WRAPPED_DECIMAL:
         set_decimal(data, at, end, slot, slots)
-    elif reader == READ_NOTHING:
+    else:
+        set_double(data, at, end, slot, slots)
+
+
+@outlined
+def read_constant(reader: Int, slot: Int, slots: Slots) -> None:
+    """Read a value without text into `slot`."""
+    if reader == READ_NOTHING:
         slots.kind[slot] = kinds.MISSING
     elif reader == READ_NULL:
         slots.kind[slot] = kinds.NULL
@@ -314,29 +356,7 @@ def _read_rare(data: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Sl
         slots.extra[slot] = why.NAN if reader == READ_NAN else why.INFINITY
 
 
-@helper
-def _read_object_id(data: Bytes, at: Int, end: Int, slot: Int, slots: Slots) -> None:
-    first, last, valid = object_id_of_hex(data, at, end)
-    slots.kind[slot] = kinds.OBJECT_ID if valid else kinds.UNREADABLE
-    slots.number[slot] = np.int64(first)
-    slots.extra[slot] = np.int64(last)
-
-
 @outlined
-def _read_unescaped(scratch: Bytes, at: Int, end: Int, reader: Int, slot: Int, slots: Slots) -> None:
-    """Read the unescaped text of a wrapper."""
-    if reader == READ_OBJECT_ID:
-        _read_object_id(scratch, at, end, slot, slots)
-    elif reader == READ_DATE:
-        instant, valid = instant_of_text(scratch, at, end)
-        slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
-        slots.number[slot] = instant
-    else:
-        _read_rare(scratch, at, end, reader, slot, slots)
-        slots.start[slot] = -1 - at
-
-
-@helper
 def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, day: Int64s) -> Bool:
     """Read all located values into the slots; False if `scratch` is too small for the unescaped strings.
 
@@ -344,22 +364,10 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, day: Int
     """
     used = np.int64(0)
     for slot in range(slots.kind.size):
-        reader = found.reader[slot]
+        reader = np.int64(found.reader[slot])
         at = found.at[slot]
         end = at + found.length[slot]
-        if reader == READ_INTEGER:
-            set_integer(data, at, end, slot, slots)
-        elif reader == READ_OBJECT_ID:
-            _read_object_id(data, at, end, slot, slots)
-        elif reader == READ_DATE:
-            instant, valid = instant_of_similar_text(data, at, end, day)
-            slots.kind[slot] = kinds.DATE if valid else kinds.UNREADABLE
-            slots.number[slot] = instant
-        elif reader == READ_STRING:
-            slots.kind[slot] = kinds.STRING
-            slots.start[slot] = at
-            slots.length[slot] = end - at
-        elif reader == READ_ESCAPED or reader >= WITH_ESCAPES:
+        if reader == READ_ESCAPED or reader >= WITH_ESCAPES:
             if used + end - at > scratch.size - PADDING:
                 return False
             last = unescape(data, at, end, scratch, used)
@@ -368,8 +376,11 @@ def read_slots(data: Bytes, found: Found, slots: Slots, scratch: Bytes, day: Int
                 slots.start[slot] = used
                 slots.length[slot] = last - used
             else:
-                _read_unescaped(scratch, used, last, np.int64(reader) - WITH_ESCAPES, slot, slots)
+                read_text(scratch, used, last, reader - WITH_ESCAPES, slot, slots, day)
+                slots.start[slot] = -1 - used
             used = last
+        elif reader == READ_NOTHING or reader > LAST_OF_TEXT:
+            read_constant(reader, slot, slots)
         else:
-            _read_rare(data, at, end, np.int64(reader), slot, slots)
+            read_text(data, at, end, reader, slot, slots, day)
     return True

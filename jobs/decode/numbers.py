@@ -136,7 +136,7 @@ def leading_digits(word: np.uint64) -> Int:
 
 
 @helper
-def _number_of_digits(word: np.uint64) -> Int:
+def number_of_digits(word: np.uint64) -> Int:
     """The number that 8 ASCII digits denote, the first in the lowest byte; NUL is 0."""
     word = (word & _LOW_HALVES) * np.uint64(10 << 8 | 1) >> np.uint64(8)
     word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(100 << 16 | 1) >> np.uint64(16)
@@ -156,7 +156,7 @@ def _short_integer(text: Bytes, start: Int, end: Int) -> tuple[Int, Bool]:
         word = load_u64(text, at)
         if leading_digits(word) < count:
             return 0, False
-        number = number * 100_000_000 + _number_of_digits(word << np.uint64(64 - 8 * count))
+        number = number * 100_000_000 + number_of_digits(word << np.uint64(64 - 8 * count))
         at += count
         count = 8
     return (-number if negative else number), True
@@ -374,7 +374,7 @@ def instant_of_similar_text(text: Bytes, start: Int, end: Int, last: Int64s) -> 
         if text[start + 19] != _POINT or leading_digits(fraction) != length - 21:
             return instant_of_text(text, start, end)
         digits = fraction & ((np.uint64(1) << np.uint64(8 * (length - 21))) - np.uint64(1))
-        milliseconds = _number_of_digits(digits << np.uint64(40))
+        milliseconds = number_of_digits(digits << np.uint64(40))
     since_midnight = ((hour * 60 + minute) * 60 + second) * 1000 + milliseconds
     month = load_i64(text, start)
     day = load_i64(text, start + 8) & 0xFFFFFF
