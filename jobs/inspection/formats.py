@@ -13,6 +13,8 @@ from jobs.decode.formats import EPOCH_MS, EPOCH_S, ISO, MAX_SCALE, Formats, form
 from jobs.inspection.values import RoleValues
 
 _FRACTION: Final = re.compile(r"[.,٫](\d+)$")
+_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
+"""An amount whose commas may separate thousands."""
 _DATES: Final = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y")
 _TIMES: Final = (" %H:%M:%S", " %H:%M", "")
 _PATTERNS: Final = (*(date + time for date in _DATES for time in _TIMES), "%Y%m%d%H%M%S")
@@ -57,8 +59,10 @@ def added_words(formats: Formats, better: Formats) -> list[str]:
 def _proposals(values: RoleValues, context: Context) -> Iterator[Formats]:
     formats = context.formats
     if values.role == "amount":
+        texts = [value for value in values.values if isinstance(value, str)]
+        commas = (False, True) if any("," in text and not _THOUSANDS.fullmatch(text) for text in texts) else (False,)
         for text in (False, True):
-            for comma in (False, True):
+            for comma in commas:
                 written = replace(
                     formats,
                     amount_text=formats.amount_text or text,

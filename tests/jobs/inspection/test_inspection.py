@@ -22,7 +22,7 @@ from core.errors import SourceDamaged, SourceError
 from jobs.decode.classify import Window
 from jobs.decode.formats import Formats
 from jobs.decode.plan import Fields
-from jobs.inspection.candidates import FilterCandidate
+from jobs.inspection.candidates import Candidate, FilterCandidate
 from jobs.inspection.fields import fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample, read_first
 from jobs.inspection.formats import Context
@@ -295,6 +295,13 @@ def test_the_suggested_options_accept_the_most_documents(
     report = report_of(tmp_path, *({"merchantId": "m", "amount": one, "createdAt": at} for one, at in pairs))
     assert report.command("some.bson", None) == ["python", "-m", "jobs", "rebuild", "some.bson", *options]
     assert report.rejected == (1 if len(amounts) > 200 else 0)
+
+
+def test_a_decimal_comma_is_not_suggested_for_commas_that_may_separate_thousands(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    rows = "".join(f'a,"{amount}",2024-06-24T10:00Z\n' for amount in ("5,000", "-1,250,000", "700"))
+    path.write_text(f"merchantId,amount,createdAt\n{rows}")
+    assert inspect(first(path), CONTEXT).roles["amount"] == Candidate("amount", 1, {"text": 2})
 
 
 def test_the_columns_of_a_csv_file_in_another_format_are_shown(tmp_path: Path) -> None:
