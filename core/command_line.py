@@ -353,4 +353,6 @@ def store_named(settings: Settings, store_url: str | None, *, create: bool) -> S
     """
     from core.stores import open_stores
 
-    return open_stores(store_url or settings.store_url, timeout_s=settings.store_timeout_s, create=create)
+    return open_stores(
+        settings.store_url if store_url is None else store_url, timeout_s=settings.store_timeout_s, create=create
+    )

@@ -335,7 +335,7 @@ def refresh(
         from jobs.cli import refresh as command
         from jobs.cli.reading_options import ReadingOptions
 
-    options = ReadingOptions((source,) if source else (), **reading)
+    options = ReadingOptions(() if source is None else (source,), **reading)
     command.run(options, updated_field, look_back, allow_shrink, store, as_json)
 
 

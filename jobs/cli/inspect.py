@@ -38,7 +38,7 @@ def run(source: str | None, collection: str | None, documents: int, csv_delimite
     """Print the fields of the first `documents` of the source."""
     with edge(as_json), signals_as_errors():
         settings = command_settings()
-        [argument] = sources_or_setting((source,) if source else (), settings)
+        [argument] = sources_or_setting(() if source is None else (source,), settings)
         context = context_of(settings, FormatOptions(csv_delimiter=csv_delimiter))
         delimiter = context.formats.csv_delimiter
         live, remote = live_options(settings), remote_options(settings)

@@ -31,8 +31,12 @@ def remote_options(settings: Settings) -> RemoteOptions:
 def sources_or_setting(sources: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
     """`sources`, or if empty, ``SOURCE_URL``.
 
-    :raises UsageError: it is not set.
+    :raises UsageError: it is not set, or one of `sources` is empty.
     """
+    if "" in sources:
+        raise UsageError(
+            "a SOURCE is empty", "Name an export or a live collection; in a script, check that its variable is set."
+        )
     if sources:
         return tuple(map(with_plain_scheme, sources))
     if url := settings.source_url.get_secret_value():

@@ -71,6 +71,11 @@ def test_an_unreachable_store_url_is_an_error(jobs: CommandLine, url: str, code:
     assert "se/cret" not in err
 
 
+def test_an_empty_store_option_does_not_name_the_default_store(jobs: CommandLine) -> None:
+    jobs("rebuild", "large.bson", "--truncate", "--store", "").require_failure(2, "STORE_URL is not a URL")
+    require_holds_good(jobs)
+
+
 def test_a_store_file_that_is_no_database_is_an_error(jobs: CommandLine) -> None:
     (jobs.folder / "notes.db").write_bytes(b"these are my notes\n" * 500)
     for verb in (["rebuild", "good.bson"], ["status"]):

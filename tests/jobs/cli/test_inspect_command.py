@@ -164,3 +164,4 @@ def test_an_unreadable_source_is_reported_in_one_sentence(jobs: CommandLine) -> 
     ):
         jobs("inspect", source).require_failure(1, sentence)
     jobs("inspect").require_failure(2, "no SOURCE is given")
+    jobs("inspect", "").require_failure(2, "a SOURCE is empty")
