@@ -50,6 +50,7 @@ _REASONS: Final = {
     ),
 }
 """The (reason, hint) of primary result codes."""
+_OTHER_REASON: Final = ("{error}", "If another program has changed its tables, restore a backup.")
 
 
 class Database:
@@ -171,7 +172,7 @@ class Database:
         elif code == sqlite3.SQLITE_CANTOPEN:
             reason, hint = self._why_not_opened()
         else:
-            reason, hint = _REASONS.get(code, ("{error}", ""))
+            reason, hint = _REASONS.get(code, _OTHER_REASON)
         kind = StoreBusy if code == sqlite3.SQLITE_BUSY else kind
         return self._refused(reason.format(error=error, timeout_s=self.timeout_s), hint, kind)
 

@@ -76,6 +76,14 @@ def test_an_empty_store_option_does_not_name_the_default_store(jobs: CommandLine
     require_holds_good(jobs)
 
 
+def test_a_store_without_its_table_of_summaries_is_an_error_with_a_hint(jobs: CommandLine) -> None:
+    with sqlite3.connect(jobs.folder / "summaries.db") as connection:
+        connection.execute("DROP TABLE summary_transaction")
+    connection.close()
+    err = jobs("verify", "good.bson").require_failure(1, "no such table: summary_transaction")
+    assert "restore a backup" in err
+
+
 def test_a_store_file_that_is_no_database_is_an_error(jobs: CommandLine) -> None:
     (jobs.folder / "notes.db").write_bytes(b"these are my notes\n" * 500)
     for verb in (["rebuild", "good.bson"], ["status"]):
