@@ -30,8 +30,6 @@ STATES: Final = 3
 _REBUILD_TIMEOUT_S: Final = 600
 _POLL_S: Final = 0.02
 WORKERS: Final = (1, 2)
-NICENESS: Final = (0, 10)
-"""Of the rebuilds: at normal priority, and with ``nice -n 10``, as the documentation recommends."""
 LEAST_PUBLICATIONS: Final = 3
 """In a round with rebuilds, which lasts as long as that takes."""
 
@@ -42,7 +40,7 @@ _SEEN_AFTER_S: Final = 2.0  # twice the time for which a worker may use the prev
 
 @dataclass(slots=True)
 class Publishing:
-    """The results with one number of workers, and rebuilds of one niceness.
+    """The results with one number of workers.
 
     :param capacity_per_s: requests per second without waits, and without a rebuild.
     :param rate_per_s: of the rounds, half as much.
@@ -52,7 +50,6 @@ class Publishing:
     """
 
     workers: int
-    niceness: int
     capacity_per_s: float
     rate_per_s: float
     quiet: list[Paced] = field(default_factory=list)
@@ -73,8 +70,6 @@ class Publishing:
 def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float) -> list[Publishing]:
     """Send requests at half the capacity, alternately without and with rebuilds, to one worker and then to more.
 
-    The rebuilds of a round have normal priority first, and then a lower one.
-
     :param seconds: of a round without rebuilds; one with them lasts at least twice as long.
     :raises BenchFailed: a rebuild fails, or a publication is not served.
     """
@@ -85,18 +80,18 @@ def measure_publishing(client: Path, scratch: Path, rounds: int, seconds: float)
     rebuilds.once()
     with serving(OURS, 1, rebuilds.database, scratch) as server:
         known = write_lines(scratch / "known", _known(server, paths, rebuilds))
-    found: list[Publishing] = []
+    found = []
     for workers in WORKERS:
         with serving(OURS, workers, rebuilds.database, scratch) as server:
             wrk(server.url, asked, 1)
             # With the same load generator, as it and the server share the processors.
             fastest = sweep(client, server.url, often, "identity")
             capacity_per_s = fastest.requests / fastest.seconds
-            measured = [Publishing(workers, nice, capacity_per_s, capacity_per_s / 2) for nice in NICENESS]
-            for number, seen in itertools.product(range(1, rounds + 1), measured):
+            seen = Publishing(workers, capacity_per_s, capacity_per_s / 2)
+            for number in range(1, rounds + 1):
                 _round(seen, rebuilds, client, server, asked, known, seconds)
-                _say(f"round {number} of {rounds}, workers: {workers}, niceness: {seen.niceness}", seen)
-        found += measured
+                _say(f"round {number} of {rounds}, workers: {workers}", seen)
+        found.append(seen)
     return found
 
 
@@ -105,7 +100,6 @@ def _round(
 ) -> None:
     seen.quiet.append(paced(client, server.url, asked, seen.rate_per_s, seconds, known))
     until = partial(rebuilds.wait_for, LEAST_PUBLICATIONS)
-    rebuilds.niceness = seen.niceness
     with rebuilds:
         seen.busy.append(paced(client, server.url, asked, seen.rate_per_s, 2 * seconds, known, until))
     seen.publications += rebuilds.published
@@ -147,7 +141,6 @@ class Rebuilds:
         self.database = scratch / "rebuilt.db"
         self.published = 0
         """How many times, since the block began."""
-        self.niceness = 0
         sources = [scratch / f"state-{number}.parquet" for number in range(STATES)]
         _write_sources(sources)
         self._sources = itertools.cycle(sources)
@@ -160,8 +153,7 @@ class Rebuilds:
         """Publish the next source."""
         store = f"sqlite:///{self.database}"
         options = ["--truncate", "--threads", "1", "--store", store]
-        program = ["nice", "-n", str(self.niceness), sys.executable, "-m", "jobs"]
-        command = [*program, "rebuild", str(next(self._sources)), *options]
+        command = [sys.executable, "-m", "jobs", "rebuild", str(next(self._sources)), *options]
         run(command, _REBUILD_TIMEOUT_S, self._environment)
 
     def wait_for(self, count: int) -> None:

@@ -100,10 +100,10 @@ def _parts(found: Found, figures: Sequence[Figure]) -> Iterator[str]:
 def _figures(found: Found) -> list[Figure]:
     figures = [] if found.rates is None else [*_of_rates(found.rates)]
     for seen in found.publishing:
-        case = f"{_workers(seen.workers)}{_priority(seen)}"
-        what = f"p99 while a rebuild publishes, over p99 without, {case}"
+        workers = _workers(seen.workers)
+        what = f"p99 while a rebuild publishes, over p99 without, {workers}"
         figures.append(Figure(what, AT_MOST, 3, "x", _slower(seen.quiet, seen.busy)))
-        figures.append(Figure(f"errors and mixed bodies meanwhile, {case}", AT_MOST, 0, "", [seen.wrong]))
+        figures.append(Figure(f"errors and mixed bodies meanwhile, {workers}", AT_MOST, 0, "", [seen.wrong]))
     for crowd in found.hostile:
         what = f"p99 of a good client under {crowd.what}, over p99 without"
         figures.append(Figure(what, AT_MOST, 3, "x", _slower(crowd.quiet, crowd.busy)))
@@ -175,10 +175,7 @@ def _publishing(publishing: Sequence[Publishing]) -> str:
     rows = [
         row
         for seen in publishing
-        for row in (
-            _waits(seen, "no", seen.quiet),
-            _waits(seen, f"{seen.publications} times{_priority(seen)}", seen.busy),
-        )
+        for row in (_waits(seen, "no", seen.quiet), _waits(seen, f"{seen.publications} times", seen.busy))
     ]
     head = ("workers", "capacity/s", "asked/s", "published", "p50 ms", "p99 ms", "p99.9 ms", "worst ms", "sent late ms")
     return _PUBLISHING.format(
@@ -188,10 +185,6 @@ def _publishing(publishing: Sequence[Publishing]) -> str:
         wrong=sum(seen.wrong for seen in publishing),
         waits=table(head, rows),
     )
-
-
-def _priority(seen: Publishing) -> str:
-    return f", `nice -n {seen.niceness}`" if seen.niceness else ""
 
 
 def _waits(seen: Publishing, published: str, answers: Sequence[Paced]) -> tuple[str, ...]:
@@ -269,10 +262,9 @@ _PUBLISHING = """\
 
 `bench/api/paced` requests daily series of {merchants} merchants at half of the capacity measured just before, at fixed
 times, without waiting for responses. Latency is measured from the time at which a request is due, so a server that
-stalls is not favoured. At the same time, `rebuild --truncate --threads 1` with `POLARS_MAX_THREADS=1` publishes
-{states} sources in turn, which differ in every value, on the same two cores: at normal priority, and with `nice`. The
-SHA-256 of each body is compared with those of the complete publications: {wrong} of {requests:,} requests failed or had
-another body.
+stalls is not favoured. At the same time, `rebuild --truncate --threads 1` with `POLARS_MAX_THREADS=1`, at normal
+priority on the same two cores, publishes {states} sources in turn, which differ in every value. The SHA-256 of each
+body is compared with those of the complete publications: {wrong} of {requests:,} requests failed or had another body.
 
 {waits}
 
