@@ -60,7 +60,7 @@ def make_services(
     senders = senders_from(settings)
     observer = WorkerObserver(senders, wall_clock_ms)
     pauses = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
-    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s, create=False)
+    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s)
     delivery = Delivery(
         stores.notifications,
         stores.contacts,

@@ -26,7 +26,7 @@ _OF_THE_SYSTEM: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.
 
 _MOVED: Final = (
     "its file was removed or replaced while it was open",
-    "Put the file back, or restart the program to open the new file. The API and workers open it automatically.",
+    "Put the file back, or restart the program to open the new file. The API opens it automatically.",
 )
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: (

@@ -115,19 +115,6 @@ def test_a_redis_restart_during_delivery_loses_nothing(running: NotifierServices
     assert running.ended(running.add("plain"))[0].state.status is LogStatus.SUCCESS
 
 
-def test_a_store_that_is_away_is_reported_and_not_created(running: NotifierServices) -> None:
-    away = running.folder / "away"
-    away.mkdir()
-    store = running.folder / "s.db"
-    for file in running.folder.glob("s.db*"):
-        file.rename(away / file.name)
-    wait_until(lambda: "there is no store at" in running.running[0].log.read_text(), 60, running.logs)
-    assert not store.exists()
-    for file in away.iterdir():
-        file.rename(running.folder / file.name)
-    assert running.ended(running.add("plain", queued=0))[0].state.status is LogStatus.SUCCESS
-
-
 def test_metrics_of_all_processes_of_a_worker_are_exposed(running: NotifierServices, metrics_port: int) -> None:
     def reported() -> dict[tuple[str, ...], float]:
         with urllib.request.urlopen(f"http://{_METRICS_HOST}:{metrics_port}/metrics", timeout=60) as answer:
