@@ -68,6 +68,9 @@ class Protocol(HttpToolsProtocol):
             transport, options, self._options = self.transport, self._options, None
             super().__init__(**options)
             super().connection_made(transport)
+            # uvicorn asks the socket, which has no address any more after a reset.
+            if self.client is None and isinstance(peer := transport.get_extra_info("peername"), tuple):
+                self.client = peer[0], peer[1]
         if self._lingering:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > _LINGER_BYTES:

@@ -194,6 +194,20 @@ def test_a_truncated_chunked_body_is_refused(server: Server, sent: bytes) -> Non
     assert line["status"] == 400  # and not 404, as there is no such notification
 
 
+def test_a_client_that_resets_its_connection_after_a_request_does_not_hide_its_address(server: Server) -> None:
+    def of_resets() -> list[str]:
+        return [line["remote"] for line in server.log() if line["request_id"] == "reset"]
+
+    def reset() -> int:
+        client = server.client()
+        time.sleep(0.01)  # the server has accepted it
+        client.send(request("/healthz", "X-Request-Id: reset")).reset()
+        return len(of_resets())
+
+    eventually(lambda: reset() >= 10)
+    assert set(of_resets()) == {"127.0.0.1"}
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
