@@ -58,9 +58,10 @@ def make_services(
     :raises StoreUnavailable: the store does not answer.
     """
     senders = senders_from(settings)
+    # Before the observer, whose metrics are never freed: this fails at each task while the store is away.
+    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s)
     observer = WorkerObserver(senders, wall_clock_ms)
     pauses = RedisBreakerStates(settings.celery_result_backend.get_secret_value())
-    stores = open_stores(settings.store_url, timeout_s=settings.store_timeout_s)
     delivery = Delivery(
         stores.notifications,
         stores.contacts,
