@@ -56,7 +56,7 @@ help: ## List the targets
 .PHONY: demo
 demo: $(VENV)/run.stamp ## Write a sample mongodump archive, build its summaries, print some of them
 	@mkdir -p $(DEMO)
-	@echo "The first run compiles the decoders, which takes five to nine seconds."
+	@echo "The first run compiles the decoders, which takes five to twenty seconds."
 	$(BIN)/python -m jobs sample $(DEMO)/sample.archive.gz --transactions 500000 --force
 	$(BIN)/python -m jobs rebuild $(DEMO)/sample.archive.gz --truncate --store $(DEMO_STORE)
 	$(BIN)/python -m jobs summary --mode monthly --type amount --store $(DEMO_STORE)

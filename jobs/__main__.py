@@ -536,7 +536,7 @@ def prune(
 def warm(as_json: Json = False) -> None:
     """Compile the decoders now.
 
-    Otherwise the first run compiles them, which takes five to nine seconds.
+    Otherwise the first run compiles them, which takes five to twenty seconds.
     """
     with importing():
         from jobs.runs.signals import signals_as_errors

@@ -162,7 +162,7 @@ def _sources_of(source: str, collection: str | None) -> list[str]:
 def announce_compilation() -> None:
     """Print why the first command that decodes documents takes longer."""
     if not is_compiled():
-        print_message("Compiling the decoders, which happens once and takes five to nine seconds.")
+        print_message("Compiling the decoders, which happens once and takes five to twenty seconds.")
 
 
 def loss_limits(settings: Settings, allow_shrink: bool) -> LossLimits:
