@@ -15,7 +15,8 @@ class Chunk:
     """Whole documents in memory, ready to be decoded.
 
     :param source: name of the file or stream they came from.
-    :param data: the bytes, and at least `jobs.decode.jit.PADDING` more after `end`; unchanged while it is decoded.
+    :param data: the bytes, and at least `jobs.decode.jit.PADDING` more after `end`, the last of them zero; unchanged
+        while it is decoded.
     :param end: where the last document ends in `data`.
     :param position: position of ``data[0]`` in the uncompressed source, in bytes.
     """

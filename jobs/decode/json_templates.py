@@ -82,7 +82,7 @@ def new_json_templates() -> JsonTemplates:
 @helper
 def _match(data: Bytes, at: Int, end: Int, t: Int, templates: JsonTemplates, slots: Slots, day: Int64s) -> Int:
     """Read the values of the document at `at` by template `t`; the position after it, or -1 if it does not match."""
-    # `end` is compared at last: no piece and no value has zero bytes, with which the buffer ends.
+    # `end` is compared last: no piece and no value has zero bytes, and `PADDING` of them end the buffer.
     text = templates.text[t]
     for i in range(templates.piece_count[t]):
         piece = templates.pieces[t, i]

@@ -140,10 +140,14 @@ class PartCompiler(Compiler):
     def _compile_core(self) -> Any:
         from numba.cpython import slicing  # only to compile: the import takes long
 
-        slicing.fix_index = _index_as_given
         self.state.library = self._library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
-        return super()._compile_core()  # type: ignore[no-untyped-call]
+        before: Any = slicing.fix_index
+        slicing.fix_index = _index_as_given
+        try:
+            return super()._compile_core()  # type: ignore[no-untyped-call]
+        finally:
+            slicing.fix_index = before  # other code may count from the end
 
 
 class KernelCompiler(PartCompiler):

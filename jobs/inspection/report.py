@@ -21,7 +21,7 @@ from jobs.inspection.candidates import (
 from jobs.inspection.fields import FieldFound, fields_of, value_at, without_secrets
 from jobs.inspection.first_documents import Sample
 from jobs.inspection.formats import Context
-from jobs.inspection.values import RoleValues
+from jobs.inspection.values import MISSING, RoleValues
 from jobs.sources.url import redacted_url
 
 URL_VARIABLE: Final = "SOURCE_URL"
@@ -106,6 +106,8 @@ def _rejected(sample: Sample, roles: Mapping[str, Candidate | None], context: Co
         return None
     reasons = []
     for role, path in paths.items():
-        values = RoleValues(role, [value_at(document, path, sample.is_flat) for document in sample.documents])
-        reasons.append(values.reasons(context.named_ms, formats_of(path, values, context)))
+        values = [value_at(document, path, sample.is_flat) for document in sample.documents]
+        present = RoleValues(role, [value for value in values if value is not MISSING])
+        formats = formats_of(path, present, context)
+        reasons.append(RoleValues(role, values).reasons(context.named_ms, formats))
     return sum(map(any, zip(*reasons, strict=True)))
