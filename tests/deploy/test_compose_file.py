@@ -86,6 +86,7 @@ def test_the_number_of_threads_equals_the_cpu_limit_of_the_worker(found: dict[st
         assert float(environment["THREADS"]) == float(environment["POLARS_MAX_THREADS"]) == allowed
 
 
+@pytest.mark.usefixtures("found")
 def test_cpu_limits_fit_a_machine_with_one_cpu() -> None:
     limits = [service["deploy"]["resources"]["limits"] for service in services(CPUS="1").values()]
     assert {float(limit["cpus"]) for limit in limits if "cpus" in limit} == {1.0}
@@ -100,6 +101,7 @@ def test_only_the_services_that_need_secrets_get_them(found: dict[str, Any]) -> 
     assert set(found["jobs"]["environment"]) & secrets == {"SOURCE_URL"}
 
 
+@pytest.mark.usefixtures("found")
 def test_variables_of_the_env_file_override_the_defaults_of_settings() -> None:
     given = services(TIME_ZONE="Asia/Kabul", SMTP_HOST="mail.example")
     assert {given[name]["environment"]["TIME_ZONE"] for name in OURS} == {"Asia/Kabul"}

@@ -34,7 +34,7 @@ TOOLS: Final = ("curl", "cp", "rm", "mkdir", "sqlite3")
 SET_FOR_ALL: Final = re.compile(r"^(export \w+=\S+$|\. \S+$)")
 """Variables and functions for all later commands of the page."""
 README: Final = "README.md"
-SERVER: Final = re.compile(r"^(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")
+SERVER: Final = re.compile(r"^(nice -n 10 )?(\w+=\S+ )*\.venv/bin/(python -m api( +#|$| --)|gunicorn|celery)")
 STARTED: Final = ("-m gunicorn", ".venv/bin/gunicorn", "worker -c 2 -l info --without", "-A core beat")
 """These servers are started; others differ by options, which are parsed."""
 
