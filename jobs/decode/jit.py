@@ -73,6 +73,7 @@ def is_compiled() -> bool:
 # Without Numba's reference counting (kernels allocate no arrays) calls with array arguments need no atomic operations:
 # ten times as fast. The checked variant of `double_of_bits` allocates one.
 _NATIVE: Final[dict[str, Any]] = {"error_model": "numpy", "_nrt": CHECKED}
+_CACHE: Final = FunctionCache if CHECKED else LoadedCache  # Numba's own starts the reference counting
 _OPTIONS: Final[dict[str, Any]] = {
     **_NATIVE,
     "nogil": True,
@@ -90,8 +91,7 @@ def kernel(function: F) -> F:
     """Compile `function` with Numba: no Python objects, no GIL, cached on disk."""
     compiled: F = numba.njit(**_OPTIONS)(function)
     if not _config.DISABLE_JIT:
-        # The checked variant needs reference counting, which Numba's own cache starts.
-        compiled._cache = (FunctionCache if CHECKED else LoadedCache)(function)  # type: ignore[attr-defined, no-untyped-call]
+        compiled._cache = _CACHE(function)  # type: ignore[attr-defined, no-untyped-call]
     return compiled
 
 
@@ -115,7 +115,7 @@ def native(signature: Any, function: Callable[..., Any]) -> Any:
     """Compile `function` for callers by ``address``; cached on disk like a kernel."""
     signature = normalize_signature(signature)  # type: ignore[no-untyped-call]
     compiled: Any = CFunc(function, signature, {}, _NATIVE.copy(), KernelCompiler)
-    compiled._cache = LoadedCache(function)  # type: ignore[no-untyped-call]
+    compiled._cache = _CACHE(function)  # type: ignore[no-untyped-call]
     compiled.compile()
     return compiled
 
