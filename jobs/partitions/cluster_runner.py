@@ -384,7 +384,8 @@ class _Waiting:
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Return tasks of a batch; the order of the source remains, as the first one may be awaited by the merger."""
-        self._tasks = deque(sorted([*tasks, *self._tasks], key=lambda task: task.number))
+        if tasks:
+            self._tasks = deque(sorted([*tasks, *self._tasks], key=lambda task: task.number))
 
     def batch(self, threads: int) -> list[Task]:
         """The next tasks to submit, for the current number of worker threads; empty if none may be submitted yet."""
