@@ -10,7 +10,7 @@ import typer
 from core.command_line import counted, opened, print_json
 from core.errors import ServiceError
 from core.instants import iso_instant, iso_instant_or_none
-from core.notifications.events import LogStatus
+from core.notifications.events import RETRIABLE, LogStatus
 from core.notifications.model import NotificationStatus
 from core.settings import Settings
 from core.stores import Stores, wall_clock_ms
@@ -21,7 +21,7 @@ from notifier.commands.queue import Queue
 from notifier.gateway_pauses import RedisBreakerStates
 from notifier.worker_settings import WorkerSettings, differences
 
-_NOT_SENT: Final = frozenset({LogStatus.DEAD, LogStatus.UNKNOWN})
+_FAILED: Final = RETRIABLE - {LogStatus.PRINTED}
 """The statuses of failed logs that can be sent again. Notifications that are only partly cancelled have failed too."""
 
 
@@ -58,7 +58,7 @@ def _overview(stores: Stores, senders: Mapping[str, str], limit: int) -> dict[st
     now_ms = wall_clock_ms()
     counts = {(found.channel, found.status): found.count for found in stores.notifications.counts()}
     oldest_due_ms = stores.notifications.oldest_due_ms(now_ms)
-    which = NotificationFilter(status=NotificationStatus.FAILED, logs=LogFilter(_NOT_SENT))
+    which = NotificationFilter(status=NotificationStatus.FAILED, logs=LogFilter(_FAILED))
     failed = stores.notifications.listed(which, limit=limit)
     stored = [stores.notifications.get(listed.notification.id) for listed in failed]
     return {
@@ -189,7 +189,7 @@ def _print_overview(shown: Mapping[str, Any], notes: Sequence[str]) -> None:
             whose = f"tenant {notification['tenant']}  user {notification['user_id']}"
             typer.echo(f"{notification['id']}  {notification['created_at'][:19]}Z  {whose}")
             for log in notification["logs"]:
-                if log["status"] in _NOT_SENT:
+                if log["status"] in _FAILED:
                     typer.echo(f"  {log['channel']} is {log['status']}: {log['error_message'] or 'no reason is known'}")
 
 
